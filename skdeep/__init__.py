@@ -1,0 +1,39 @@
+"""skdeep: deep learning inside scikit-learn, on TensorFlow.
+
+Every public name stands here once; it is loaded when it is first used, so that
+``import skdeep`` costs no TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skdeep._config import config_context, get_config
+    from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
+
+_HOMES = {
+    "MLPClassifier": "skdeep.tabular.mlp",
+    "MLPRegressor": "skdeep.tabular.mlp",
+    "config_context": "skdeep._config",
+    "get_config": "skdeep._config",
+}
+
+__version__ = "0.1.0.dev0"
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "config_context",
+    "get_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'skdeep' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,686 @@
+"""The estimators' common ground: validate, encode, compile, train, store.
+
+A family derives from :class:`NetworkClassifier` and :class:`NetworkRegressor`, and contributes its
+hyper-parameters and :meth:`~NetworkEstimator._features`, its network up to the last layer.
+"""
+
+import copy
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    RegressorMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.callback import CallbackSupportMixin
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_random_state, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from skdeep import callbacks as epoch_callbacks
+from skdeep import optimizers, schedules
+from skdeep._config import get_config
+from skdeep.exceptions import FitInterruptedWarning
+from skdeep.hyperparameters import (
+    Declared,
+    hyperparameter,
+    runtime_values,
+    structural_key,
+    structural_twin,
+)
+from skdeep.targets import Head, Labels, Reals, check_labels
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the data say about a network: with the hyper-parameters, all that shapes it.
+
+    Attributes
+    ----------
+    input_shape : tuple of int
+        Of one row.
+    input_dtype : str
+        Of the rows, as the network takes them.
+    head : Head
+        The network's outputs and its loss.
+    precision : str
+        What it computes in, see ``config_context``.
+    """
+
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    head: Head
+    precision: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All that a fit leaves: plain data, enough to predict and to go on.
+
+    Attributes
+    ----------
+    task : Task
+    target : Labels or Reals
+    twin : NetworkEstimator
+        The structural twin whose programs were used; widths are padded.
+    true_twin : NetworkEstimator
+        The same with true widths.
+    hyper : dict
+        Run-time numbers.
+    progress : engine.Progress
+        Weights, optimizer state, history.
+    """
+
+    task: Task
+    target: Any
+    twin: Any
+    true_twin: Any
+    hyper: dict
+    progress: Any
+
+
+class NetworkEstimator(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    CallbackSupportMixin,
+    Declared,
+    BaseEstimator,
+):
+    """Base of all estimators that train a network; declares what they share."""
+
+    epochs: int = hyperparameter(
+        20, "Passes over the rows.", Interval(Integral, 1, None, closed="left"), structural=None
+    )
+    batch_size: int = hyperparameter(
+        200,
+        "Rows in a step; larger is faster an epoch, but takes fewer steps.",
+        Interval(Integral, 1, None, closed="left"),
+        structural=None,
+    )
+    learning_rate: float = hyperparameter(
+        1e-2,
+        "The optimizer's step size; larger is faster until the loss oscillates or diverges.",
+        Interval(Real, 0, None, closed="neither"),
+        search=(1e-4, 1e-1, "log"),
+    )
+    learning_rate_schedule: Any = hyperparameter(
+        None,
+        "Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, "
+        "see ``skdeep.schedules``. None is constant.",
+        [StrOptions(set(schedules.NAMES)), callable, None],
+        structural=None,
+    )
+    optimizer: Any = hyperparameter(
+        "adam",
+        "A name, or an object of ``skdeep.optimizers`` with settings of its own.",
+        [StrOptions(set(optimizers.NAMES)), optimizers.Optimizer],
+        structural=True,
+    )
+    weight_decay: float = hyperparameter(
+        0.0,
+        "L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW "
+        "shrinks the kernels directly.",
+        Interval(Real, 0, None, closed="left"),
+        search=(1e-6, 1e-1, "log"),
+    )
+    clip_norm: float | None = hyperparameter(
+        None,
+        "Longest gradient; a longer one is shortened to it. None leaves all as they are.",
+        [Interval(Real, 0, None, closed="neither"), None],
+    )
+    early_stopping: Any = hyperparameter(
+        False,
+        "Whether to stop when validation rows no longer improve, and keep the best weights. True "
+        "watches their loss; a scikit-learn scorer, or its name, is watched instead.",
+        ["boolean", StrOptions(set(get_scorer_names())), callable],
+        structural=None,
+    )
+    validation_fraction: float = hyperparameter(
+        0.1,
+        "Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.",
+        Interval(Real, 0, 1, closed="neither"),
+        structural=None,
+    )
+    patience: int = hyperparameter(
+        10,
+        "Epochs without improvement that end the fit, under early stopping.",
+        Interval(Integral, 1, None, closed="left"),
+        structural=None,
+    )
+    callbacks: Any = hyperparameter(
+        (),
+        "Called at the end of each epoch: functions of an ``EpochState`` (see "
+        "``skdeep.callbacks``), or Keras callbacks.",
+        [tuple, list],
+        structural=None,
+    )
+    warm_start: bool = hyperparameter(
+        False, "Whether ``fit`` goes on from the last fit instead of anew.", structural=None
+    )
+    random_state: Any = hyperparameter(
+        None,
+        "Seed of initial weights, row order, dropout and augmentation. An integer makes fits "
+        "equal to the bit, on one machine with one number of threads.",
+        ["random_state"],
+        structural=None,
+    )
+    verbose: Any = hyperparameter(
+        0, "Whether to show a progress bar.", ["verbose"], structural=None
+    )
+
+    _renamed = {  # noqa: RUF012
+        "max_iter": "epochs",
+        "alpha": "weight_decay",
+        "learning_rate_init": "learning_rate",
+        "solver": "optimizer",
+        "n_iter_no_change": "patience",
+    }
+    _xla_on_cpu = True  # False for convolutions and recurrent layers, which XLA is slow at there
+    _sparse_rows = False  # whether _check_X takes CSR matrices
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+        """Train on rows X and their targets y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows, of the kinds said above.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss; their ratios matter. Negative ones are legal.
+        X_val, y_val, sample_weight_val : array-likes, default=None
+            Rows to validate on after each epoch, without training on them.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data cannot be used; the estimator is as it was.
+        FitDivergedError
+            If the loss becomes NaN or infinite; the estimator is as it was.
+        """
+        goes_on = self.warm_start and hasattr(self, "_fitted")
+        validation = None if X_val is None else (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, self.epochs, goes_on, validation=validation)
+
+    def transform(self, X):
+        """Features of rows X: what the network computes under its last layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out), float32
+        """
+        return self._outputs(X)["features"]
+
+    @property
+    def history_(self):
+        """The course of training: a DataFrame with one row for each epoch.
+
+        ``loss`` is the mean over the epoch's steps, without penalties; ``val_loss`` and
+        ``val_score`` are there if rows were validated.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self._attribute("history_").progress.history).rename_axis("epoch")
+
+    @property
+    def network_(self):
+        """The fitted network as a Keras model to look at: a copy, without effect on this."""
+        from skdeep import engine
+
+        fitted = self._attribute("network_")
+        model = _keras_model(fitted.true_twin, fitted.task)
+        padded, true = _network(fitted.twin, fitted.task), _network(fitted.true_twin, fitted.task)
+        model.set_weights(padded.arrays(fitted.progress.weights, true))
+        del engine
+        return model
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._sparse_rows
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    # What families say, on the structural twin where they build ------------------------------
+
+    def _features(self, inputs: Any) -> Any:
+        """The network, from input to the features under the last layer, as Keras tensors."""
+        raise NotImplementedError
+
+    def _check_X(self, X: Any, reset: bool) -> Any:
+        """X validated: an array (n, ...) or CSR matrix, of the dtype that the network takes."""
+        accepted = "csr" if self._sparse_rows else False
+        return validate_data(self, X, dtype=_float_dtype(), accept_sparse=accepted, reset=reset)
+
+    def _is_noisy(self) -> bool:
+        """Whether a step draws numbers for each row, so that equal rows are not alike."""
+        return False
+
+    # What classifiers and regressors say ------------------------------------------------------
+
+    def _check_y(self, y: Any) -> np.ndarray:
+        """y validated, (n,) or (n, n_columns)."""
+        raise NotImplementedError
+
+    def _make_target(self, y: np.ndarray, weight: np.ndarray, classes: Any) -> Any:
+        """The encoding of y, found at a first fit; see ``skdeep.targets``."""
+        raise NotImplementedError
+
+    def _weighted(self, target: Any, y: np.ndarray, encoded: np.ndarray, weight: np.ndarray):
+        """Row weights for the loss."""
+        return weight
+
+    def _public_attributes(self, fitted: Fitted) -> dict[str, Any]:
+        """The attributes with a trailing underscore that follow from a fit."""
+        return {"n_iter_": fitted.progress.epoch, "best_epoch_": fitted.progress.best_epoch}
+
+    # The one way through a fit ---------------------------------------------------------------
+
+    def _fit(self, X, y, sample_weight, epochs, goes_on, *, validation=None, classes=None):
+        with self._unchanged_on_error():
+            return self._fit_or_raise(X, y, sample_weight, epochs, goes_on, validation, classes)
+
+    def _fit_or_raise(self, X, y, sample_weight, epochs, goes_on, validation, classes):
+        from skdeep import engine
+
+        X, y, weight = self._check_rows(X, y, sample_weight, reset=not goes_on)
+        held_out = bool(self.early_stopping) and validation is None
+        before = self._fitted if goes_on else None
+        target = before.target if before else self._make_target(y, weight, classes)
+        fitted = self._begin(_task(X, target.head), target, before)
+        if validation is not None:
+            validation = self._check_rows(*validation, reset=False, suffix="_val")
+        elif held_out:
+            (X, y, weight), validation = self._hold_out(X, y, weight, fitted)
+        rows = self._encoded(X, y, weight, target)
+        if len(y) <= self.batch_size and not self._is_noisy():
+            rows = engine.merge_equal_rows(*rows)
+        seen = None if validation is None else self._encoded(*validation, target)
+
+        with epoch_callbacks.session(self, fitted, epochs, X, y) as hooks:
+            progress = engine.train(
+                _program(fitted.twin, fitted.task),
+                fitted.progress,
+                *rows,
+                epochs=epochs,
+                batch_size=self.batch_size,
+                hyper=fitted.hyper,
+                schedule=schedules.resolve(
+                    self.learning_rate_schedule, fitted.progress.epoch + epochs
+                ),
+                validation=seen,
+                score=self._scorer(fitted, validation),
+                patience=self.patience if self.early_stopping else None,
+                callbacks=hooks,
+            )
+        if progress.interrupted:
+            warnings.warn(
+                f"{type(self).__name__}.fit was interrupted after {progress.epoch} epochs; the "
+                f"estimator holds the best weights up to then.",
+                FitInterruptedWarning,
+                stacklevel=5,
+            )
+        self._store(replace(fitted, progress=progress))
+        return self
+
+    @contextmanager
+    def _unchanged_on_error(self):
+        """Put all attributes back if the block raises."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            # What scikit-learn's callbacks keep while fitting, scikit-learn takes away.
+            before |= {name: value for name, value in vars(self).items() if "callback" in name}
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _check_rows(self, X, y, sample_weight, *, reset: bool, suffix: str = ""):
+        """X, y and weights, validated; weights are float64."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y{suffix} to be passed, but the target y is None."
+            )
+        X, y = self._check_X(X, reset=reset), self._check_y(y)
+        check_consistent_length(X, y)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if weight.sum() <= 0:
+            raise ValueError(
+                f"sample_weight{suffix} sums to {weight.sum():g}, which is not more than zero; "
+                f"negative weights are legal, but the sum of all must be positive."
+            )
+        return X, y, weight
+
+    def _begin(self, task: Task, target: Any, before: Fitted | None) -> Fitted:
+        """What a fit starts from: drawn weights, or the last fit if it can be continued."""
+        from skdeep import engine
+
+        optimizer = optimizers.resolve(self.optimizer)
+        twin, true_twin = (structural_twin(self, padded=padded) for padded in (True, False))
+        hyper = runtime_values(self)
+        twin.optimizer = true_twin.optimizer = structural_twin(optimizer)
+        hyper["optimizer"] = runtime_values(optimizer)
+        if before is not None:
+            _check_same(before, task, true_twin)
+            return replace(before, hyper=hyper)
+        bits = check_random_state(self.random_state).randint(2**31, size=2, dtype=np.int64)
+        seed = int(bits[0] << 31 | bits[1])
+        network = _network(twin, task)
+        weights = network.initial(np.random.default_rng([seed, 1]), _network(true_twin, task))
+        state = {"weights": weights, "optimizer": optimizer.initial(weights["trainable"])}
+        progress = engine.Progress(state, seed=seed)
+        return Fitted(task, target, twin, true_twin, hyper, progress)
+
+    def _hold_out(self, X, y, weight, fitted: Fitted):
+        """Rows to train on and rows to validate on, split with the fit's seed."""
+        labels = fitted.target.encode(y)
+        single = isinstance(fitted.target, Labels) and labels.shape[1] == 1
+        kept, held = train_test_split(
+            np.arange(len(y)),
+            test_size=self.validation_fraction,
+            random_state=fitted.progress.seed % 2**32,
+            stratify=labels if single and np.bincount(labels[:, 0].astype(int)).min() > 1 else None,
+        )
+        return (X[kept], y[kept], weight[kept]), (X[held], y[held], weight[held])
+
+    def _encoded(self, X, y, weight, target):
+        """Rows as the program takes them: inputs, encoded targets, weights."""
+        encoded = target.encode(y)
+        return X, encoded, self._weighted(target, y, encoded, weight)
+
+    def _scorer(self, fitted: Fitted, validation):
+        """A function from weights to the score that early stopping watches; None for the loss."""
+        if isinstance(self.early_stopping, bool | np.bool_):
+            return None
+        X, y, weight = validation
+        probe = copy.copy(self)
+        scorer = check_scoring(probe, self.early_stopping)
+        weighted = {} if np.all(weight == 1) else {"sample_weight": weight}
+
+        def score(weights) -> float:
+            state = {"weights": weights}
+            probe._store(replace(fitted, progress=replace(fitted.progress, state=state)))
+            return scorer(probe, X, y, **weighted)
+
+        return score
+
+    def _store(self, fitted: Fitted) -> None:
+        """Set what a fit leaves."""
+        for name, value in self._public_attributes(fitted).items():
+            setattr(self, name, value)
+        self._fitted = fitted
+        features = _network(fitted.true_twin, fitted.task).model.output["features"]
+        self._n_features_out = features.shape[-1]
+
+    def _outputs(self, X) -> dict[str, np.ndarray]:
+        """The network's outputs for rows X: "output" (n, n_outputs) and "features"."""
+        from skdeep import engine
+
+        check_is_fitted(self)
+        fitted = self._fitted
+        X = self._check_X(X, reset=False)
+        program = _program(fitted.twin, fitted.task)
+        outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)
+        outputs["features"] = outputs["features"][:, : self._n_features_out]
+        return outputs
+
+    def _attribute(self, name: str) -> Fitted:
+        """The fit behind an attribute, which is not there before it."""
+        if not hasattr(self, "_fitted"):
+            raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
+        return self._fitted
+
+
+class NetworkClassifier(ClassifierMixin, NetworkEstimator):
+    """Base of classifiers: two or more classes, labels that exclude each other or not."""
+
+    class_weight: Any = hyperparameter(
+        None,
+        "Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.",
+        [dict, StrOptions({"balanced"}), None],
+        structural=None,
+    )
+    label_smoothing: float = hyperparameter(
+        0.0,
+        "Share of the uniform distribution that is mixed into the labels; it keeps "
+        "probabilities from 0 and 1.",
+        Interval(Real, 0, 1, closed="left"),
+    )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch more on rows X, going on from the last fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come; needed at the first call if y lacks some.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        _refuse_early_stopping(self)
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once; pass partial_fit a dict of "
+                "weights, as sklearn.utils.compute_class_weight gives."
+            )
+        return self._fit(X, y, sample_weight, 1, hasattr(self, "_fitted"), classes=classes)
+
+    def predict(self, X):
+        """The likeliest class of each row, (n_samples,) or (n_samples, n_outputs)."""
+        outputs = self._outputs(X)["output"]
+        return self._fitted.target.labels(outputs)
+
+    def predict_proba(self, X):
+        """Probabilities of the classes, (n_samples, n_classes), float64.
+
+        For a multilabel target those of each label, (n_samples, n_labels); for a multi-output one
+        a list of arrays.
+        """
+        outputs = self._outputs(X)["output"]
+        return self._fitted.target.probabilities(outputs)
+
+    def predict_log_proba(self, X):
+        """Logarithm of :meth:`predict_proba`."""
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            if isinstance(probabilities, list):
+                return [np.log(part) for part in probabilities]
+            return np.log(probabilities)
+
+    def decision_function(self, X):
+        """Logits: (n_samples,) for two classes, else (n_samples, n_classes)."""
+        outputs = self._outputs(X)["output"]
+        return self._fitted.target.decision(outputs)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _check_y(self, y):
+        return check_labels(y)
+
+    def _make_target(self, y, weight, classes):
+        return Labels.of(y, classes)
+
+    def _weighted(self, target, y, encoded, weight):
+        target.check_weights(encoded, weight)
+        if self.class_weight is None:
+            return weight
+        if target.kind != "single":
+            return weight * compute_sample_weight(self.class_weight, y)
+        by_class = compute_class_weight(
+            self.class_weight, classes=target.classes[0], y=y, sample_weight=weight
+        )
+        return weight * by_class[encoded[:, 0].astype(int)] if encoded.shape[1] == 1 else weight
+
+    def _public_attributes(self, fitted):
+        target = fitted.target
+        classes = {
+            "single": target.classes[0],
+            "multilabel": np.arange(len(target.classes)),
+            "multioutput": target.classes,
+        }[target.kind]
+        return super()._public_attributes(fitted) | {"classes_": classes}
+
+
+class NetworkRegressor(RegressorMixin, NetworkEstimator):
+    """Base of regressors, of one or several targets.
+
+    Targets are standardised inside, so that the learning rate and the loss mean the same in all
+    units; predictions are in the units of y.
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train one epoch more on rows X, going on from the last fit.
+
+        The first call's y sets the scale of the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        _refuse_early_stopping(self)
+        return self._fit(X, y, sample_weight, 1, hasattr(self, "_fitted"))
+
+    def predict(self, X):
+        """Targets of rows X, (n_samples,) or (n_samples, n_outputs), float64."""
+        outputs = self._outputs(X)["output"]
+        return self._fitted.target.values(outputs)
+
+    def _check_y(self, y):
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        if y.ndim == 2 and y.shape[1] == 1:
+            from sklearn.utils import column_or_1d
+
+            y = column_or_1d(y, warn=True)
+        return y
+
+    def _make_target(self, y, weight, classes):
+        return Reals.of(y, weight)
+
+
+def _refuse_early_stopping(estimator) -> None:
+    if estimator.early_stopping:
+        raise ValueError("partial_fit does not stop early; set early_stopping=False, or call fit.")
+
+
+def _float_dtype() -> type:
+    return np.float64 if get_config()["precision"] == "float64" else np.float32
+
+
+def _task(X, head: Head) -> Task:
+    return Task(X.shape[1:], X.dtype.name, head, get_config()["precision"])
+
+
+def _check_same(before: Fitted, task: Task, twin: Any) -> None:
+    """Refuse to go on where the data's shape or the network's has changed."""
+    old, new = vars(before.true_twin), vars(twin)
+    changed = [name for name in new if name != "optimizer" and old.get(name) != new[name]]
+    if structural_key(before.true_twin.optimizer) != structural_key(twin.optimizer):
+        changed.append("optimizer")
+    if changed:
+        raise ValueError(
+            f"warm_start and partial_fit go on with the network of the first fit, but "
+            f"{', '.join(changed)} changed; put it back, or fit a clone."
+        )
+    if before.task != task:
+        raise ValueError(
+            f"warm_start and partial_fit go on with the network of the first fit, which takes "
+            f"{before.task}, but the data need {task}."
+        )
+
+
+def _keras_model(twin: Any, task: Task):
+    """The Keras model of a twin: a dict of "output" and "features"."""
+    import keras
+
+    inputs = keras.Input(task.input_shape, dtype=task.input_dtype, name="rows")
+    features = twin._features(inputs)
+    dtype = "float64" if task.precision == "float64" else "float32"
+    output = keras.layers.Dense(task.head.n_outputs, name="head", dtype=dtype)(features)
+    return keras.Model(inputs, {"output": output, "features": features})
+
+
+def _network(twin: Any, task: Task):
+    """The network of a twin, from the process-wide store."""
+    from skdeep import engine
+
+    key = (structural_key(twin), task)
+    return engine.programs.get(
+        "network", key, lambda: engine.Network(lambda: _keras_model(twin, task), task.precision)
+    )
+
+
+def _program(twin: Any, task: Task):
+    """The program of a twin, from the process-wide store."""
+    from skdeep import engine
+
+    key = (structural_key(twin), task)
+
+    def build():
+        network = _network(twin, task)
+
+        def loss(outputs, batch, hyper):
+            smoothing = hyper.get("label_smoothing")
+            return task.head.row_losses(outputs["output"], batch.y, smoothing)
+
+        def evaluate(weights, batch, hyper):
+            outputs, _ = network.apply(weights, batch.x, training=False, hyper=hyper)
+            return task.head.row_losses(outputs["output"], batch.y)
+
+        def predict(weights, x, hyper):
+            return network.apply(weights, x, training=False, hyper=hyper)[0]
+
+        return engine.Program(
+            key=key,
+            step=engine.gradient_step(network, loss, twin.optimizer),
+            evaluate=evaluate,
+            predict=predict,
+            xla_on_cpu=twin._xla_on_cpu,
+        )
+
+    return engine.programs.get("program", key, build)

@@ -1,0 +1,40 @@
+"""The floor that computes: programs, the training loop, batches, random keys, devices.
+
+A model is a pure program: a step from (state, batch, key, hyper-parameters) to (new state, logs),
+and a predict function. The engine compiles it once for each signature, keeps it for the whole
+process, and runs many steps inside each call. See the guide page "Adding a step".
+"""
+
+from skdeep.engine import runtime  # first: it loads TensorFlow quietly
+from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
+from skdeep.engine.network import Layout, Network, current_scope
+from skdeep.engine.program import Program, compile_mode, on_gpu, predict
+from skdeep.engine.rows import CSR, Batch, merge_equal_rows, n_rows, weighted_mean
+from skdeep.engine.steps import descend, gradient_step, value_and_gradient
+from skdeep.engine.training import EpochState, Progress, train
+
+__all__ = [
+    "CSR",
+    "Batch",
+    "CacheInfo",
+    "EpochState",
+    "Layout",
+    "Network",
+    "Program",
+    "Progress",
+    "cache_clear",
+    "cache_info",
+    "compile_mode",
+    "current_scope",
+    "descend",
+    "gradient_step",
+    "merge_equal_rows",
+    "n_rows",
+    "on_gpu",
+    "predict",
+    "programs",
+    "runtime",
+    "train",
+    "value_and_gradient",
+    "weighted_mean",
+]

@@ -1,0 +1,156 @@
+"""The training loop inside a compiled program: many steps, and what ends an epoch.
+
+The step is the program's; everything around it is here, traced with it: gathering the batch,
+random keys, the epoch's mean logs, the validation loss, the best weights, early stopping.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from skdeep.engine import random, rows
+from skdeep.engine.program import Program, unpack
+from skdeep.engine.runtime import tf
+
+EVALUATED_ROWS = 256
+
+
+class Counters(NamedTuple):
+    """The integers of one call, (7,) int32: which steps it runs, and how an epoch is made."""
+
+    first_step: Any
+    stop_step: Any
+    steps_per_epoch: Any
+    patience: Any
+    n_validation: Any
+    seed_low: Any
+    seed_high: Any
+
+
+class Tracker(NamedTuple):
+    """What lives beside the state while the loop runs.
+
+    Attributes
+    ----------
+    sums : tensor (n_logs + 1,)
+        Of log times rows over the epoch so far, and of rows.
+    history : tensor (n_epochs, n_columns)
+        One row for each epoch that this call has ended.
+    best : {"weights": nest, "value": scalar, "epoch": int32} or ()
+        Where the validation loss was least; ``()`` if nothing is tracked.
+    stop : scalar bool
+    """
+
+    sums: Any
+    history: Any
+    best: Any
+    stop: Any
+
+
+def training_loop(program: Program, hyper_like: dict, history_rows: int | None) -> Callable:
+    """The function that runs a call's steps, to be traced.
+
+    Parameters
+    ----------
+    program : Program
+    hyper_like : dict
+        The structure of the run-time numbers.
+    history_rows : int or None
+        Length of the history; None lets it follow from the number of steps.
+    """
+
+    def run(state, tracked, counters, data, order, factors, hyper, validation):
+        counters = Counters(*tf.unstack(counters))
+        hyper = unpack(hyper_like, hyper)
+        seed = tf.bitcast(tf.stack([counters.seed_low, counters.seed_high]), tf.uint32)
+        first_epoch = counters.first_step // counters.steps_per_epoch
+        n_columns = len(program.logs) + bool(validation)
+        n_epochs = history_rows
+        if n_epochs is None:
+            n_epochs = counters.stop_step // counters.steps_per_epoch - first_epoch
+
+        def close_epoch(step, state, tracker: Tracker) -> Tracker:
+            """Write the epoch's row, look at the validation rows, keep the best weights."""
+            epoch = step // counters.steps_per_epoch
+            row = tracker.sums[:-1] / tracker.sums[-1]
+            best, stop = tracker.best, ~tf.reduce_all(tf.math.is_finite(row))
+            if validation:
+                loss = _mean_loss(
+                    program, state["weights"], hyper, validation, counters.n_validation
+                )
+                row = tf.concat([row, [loss]], axis=0)
+                if best:
+                    better = loss < best["value"]
+                    candidate = {"weights": state["weights"], "value": loss, "epoch": epoch}
+                    best = tf.nest.map_structure(
+                        lambda new, old: tf.where(better, new, old), candidate, best
+                    )
+                    stop |= epoch - best["epoch"] >= counters.patience
+            position = tf.reshape(epoch - first_epoch, (1, 1))
+            history = tf.tensor_scatter_nd_update(tracker.history, position, row[None])
+            return Tracker(tf.zeros_like(tracker.sums), history, best, stop)
+
+        def body(step, state, tracker: Tracker):
+            position = step - counters.first_step
+            batch = rows.take_batch(*data, tf.gather(order, position % tf.shape(order)[0]))
+            now = dict(hyper)
+            if "learning_rate" in now:
+                now["learning_rate"] *= tf.gather(factors, position)
+            new, logs = program.step(state, batch, random.fold(seed, step), now)
+            _check_contract(program, state, new, logs)
+            added = [tf.cast(logs[name], batch.size.dtype) * batch.size for name in program.logs]
+            tracker = tracker._replace(sums=tracker.sums + tf.stack([*added, batch.size]))
+            tracker = tf.cond(
+                (step + 1) % counters.steps_per_epoch == 0,
+                lambda: close_epoch(step, new, tracker),
+                lambda: tracker,
+            )
+            return step + 1, new, tracker
+
+        sums, best = tracked
+        history = tf.zeros((n_epochs, n_columns), sums.dtype)
+        start = (counters.first_step, state, Tracker(sums, history, best, tf.constant(False)))
+        shapes = tf.nest.map_structure(lambda t: t.shape, start)
+        step, state, tracker = tf.while_loop(
+            lambda step, _, tracker: (step < counters.stop_step) & ~tracker.stop,
+            body,
+            start,
+            shape_invariants=shapes,
+            parallel_iterations=1,
+        )
+        return step, state, tracker
+
+    return run
+
+
+def _mean_loss(program: Program, weights, hyper: dict, validation, n):
+    """Weighted mean of ``program.evaluate`` over the validation rows, in tiles."""
+    x, y, weight = validation
+
+    def add(tile, total):
+        numbers = tile * EVALUATED_ROWS + tf.range(EVALUATED_ROWS)
+        batch = rows.take_batch(x, y, weight, tf.where(numbers < n, numbers, -1))
+        losses = program.evaluate(weights, batch, hyper)
+        return tile + 1, total + tf.reduce_sum(tf.where(numbers < n, losses * batch.weight, 0.0))
+
+    n_tiles = (n + EVALUATED_ROWS - 1) // EVALUATED_ROWS
+    start = (tf.constant(0), tf.zeros((), weight.dtype))
+    return tf.while_loop(lambda tile, _: tile < n_tiles, add, start, parallel_iterations=1)[1]
+
+
+def _check_contract(program: Program, old: Any, new: Any, logs: dict) -> None:
+    """A step keeps its state's structure and logs what the program says; told while tracing."""
+    if set(logs) != set(program.logs):
+        raise ValueError(
+            f"the program's logs are {sorted(program.logs)}, but its step returned "
+            f"{sorted(logs)}; name them in Program(logs=...)."
+        )
+    try:
+        tf.nest.assert_same_structure(old, new)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a step must return a state of the structure it got: {error}") from None
+    for before, after in zip(tf.nest.flatten(old), tf.nest.flatten(new), strict=True):
+        if (before.shape, before.dtype) != (after.shape, after.dtype):
+            raise ValueError(
+                f"a step must keep the shapes and dtypes of its state, but an array of "
+                f"{before.shape} {before.dtype.name} became {after.shape} {after.dtype.name}."
+            )

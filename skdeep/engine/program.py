@@ -1,0 +1,208 @@
+"""Programs: what a model family contributes, and how it is compiled."""
+
+import contextlib
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skdeep._config import get_config
+from skdeep.engine import rows
+from skdeep.engine.cache import programs
+from skdeep.engine.runtime import check_not_forked, start_xla, tf
+
+_CALL_SECONDS = 0.8
+_TILE = 64  # rows that predict computes at once, so that no row depends on its neighbours' number
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Pure functions of one model, and the key that tells it from all others.
+
+    Parameters
+    ----------
+    key : hashable
+        Everything that shapes the functions, beyond the shapes and dtypes of their arguments:
+        programs with equal keys must be interchangeable.
+    step : callable
+        ``step(state, batch, key, hyper) -> (state, logs)``. ``state`` is a dict of (nests of)
+        arrays whose shapes and dtypes never change; ``state["weights"]`` is what predict needs.
+        ``batch`` is a :class:`~skdeep.engine.rows.Batch`; ``key`` a random key for
+        :mod:`skdeep.engine.random`; ``hyper`` holds the run-time numbers as scalar tensors,
+        ``hyper["learning_rate"]`` already times its schedule. ``logs`` is a dict of scalars,
+        averaged over the epoch by rows.
+    logs : tuple of str
+        The keys of ``logs``.
+    evaluate : callable, optional
+        ``evaluate(weights, batch, hyper)`` returns the loss of each row, for validation.
+    predict : callable, optional
+        ``predict(weights, x, hyper)`` returns a nest of arrays, each (n, ...).
+    xla_on_cpu : bool, default=True
+        False keeps the program out of XLA on a CPU, where convolutions and recurrent layers
+        are slow.
+    """
+
+    key: Hashable
+    step: Callable
+    logs: tuple[str, ...] = ("loss",)
+    evaluate: Callable | None = None
+    predict: Callable | None = None
+    xla_on_cpu: bool = True
+
+
+class Compiled:
+    """A traced function, and how many steps it may run in a call of about a second."""
+
+    def __init__(self, function: Callable, specs: list, mode: str) -> None:
+        if mode == "xla":
+            start_xla()
+        traced = tf.function(function, autograph=False, jit_compile=mode == "xla")
+        self._concrete = traced.get_concrete_function(*specs)
+        self.affordable_steps = 1  # until its speed is known
+
+    def __call__(self, arguments: tuple) -> Any:
+        return self._concrete(*arguments)
+
+    def took(self, seconds: float, steps: int) -> None:
+        """Learn from a call's time. It decides nothing but where calls end."""
+        affordable = int(_CALL_SECONDS * steps / seconds)
+        self.affordable_steps = max(1, min(affordable, 16 * self.affordable_steps))
+
+
+def compile_mode(program: Program, steps_per_epoch: int) -> str:
+    """How a program is trained, "xla" or "graph": the two never give the same bits.
+
+    A rule on structure, shapes and device alone. The number of epochs is not among them, so that
+    five epochs and five more are ten; nor is anything that ran before.
+    """
+    if (chosen := get_config()["compile"]) is not None:
+        return chosen
+    if on_gpu() or (program.xla_on_cpu and steps_per_epoch >= 4):
+        return "xla"
+    return "graph"
+
+
+def on_gpu() -> bool:
+    """Whether programs run on a GPU: there is one, and the settings do not ask for the CPU."""
+    device = get_config()["device"]
+    return "gpu" in device.lower() if device else bool(tf.config.list_logical_devices("GPU"))
+
+
+def device():
+    """A context in which tensors are made and programs run on the device of the settings."""
+    name = get_config()["device"]
+    return tf.device(name) if name else contextlib.nullcontext()
+
+
+def compiled(
+    kind: str,
+    program: Program,
+    mode: str,
+    arguments: tuple,
+    *,
+    loose: tuple[bool, ...],
+    make: Callable[[], Callable],
+    detail: Hashable = (),
+) -> Compiled:
+    """The concrete function for the signature of ``arguments``, from the store or built.
+
+    Parameters
+    ----------
+    kind : str
+        Which of the program's functions this is.
+    mode : {"graph", "xla"}
+    arguments : tuple of nests of tensors
+    loose : tuple of bool
+        Which arguments' first axes may have any length (in graph mode; XLA has fixed shapes).
+    make : callable
+        Returns the Python function to be traced.
+    detail : hashable
+        What else shapes that function.
+    """
+
+    def spec(tensor, free):
+        shape = tensor.shape.as_list()
+        return tf.TensorSpec([None, *shape[1:]] if free and shape else shape, tensor.dtype)
+
+    specs = [
+        tf.nest.map_structure(lambda t, free=free and mode == "graph": spec(t, free), argument)
+        for argument, free in zip(arguments, loose, strict=True)
+    ]
+    shapes = tuple((tuple(s.shape), s.dtype.name) for s in tf.nest.flatten(specs))
+    nest = repr(tf.nest.map_structure(lambda _: 0, specs))
+    signature = (program.key, mode, get_config()["device"], nest, shapes, detail)
+
+    return programs.get(f"{kind} ({mode})", signature, lambda: Compiled(make(), specs, mode))
+
+
+def pack(hyper: dict, dtype) -> Any:
+    """Run-time numbers as one vector: one input of a program instead of twenty."""
+    return tf.constant([float(v) for v in tf.nest.flatten(hyper)], dtype)
+
+
+def unpack(like: dict, vector) -> dict:
+    """The vector of :func:`pack` as scalar tensors, in the structure of ``like``."""
+    numbers = tf.unstack(vector, num=len(tf.nest.flatten(like)))
+    return tf.nest.pack_sequence_as(like, numbers)
+
+
+def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -> Any:
+    """Outputs for rows x, a nest of arrays (n, ...), as a nest of ndarrays (n, ...).
+
+    Rows are computed in tiles of fixed size, so that a row's outputs depend neither on the rows
+    beside it nor on their number.
+    """
+    check_not_forked()
+    hyper = hyper or {}
+    n = rows.n_rows(x)
+    structure = tf.nest.map_structure(lambda _: 0, hyper)
+    with device():
+        on_device = rows.to_device(x)
+        weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
+        dtype = next(t.dtype for t in tf.nest.flatten(weights) if t.dtype.is_floating)
+        arguments = (weights, pack(hyper, dtype), on_device, tf.constant(n))
+        function = compiled(
+            "predict",
+            program,
+            "graph",
+            arguments,
+            loose=(False, False, True, False),
+            make=lambda: _tiled(program, structure),
+            detail=repr(structure),
+        )
+        return tf.nest.map_structure(np.asarray, function(arguments))
+
+
+def _tiled(program: Program, like: dict) -> Callable:
+    """``program.predict`` over tiles of rows, as a function to be traced."""
+
+    def outputs(weights, hyper, x, n):
+        hyper = unpack(like, hyper)
+
+        def tile(i):
+            numbers = i * _TILE + tf.range(_TILE)
+            part = rows.take(x, tf.where(numbers < n, numbers, -1))
+            return tf.nest.map_structure(
+                tf.convert_to_tensor, program.predict(weights, part, hyper)
+            )
+
+        first = tile(0)
+        n_tiles = (n + _TILE - 1) // _TILE
+        written = [
+            tf.TensorArray(t.dtype, n_tiles, element_shape=t.shape).write(0, t)
+            for t in tf.nest.flatten(first)
+        ]
+
+        def write(i, arrays):
+            results = tf.nest.flatten(tile(i))
+            return i + 1, [a.write(i, t) for a, t in zip(arrays, results, strict=True)]
+
+        _, written = tf.while_loop(lambda i, _: i < n_tiles, write, (1, written))
+        joined = [
+            tf.reshape(a.stack(), tf.concat([[n_tiles * _TILE], tf.shape(t)[1:]], axis=0))[:n]
+            for a, t in zip(written, tf.nest.flatten(first), strict=True)
+        ]
+        return tf.nest.pack_sequence_as(first, joined)
+
+    return outputs

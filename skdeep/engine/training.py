@@ -1,0 +1,331 @@
+"""The host's side of training: data to the device, calls of about a second, callbacks, Ctrl-C.
+
+Where a call ends decides nothing: rows come from (seed, epoch), random keys from (seed, step).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from skdeep.engine import rows
+from skdeep.engine.loop import EVALUATED_ROWS, Counters, training_loop
+from skdeep.engine.program import Program, compile_mode, compiled, device, pack
+from skdeep.engine.runtime import check_not_forked, tf
+from skdeep.exceptions import FitDivergedError
+
+_CALL_STEPS_XLA = 256  # XLA has fixed shapes: one length of call serves all fits
+_CALL_STEPS_GRAPH = 4096  # bounds the memory of a call's row numbers
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands: all that it takes to go on to the same bits.
+
+    Attributes
+    ----------
+    state : dict of nests of ndarrays
+        The program's state after the last step.
+    seed : int
+        Of 64 bits; the order of rows and the random keys come from it.
+    step, epoch : int
+        How many were completed since the first fit.
+    best : nest of ndarrays or None
+        ``state["weights"]`` at the best epoch; None where nothing was monitored.
+    best_value : float
+        What was monitored, there; smaller is better (scores are negated).
+    best_epoch : int
+        Its number, from 0; -1 for none.
+    history : dict of lists of float
+        For each log, one value an epoch.
+    interrupted : bool
+        Whether Ctrl-C ended the last fit.
+    """
+
+    state: Any
+    seed: int = 0
+    step: int = 0
+    epoch: int = 0
+    best: Any = None
+    best_value: float = np.inf
+    best_epoch: int = -1
+    history: dict[str, list[float]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def weights(self) -> Any:
+        """What predict needs: the best weights where they are known, else the last."""
+        return self.state["weights"] if self.best is None else self.best
+
+
+@dataclass
+class EpochState:
+    """What a callback sees at the end of an epoch, and may change.
+
+    Attributes
+    ----------
+    epoch : int
+        The number of the epoch that has ended, counted from 0 at the first fit.
+    epochs : int
+        The number at which the fit will end.
+    logs : dict of float
+        This epoch's row of the history.
+    weights : nest of tensors
+        ``state["weights"]`` now.
+    learning_rate_factor : float
+        What multiplies the learning rate from here on, beside its schedule.
+    stop : bool
+        Set it to end the fit here.
+    """
+
+    epoch: int
+    epochs: int
+    logs: dict[str, float]
+    weights: Any
+    learning_rate_factor: float = 1.0
+    stop: bool = False
+
+
+def train(
+    program: Program,
+    progress: Progress,
+    x: Any,
+    y: Any = (),
+    weight: np.ndarray | None = None,
+    *,
+    epochs: int,
+    batch_size: int,
+    hyper: dict | None = None,
+    schedule: Callable[[np.ndarray], np.ndarray] | None = None,
+    shuffle: bool = True,
+    validation: tuple | None = None,
+    score: Callable[[Any], float] | None = None,
+    patience: int | None = None,
+    callbacks: Sequence[Callable[[EpochState], None]] = (),
+) -> Progress:
+    """Run a program's steps over the data, ``epochs`` epochs on from ``progress``.
+
+    Parameters
+    ----------
+    program : Program
+    progress : Progress
+        Where to start: ``Progress(state, seed=...)``, or what an earlier call returned.
+    x, y : nests of arrays, each (n, ...)
+        Rows and targets; ``()`` for no targets. Parts of x may be SciPy CSR matrices.
+    weight : ndarray (n,), default=None
+        Row weights; scaled here to a mean of one.
+    epochs, batch_size : int
+    hyper : dict, default=None
+        Run-time numbers, or tuples or dicts of them.
+    schedule : callable, default=None
+        Maps an array of epochs, fractional and counted from the first fit, to factors of
+        ``hyper["learning_rate"]``.
+    shuffle : bool, default=True
+        False visits the rows in their order.
+    validation : tuple (x, y, weight), default=None
+        Rows for ``program.evaluate``; adds ``val_loss`` to the history. weight may be None.
+    score : callable, default=None
+        ``score(weights)``, larger is better; adds ``val_score`` to the history.
+    patience : int, default=None
+        Stop after so many epochs without a better score (or val_loss, if there is no score),
+        and keep the best weights.
+    callbacks : sequence of callables
+        Each is called with an :class:`EpochState` at the end of each epoch.
+
+    Raises
+    ------
+    FitDivergedError
+        If a log becomes NaN or infinite.
+    KeyboardInterrupt
+        If Ctrl-C comes before the first step; later it ends the fit.
+    RuntimeError
+        In a process forked after TensorFlow was started.
+    """
+    check_not_forked()
+    with device():
+        data = _Data(program, x, y, weight, validation, batch_size, shuffle, progress)
+        fit = _Fit(program, progress, data, hyper or {}, schedule, score, patience, callbacks)
+        return fit.run(progress.epoch + epochs)
+
+
+class _Data:
+    """Rows and validation rows on the device, and the order in which steps take them."""
+
+    def __init__(self, program, x, y, weight, validation, batch_size, shuffle, progress):
+        n = rows.n_rows(x)
+        self.mode = compile_mode(program, -(-n // batch_size))
+        xla = self.mode == "xla"
+        if n < batch_size:
+            batch_size = min(batch_size, rows.row_bucket(n)) if xla else n
+        self.order = rows.Order(n, batch_size, progress.seed, shuffle)
+        floats = [a.dtype for a in tf.nest.flatten(progress.state) if a.dtype.kind == "f"]
+        self.dtype = np.dtype(floats[0]) if floats else np.dtype(np.float32)
+        weight = np.ones(n) if weight is None else np.asarray(weight, np.float64)
+        weight = (weight * (n / weight.sum())).astype(self.dtype)
+        self.rows = rows.to_device((x, y, weight), rows.row_bucket(n) if xla else None)
+        self.validation, self.n_validation = (), 0
+        if validation is not None:
+            x, y, weight = validation
+            self.n_validation = n = rows.n_rows(x)
+            weight = np.ones(n) if weight is None else np.asarray(weight, np.float64)
+            weight = (weight / weight.sum()).astype(self.dtype)
+            size = max(rows.row_bucket(n), EVALUATED_ROWS) if xla else None
+            self.validation = rows.to_device((x, y, weight), size)
+
+
+class _Fit:
+    """One :func:`train` under way."""
+
+    def __init__(self, program, progress, data, hyper, schedule, score, patience, callbacks):
+        self.program, self.data, self.order = program, data, data.order
+        self.hyper, self.schedule, self.score = hyper, schedule, score
+        self.patience, self.callbacks = patience, callbacks
+        self.progress = progress
+        self.state = tf.nest.map_structure(tf.constant, progress.state)
+        self.step, self.stop, self.factor = progress.step, False, 1.0
+        self.columns = [*program.logs, *(["val_loss"] if data.validation else [])]
+        names = [*self.columns, *(["val_score"] if score is not None else [])]
+        self.history = {name: list(progress.history.get(name, [])) for name in names}
+        self.sums = tf.zeros(len(program.logs) + 1, data.dtype)
+        self.best: Any = ()
+        if data.validation and patience is not None and score is None:
+            kept = self.state["weights"] if progress.best is None else progress.best
+            self.best = {
+                "weights": tf.nest.map_structure(tf.convert_to_tensor, kept),
+                "value": tf.constant(progress.best_value, data.dtype),
+                "epoch": tf.constant(progress.best_epoch),
+            }
+
+    def run(self, epochs: int) -> Progress:
+        """Steps up to the end of epoch number ``epochs``."""
+        self.epochs = epochs
+        begun, interrupted = self.step, False
+        try:
+            while self.step < epochs * self.order.steps_per_epoch and not self.stop:
+                self._call()
+        except KeyboardInterrupt:
+            if self.step == begun:
+                raise
+            interrupted = True
+        return self._result(interrupted)
+
+    def _call(self) -> None:
+        """Run some steps, and what follows an epoch's end on the host."""
+        per_epoch = self.order.steps_per_epoch
+        function = self._function()
+        longest = _CALL_STEPS_XLA if self.data.mode == "xla" else _CALL_STEPS_GRAPH
+        stop = self.step + min(function.affordable_steps, longest)
+        stop = min(stop, self.epochs * per_epoch)
+        if self.callbacks or self.score is not None:
+            stop = min(stop, (self.step // per_epoch + 1) * per_epoch)
+        begun = time.perf_counter()
+        step, state, tracker = function(self._arguments(stop))
+        step, history = int(step), np.asarray(tracker.history)
+        ended = history[: step // per_epoch - self.step // per_epoch]
+        if not (np.isfinite(ended).all() and np.isfinite(np.asarray(tracker.sums)).all()):
+            raise FitDivergedError(self._divergence())
+        function.took(time.perf_counter() - begun, step - self.step)
+        self.state, self.sums, self.best = state, tracker.sums, tracker.best
+        self.step, self.stop = step, bool(tracker.stop)
+        for row in ended:
+            for name, value in zip(self.columns, row, strict=True):
+                self.history[name].append(float(value))
+        if len(ended) and self.score is not None:
+            self._track_score()
+        if len(ended) and self.callbacks:
+            self._call_back()
+
+    def _function(self):
+        """The compiled loop for this fit's shapes."""
+        xla = self.data.mode == "xla"
+        like = tf.nest.map_structure(lambda _: 0, self.hyper)
+        return compiled(
+            "train",
+            self.program,
+            self.data.mode,
+            self._arguments(self.step),
+            loose=(False, False, False, True, True, True, False, True),
+            make=lambda: training_loop(self.program, like, _CALL_STEPS_XLA if xla else None),
+            detail=repr(like),
+        )
+
+    def _arguments(self, stop: int) -> tuple:
+        """Arguments of the compiled loop for the steps up to ``stop``."""
+        order, step = self.order, self.step
+        numbers = order.steps(step, stop) if stop > step else order.steps(step, step + 1)
+        factors = np.full(max(stop - step, 1), self.factor, self.data.dtype)
+        if self.schedule is not None:
+            epochs = np.arange(step, step + len(factors)) / order.steps_per_epoch
+            factors *= np.asarray(self.schedule(epochs), self.data.dtype)
+        if self.data.mode == "xla":
+            numbers = rows.pad(numbers, _CALL_STEPS_XLA)
+            factors = rows.pad(factors, _CALL_STEPS_XLA)
+        counters = Counters(
+            step,
+            stop,
+            order.steps_per_epoch,
+            self.patience or 0,
+            self.data.n_validation,
+            *np.array([self.progress.seed], np.uint64).view(np.int32),
+        )
+        return (
+            self.state,
+            (self.sums, self.best),
+            tf.constant(counters, tf.int32),
+            self.data.rows,
+            tf.constant(numbers),
+            tf.constant(factors),
+            pack(self.hyper, self.data.dtype),
+            self.data.validation,
+        )
+
+    def _track_score(self) -> None:
+        """Score the weights on the host; keep the best, and stop when patience is out."""
+        value = float(self.score(self.state["weights"]))
+        self.history["val_score"].append(value)
+        epoch = self.step // self.order.steps_per_epoch - 1
+        if -value < self.progress.best_value:
+            weights = self.state["weights"]
+            self.progress = replace(
+                self.progress, best=weights, best_value=-value, best_epoch=epoch
+            )
+        elif self.patience is not None:
+            self.stop |= epoch - self.progress.best_epoch >= self.patience
+
+    def _call_back(self) -> None:
+        logs = {name: values[-1] for name, values in self.history.items()}
+        epoch = self.step // self.order.steps_per_epoch - 1
+        seen = EpochState(epoch, self.epochs, logs, self.state["weights"], self.factor, self.stop)
+        for callback in self.callbacks:
+            callback(seen)
+        self.factor, self.stop = seen.learning_rate_factor, seen.stop
+
+    def _divergence(self) -> str:
+        rate = self.hyper.get("learning_rate")
+        cause = "" if rate is None else f" with learning_rate={rate:g}"
+        return (
+            f"the loss became NaN or infinite in epoch {self.step // self.order.steps_per_epoch}"
+            f"{cause}; lower the learning rate, scale the inputs, or set clip_norm."
+        )
+
+    def _result(self, interrupted: bool) -> Progress:
+        to_host = lambda nest: tf.nest.map_structure(np.array, nest)  # noqa: E731
+        best = self.progress.best
+        found = {"best": None if best is None else to_host(best)}
+        if self.best:
+            found = {
+                "best": to_host(self.best["weights"]),
+                "best_value": float(self.best["value"]),
+                "best_epoch": int(self.best["epoch"]),
+            }
+        return replace(
+            self.progress,
+            state=to_host(self.state),
+            step=self.step,
+            epoch=self.step // self.order.steps_per_epoch,
+            history=self.history,
+            interrupted=interrupted,
+            **found,
+        )

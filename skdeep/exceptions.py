@@ -1,0 +1,9 @@
+"""Errors and warnings of skdeep's own."""
+
+
+class FitDivergedError(ArithmeticError):
+    """The loss became NaN or infinite; the estimator is as it was before ``fit``."""
+
+
+class FitInterruptedWarning(UserWarning):
+    """``fit`` was interrupted (Ctrl-C); the estimator holds the best weights up to then."""

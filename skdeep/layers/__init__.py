@@ -1,0 +1,11 @@
+"""Keras layers that read run-time numbers, random keys and row weights from the engine.
+
+They take the *name* of a hyper-parameter where Keras's layers take its value, so that a compiled
+program serves all values. Outside of the engine, as in a model that a user looks at, they act as
+at predict.
+"""
+
+from skdeep.layers.augmentation import Augment
+from skdeep.layers.regularization import BatchNormalization, Dropout, KeepUnits, LayerNormalization
+
+__all__ = ["Augment", "BatchNormalization", "Dropout", "KeepUnits", "LayerNormalization"]

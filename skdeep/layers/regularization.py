@@ -1,0 +1,169 @@
+"""Dropout, normalisation and padded units, with run-time numbers and row weights."""
+
+import zlib
+
+import keras
+from keras import ops
+
+from skdeep.engine import current_scope, random
+
+
+def layer_key(layer: keras.layers.Layer):
+    """A random key for this layer and step: the same in every process, other for each layer."""
+    return random.fold(current_scope().key, zlib.crc32(layer.name.encode()))
+
+
+class Dropout(keras.layers.Layer):
+    """Zeroes units with a run-time probability p and scales the others by 1 / (1 - p) [1]_.
+
+    Parameters
+    ----------
+    rate : str
+        Name of the hyper-parameter that holds p, in [0, 1).
+
+    References
+    ----------
+    .. [1] Srivastava et al. Dropout. JMLR 15, 2014, section 10 ("inverted").
+    """
+
+    def __init__(self, rate: str, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+
+    def call(self, x, training=False):
+        if not training:
+            return x
+        p = current_scope().hyper[self.rate]
+        kept = random.uniform(layer_key(self), ops.shape(x)) >= p
+        return ops.where(kept, x / ops.cast(1 - p, x.dtype), ops.zeros((), x.dtype))
+
+
+def _n_active(units: tuple[str, int] | None):
+    """How many units of a padded layer are real: a run-time number, or None."""
+    hyper = current_scope().hyper
+    if units is None or units[0] not in hyper:
+        return None
+    return hyper[units[0]][units[1]]
+
+
+def _active(units, width: int, dtype):
+    """1 for real units, 0 for padding, (width,); None where nothing is padded."""
+    n = _n_active(units)
+    if n is None:
+        return None
+    return ops.cast(ops.cast(ops.arange(width), n.dtype) < n, dtype)
+
+
+class KeepUnits(keras.layers.Layer):
+    """Zeroes the padding of a layer whose width is a bucket, see ``hyperparameters.Padded``.
+
+    Parameters
+    ----------
+    units : tuple (str, int)
+        The hyper-parameter that holds the true widths, and the position of this one.
+    """
+
+    def __init__(self, units: tuple[str, int], **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def call(self, x):
+        active = _active(self.units, x.shape[-1], x.dtype)
+        return x if active is None else x * active
+
+
+class LayerNormalization(keras.layers.Layer):
+    """Shifts and scales each row's units to mean 0 and variance 1, then learns both [1]_.
+
+    Parameters
+    ----------
+    units : tuple (str, int), default=None
+        As in :class:`KeepUnits`: only real units count.
+    epsilon : float, default=1e-3
+        Added to the variance.
+
+    References
+    ----------
+    .. [1] Ba, Kiros, Hinton. Layer normalization. arXiv:1607.06450, 2016, equation 3.
+    """
+
+    def __init__(self, units=None, epsilon: float = 1e-3, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.epsilon = units, epsilon
+
+    def build(self, shape):
+        self.gamma = self.add_weight(shape=shape[-1:], initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=shape[-1:], initializer="zeros", name="beta")
+
+    def call(self, x):
+        active = _active(self.units, x.shape[-1], x.dtype)
+        if active is None:
+            active = ops.ones((x.shape[-1],), x.dtype)
+        share = active / ops.sum(active)
+        centred = (x - ops.sum(x * share, axis=-1, keepdims=True)) * active
+        variance = ops.sum(ops.square(centred) * share, axis=-1, keepdims=True)
+        return centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
+
+
+class BatchNormalization(keras.layers.Layer):
+    """Shifts and scales each channel to mean 0 and variance 1 over the batch [1]_.
+
+    Rows count by their weight (negative ones not at all), so that padding does not count and a
+    row of weight two counts as two rows. Predict uses running averages.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        Share of the running averages that a step keeps.
+    epsilon : float, default=1e-3
+        Added to the variance.
+
+    References
+    ----------
+    .. [1] Ioffe, Szegedy. Batch normalization. ICML, 2015, algorithm 1.
+    """
+
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3, **kwargs):
+        super().__init__(**kwargs)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, shape):
+        channels = shape[-1:]
+        self.gamma = self.add_weight(shape=channels, initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=channels, initializer="zeros", name="beta")
+        self.moving_mean = self.add_weight(
+            shape=channels, initializer="zeros", name="moving_mean", trainable=False
+        )
+        self.moving_variance = self.add_weight(
+            shape=channels, initializer="ones", name="moving_variance", trainable=False
+        )
+
+    def call(self, x, training=False):
+        if training:
+            mean, variance = self._moments(x)
+            for running, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                old = ops.convert_to_tensor(running)
+                new = ops.cast(now, old.dtype)
+                running.assign(old * self.momentum + new * (1 - self.momentum))
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        scale = ops.cast(self.gamma, x.dtype) * ops.rsqrt(
+            ops.cast(variance, x.dtype) + self.epsilon
+        )
+        shift = ops.cast(self.beta, x.dtype) - ops.cast(mean, x.dtype) * scale
+        return x * scale + shift
+
+    def _moments(self, x):
+        """Weighted mean and variance over rows, and plain over pixels or steps; (channels,)."""
+        weight = current_scope().weight
+        weight = (
+            ops.ones(ops.shape(x)[:1], x.dtype) if weight is None else ops.cast(weight, x.dtype)
+        )
+        weight = ops.maximum(weight, 0)
+        weight /= ops.maximum(ops.sum(weight), 1e-12)
+        weight = ops.reshape(weight, (-1, 1))
+        pixels = tuple(range(1, len(x.shape) - 1))
+        by_row = lambda values: ops.mean(values, axis=pixels) if pixels else values  # noqa: E731
+        mean = ops.sum(by_row(x) * weight, axis=0)
+        variance = ops.sum(by_row(ops.square(x - mean)) * weight, axis=0)
+        return mean, variance

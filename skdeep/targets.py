@@ -1,0 +1,228 @@
+"""What a network predicts: how y becomes numbers, the loss of each row, and the way back.
+
+A classifier's outputs are logits, in groups: one sigmoid for two classes, one softmax for more,
+a sigmoid for each label of a multilabel target, a softmax for each column of a multi-output one.
+A regressor's outputs are the targets shifted and scaled to mean 0 and variance 1 over the training
+rows, so that step sizes and losses mean the same whatever the unit of y; a loss of 1 is that of
+predicting the mean.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_array
+
+
+@dataclass(frozen=True)
+class Head:
+    """The structural part of a target: what of it shapes a network and its loss.
+
+    Attributes
+    ----------
+    loss : {"sigmoid", "softmax", "squared"}
+    groups : tuple of int
+        Outputs that belong together: of each softmax; ones for the others.
+    """
+
+    loss: str
+    groups: tuple[int, ...]
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the network's last layer."""
+        return sum(self.groups)
+
+    def row_losses(self, outputs: Any, y: Any, label_smoothing: Any = None) -> Any:
+        """Loss of each row, (n,), from tensors outputs (n, n_outputs) and encoded y.
+
+        The mean over groups; cross-entropy in nats, or the squared error in units of the
+        target's variance. ``label_smoothing`` s mixes a share s of the uniform distribution
+        into the labels [1]_.
+
+        .. [1] Szegedy et al. Rethinking the inception architecture. CVPR, 2016, section 7.
+        """
+        from keras import ops
+
+        if self.loss == "squared":
+            return ops.mean(ops.square(outputs - y), axis=-1)
+        if self.loss == "sigmoid":
+            if label_smoothing is not None:
+                y = y * (1 - label_smoothing) + 0.5 * label_smoothing
+            losses = ops.maximum(outputs, 0) - outputs * y + ops.log1p(ops.exp(-ops.abs(outputs)))
+            return ops.mean(losses, axis=-1)
+        total, start = 0, 0
+        for i, n_classes in enumerate(self.groups):
+            log_p = ops.log_softmax(outputs[:, start : start + n_classes], axis=-1)
+            wanted = ops.one_hot(y[:, i], n_classes, dtype=log_p.dtype)
+            if label_smoothing is not None:
+                wanted = wanted * (1 - label_smoothing) + label_smoothing / n_classes
+            total -= ops.sum(wanted * log_p, axis=-1)
+            start += n_classes
+        return total / len(self.groups)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Classes of a classification target.
+
+    Attributes
+    ----------
+    classes : list of ndarray
+        The sorted classes of each column; for a multilabel target [0, 1] of each label.
+    kind : {"single", "multilabel", "multioutput"}
+    """
+
+    classes: list[np.ndarray]
+    kind: str
+
+    @classmethod
+    def of(cls, y, classes=None) -> "Labels":
+        """The classes found in validated labels y, or those given by the user."""
+        if y.ndim == 2:
+            if type_of_target(y) == "multilabel-indicator":
+                return cls([np.array([0, 1])] * y.shape[1], "multilabel")
+            return cls([np.unique(column) for column in y.T], "multioutput")
+        found = np.unique(y) if classes is None else np.unique(np.asarray(classes))
+        if len(found) < 2:
+            raise ValueError(
+                f"y has one class, {found[0]!r}; a classifier needs at least two classes."
+            )
+        return cls([found], "single")
+
+    @property
+    def head(self) -> Head:
+        """Sigmoids for two classes and for labels, else a softmax for each column."""
+        if self.kind == "multilabel":
+            return Head("sigmoid", (1,) * len(self.classes))
+        if self.kind == "single" and len(self.classes[0]) == 2:
+            return Head("sigmoid", (1,))
+        return Head("softmax", tuple(len(c) for c in self.classes))
+
+    def encode(self, y) -> np.ndarray:
+        """Positions of the labels, (n, n_columns): int32 for softmax, float32 for sigmoid.
+
+        Raises
+        ------
+        ValueError
+            If y has a class that was not there before, or another number of columns.
+        """
+        columns = y.T if y.ndim == 2 else [y]
+        if len(columns) != len(self.classes):
+            raise ValueError(
+                f"y has {len(columns)} columns, but had {len(self.classes)} at the first fit."
+            )
+        encoded = np.empty((len(y), len(columns)), np.int32)
+        for i, (column, classes) in enumerate(zip(columns, self.classes, strict=True)):
+            position = np.searchsorted(classes, column).clip(max=len(classes) - 1)
+            unseen = classes[position] != column
+            if np.any(unseen):
+                raise ValueError(
+                    f"y contains classes that were not there at the first fit: "
+                    f"{np.unique(column[unseen]).tolist()}; known are {classes.tolist()}. "
+                    f"Pass all classes to the first partial_fit."
+                )
+            encoded[:, i] = position
+        return encoded.astype(np.float32) if self.head.loss == "sigmoid" else encoded
+
+    def check_weights(self, encoded: np.ndarray, weight: np.ndarray) -> None:
+        """Refuse a class whose weights sum to zero or less: nothing could be learnt of it."""
+        for column, classes in zip(encoded.T.astype(int), self.classes, strict=True):
+            present = np.bincount(column, minlength=len(classes)) > 0
+            total = np.bincount(column, weight, minlength=len(classes))
+            if np.any(bad := present & (total <= 0)):
+                label = classes[bad][0]
+                raise ValueError(
+                    f"the sample weights of class {label!r} sum to {total[bad][0]:g}; they must "
+                    f"be more than zero for each class. Remove the class or its weights."
+                )
+
+    def decision(self, outputs: np.ndarray) -> np.ndarray | list:
+        """Logits as scikit-learn shapes them; a list for a multi-output target."""
+        if self.kind == "multioutput":
+            return np.split(outputs, np.cumsum(self.head.groups)[:-1], axis=1)
+        return (
+            outputs[:, 0]
+            if self.head == Head("sigmoid", (1,)) and self.kind == "single"
+            else outputs
+        )
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray | list:
+        """Probabilities as scikit-learn shapes them; a list for a multi-output target."""
+        outputs = outputs.astype(np.float64)
+        if self.kind == "multioutput":
+            return [softmax(part, axis=1) for part in self.decision(outputs)]
+        if self.head.loss == "softmax":
+            return softmax(outputs, axis=1)
+        positive = expit(outputs)
+        return positive if self.kind == "multilabel" else np.hstack([1 - positive, positive])
+
+    def labels(self, outputs: np.ndarray) -> np.ndarray:
+        """The likeliest classes, (n,) or (n, n_columns)."""
+        if self.kind == "multilabel":
+            return (outputs > 0).astype(int)
+        if self.kind == "multioutput":
+            parts = zip(self.decision(outputs), self.classes, strict=True)
+            return np.column_stack([classes[part.argmax(axis=1)] for part, classes in parts])
+        classes = self.classes[0]
+        if len(classes) == 2:
+            return classes[(outputs[:, 0] > 0).astype(int)]
+        return classes[outputs.argmax(axis=1)]
+
+
+def check_labels(y) -> np.ndarray:
+    """Labels as an array, (n,) or (n, n_columns), of a kind that classifiers take."""
+    y = check_array(y, ensure_2d=False, allow_nd=False, dtype=None, input_name="y")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    return y
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Location and scale of a regression target.
+
+    Attributes
+    ----------
+    mean, scale : ndarray (n_columns,), float64
+        Of the training rows; weighted.
+    flat : bool
+        Whether y was one-dimensional.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    flat: bool
+
+    @classmethod
+    def of(cls, y, weight: np.ndarray) -> "Reals":
+        """Location and scale of validated targets y, (n,) or (n, n_columns)."""
+        columns = y.reshape(len(y), -1)
+        mean = np.average(columns, axis=0, weights=weight)
+        variance = np.average((columns - mean) ** 2, axis=0, weights=weight)
+        # Negative weights can make a variance negative; a constant target has none.
+        usable = variance > np.finfo(float).tiny
+        return cls(mean, np.sqrt(np.where(usable, variance, 1.0)), y.ndim == 1)
+
+    @property
+    def head(self) -> Head:
+        """One squared error for each column."""
+        return Head("squared", (1,) * len(self.mean))
+
+    def encode(self, y) -> np.ndarray:
+        """Standardised targets, (n, n_columns) float32."""
+        columns = y.reshape(len(y), -1)
+        if columns.shape[1] != len(self.mean):
+            raise ValueError(
+                f"y has {columns.shape[1]} columns, but had {len(self.mean)} at the first fit."
+            )
+        return ((columns - self.mean) / self.scale).astype(np.float32)
+
+    def values(self, outputs: np.ndarray) -> np.ndarray:
+        """Targets in the units of y, float64, shaped as y was."""
+        values = outputs.astype(np.float64) * self.scale + self.mean
+        return values[:, 0] if self.flat else values
