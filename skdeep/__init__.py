@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skdeep._config import config_context, get_config
+    from skdeep.exceptions import FitDivergedError, FitInterruptedWarning
+    from skdeep.gaussian_process import GaussianProcessRegressor
+    from skdeep.image.cnn import CNNClassifier, CNNRegressor
+    from skdeep.model_selection import BayesSearchCV
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
 
 _HOMES = {
+    "BayesSearchCV": "skdeep.model_selection",
+    "CNNClassifier": "skdeep.image.cnn",
+    "CNNRegressor": "skdeep.image.cnn",
+    "FitDivergedError": "skdeep.exceptions",
+    "FitInterruptedWarning": "skdeep.exceptions",
+    "GaussianProcessRegressor": "skdeep.gaussian_process",
     "MLPClassifier": "skdeep.tabular.mlp",
     "MLPRegressor": "skdeep.tabular.mlp",
     "config_context": "skdeep._config",
@@ -20,6 +30,12 @@ _HOMES = {
 
 __version__ = "0.1.0.dev0"
 __all__ = [
+    "BayesSearchCV",
+    "CNNClassifier",
+    "CNNRegressor",
+    "FitDivergedError",
+    "FitInterruptedWarning",
+    "GaussianProcessRegressor",
     "MLPClassifier",
     "MLPRegressor",
     "config_context",

@@ -12,7 +12,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -22,7 +21,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.callback import CallbackSupportMixin
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -62,12 +61,16 @@ class Task:
         The network's outputs and its loss.
     precision : str
         What it computes in, see ``config_context``.
+    wide : bool
+        Whether rows are sparse with so many columns that they are never densified; the network's
+        input is then their product with a table of its own.
     """
 
     input_shape: tuple[int, ...]
     input_dtype: str
     head: Head
     precision: str
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class NetworkEstimator(
         False,
         "Whether to stop when validation rows no longer improve, and keep the best weights. True "
         "watches their loss; a scikit-learn scorer, or its name, is watched instead.",
-        ["boolean", StrOptions(set(get_scorer_names())), callable],
+        ["boolean", str, callable],
         structural=None,
     )
     validation_fraction: float = hyperparameter(
@@ -272,14 +275,18 @@ class NetworkEstimator(
 
     # What families say, on the structural twin where they build ------------------------------
 
-    def _features(self, inputs: Any) -> Any:
+    def _features(self, inputs: Any, task: Task) -> Any:
         """The network, from input to the features under the last layer, as Keras tensors."""
+        raise NotImplementedError
+
+    def _table_width(self, task: Task) -> int:
+        """Units of the first layer, which is a table where rows are wide and sparse."""
         raise NotImplementedError
 
     def _check_X(self, X: Any, reset: bool) -> Any:
         """X validated: an array (n, ...) or CSR matrix, of the dtype that the network takes."""
         accepted = "csr" if self._sparse_rows else False
-        return validate_data(self, X, dtype=_float_dtype(), accept_sparse=accepted, reset=reset)
+        return validate_data(self, X, dtype=float_dtype(), accept_sparse=accepted, reset=reset)
 
     def _is_noisy(self) -> bool:
         """Whether a step draws numbers for each row, so that equal rows are not alike."""
@@ -398,8 +405,24 @@ class NetworkEstimator(
         network = _network(twin, task)
         weights = network.initial(np.random.default_rng([seed, 1]), _network(true_twin, task))
         state = {"weights": weights, "optimizer": optimizer.initial(weights["trainable"])}
+        if task.wide:
+            state["tables"] = self._initial_table(twin, true_twin, task, optimizer, seed)
         progress = engine.Progress(state, seed=seed)
         return Fitted(task, target, twin, true_twin, hyper, progress)
+
+    @staticmethod
+    def _initial_table(twin, true_twin, task: Task, optimizer, seed: int) -> dict[str, np.ndarray]:
+        """A first layer's kernel (Glorot, uniform), padded to the twin's width, and its slots."""
+        n_columns, width = task.input_shape[0], true_twin._table_width(task)
+        table = np.zeros((n_columns, twin._table_width(task)), task.input_dtype)
+        bound = np.sqrt(6 / (n_columns + width))
+        draw = np.random.default_rng([seed, 2])
+        for block in range(0, n_columns, 4096):  # blocks, as the draws are float64
+            rows = table[block : block + 4096, :width]
+            rows[:] = draw.uniform(-bound, bound, rows.shape)
+        slots = optimizer.initial(table)
+        del slots["t"]  # the network's counts for both
+        return {"weights": table, **slots}
 
     def _hold_out(self, X, y, weight, fitted: Fitted):
         """Rows to train on and rows to validate on, split with the fit's seed."""
@@ -608,12 +631,14 @@ def _refuse_early_stopping(estimator) -> None:
         raise ValueError("partial_fit does not stop early; set early_stopping=False, or call fit.")
 
 
-def _float_dtype() -> type:
+def float_dtype() -> type:
     return np.float64 if get_config()["precision"] == "float64" else np.float32
 
 
 def _task(X, head: Head) -> Task:
-    return Task(X.shape[1:], X.dtype.name, head, get_config()["precision"])
+    from skdeep.engine.rows import is_wide
+
+    return Task(X.shape[1:], X.dtype.name, head, get_config()["precision"], is_wide(X))
 
 
 def _check_same(before: Fitted, task: Task, twin: Any) -> None:
@@ -638,10 +663,16 @@ def _keras_model(twin: Any, task: Task):
     """The Keras model of a twin: a dict of "output" and "features"."""
     import keras
 
-    inputs = keras.Input(task.input_shape, dtype=task.input_dtype, name="rows")
-    features = twin._features(inputs)
+    from skdeep import layers
+
+    shape = (twin._table_width(task),) if task.wide else task.input_shape
+    inputs = keras.Input(shape, dtype=task.input_dtype, name="rows")
+    features = twin._features(inputs, task)
     dtype = "float64" if task.precision == "float64" else "float32"
-    output = keras.layers.Dense(task.head.n_outputs, name="head", dtype=dtype)(features)
+    if task.wide and features is inputs:  # no hidden layer: the table was the last one
+        output = layers.Bias(name="head")(features)
+    else:
+        output = keras.layers.Dense(task.head.n_outputs, name="head", dtype=dtype)(features)
     return keras.Model(inputs, {"output": output, "features": features})
 
 
@@ -669,10 +700,12 @@ def _program(twin: Any, task: Task):
             return task.head.row_losses(outputs["output"], batch.y, smoothing)
 
         def evaluate(weights, batch, hyper):
-            outputs, _ = network.apply(weights, batch.x, training=False, hyper=hyper)
+            outputs = predict(weights, batch.x, hyper)
             return task.head.row_losses(outputs["output"], batch.y)
 
         def predict(weights, x, hyper):
+            if task.wide:
+                x = engine.tables.product_with(weights["table"], x)
             return network.apply(weights, x, training=False, hyper=hyper)[0]
 
         return engine.Program(

@@ -147,7 +147,7 @@ def _make_init(cls: type, fields: Mapping[str, Hyperparameter]) -> Callable:
     """A keyword-only ``__init__`` that stores its arguments and nothing else."""
     renamed = cls._renamed  # type: ignore[attr-defined]
 
-    def __init__(self, **parameters):  # noqa: N807
+    def __init__(self, **parameters):
         for name, field in fields.items():
             setattr(self, name, parameters.pop(name, field.default))
         for name in parameters:

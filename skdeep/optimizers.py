@@ -54,6 +54,10 @@ class SGD(Optimizer):
 
     Parameters
     ----------
+    momentum : float in [0, 1), default=0.0
+        Share of the previous step that is kept; 0.9 smooths and speeds up.
+    nesterov : bool, default=False
+        Whether to look ahead along the momentum.
 
     References
     ----------
@@ -82,6 +86,10 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
+    rho : float in [0, 1), default=0.9
+        Share of the running mean square that is kept.
+    epsilon : float in (0, inf), default=1e-07
+        Added under the root, against zero.
 
     References
     ----------
@@ -108,6 +116,10 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
+    initial_accumulator : float in (0, inf), default=0.1
+        Where the sum of squares starts; larger makes the first steps smaller.
+    epsilon : float in (0, inf), default=1e-07
+        Added under the root, against zero.
 
     References
     ----------
@@ -140,6 +152,12 @@ class Adam(Optimizer):
 
     Parameters
     ----------
+    beta_1 : float in [0, 1), default=0.9
+        Share of the running mean gradient that is kept.
+    beta_2 : float in [0, 1), default=0.999
+        Share of the running mean square that is kept.
+    epsilon : float in (0, inf), default=1e-07
+        Added to the root, against zero; larger is closer to plain momentum.
 
     References
     ----------
@@ -170,6 +188,12 @@ class AdamW(Adam):
 
     Parameters
     ----------
+    beta_1 : float in [0, 1), default=0.9
+        Share of the running mean gradient that is kept.
+    beta_2 : float in [0, 1), default=0.999
+        Share of the running mean square that is kept.
+    epsilon : float in (0, inf), default=1e-07
+        Added to the root, against zero; larger is closer to plain momentum.
 
     References
     ----------

@@ -5,7 +5,10 @@ and a predict function. The engine compiles it once for each signature, keeps it
 process, and runs many steps inside each call. See the guide page "Adding a step".
 """
 
-from skdeep.engine import runtime  # first: it loads TensorFlow quietly
+from skdeep.engine import (
+    runtime,  # first: it loads TensorFlow quietly
+    tables,
+)
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
 from skdeep.engine.network import Layout, Network, current_scope
 from skdeep.engine.program import Program, compile_mode, on_gpu, predict
@@ -34,6 +37,7 @@ __all__ = [
     "predict",
     "programs",
     "runtime",
+    "tables",
     "train",
     "value_and_gradient",
     "weighted_mean",

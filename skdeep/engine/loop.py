@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from skdeep.engine import random, rows
 from skdeep.engine.program import Program, unpack
 from skdeep.engine.runtime import tf
+from skdeep.engine.tables import Tables
 
 EVALUATED_ROWS = 256
 
@@ -46,7 +47,9 @@ class Tracker(NamedTuple):
     stop: Any
 
 
-def training_loop(program: Program, hyper_like: dict, history_rows: int | None) -> Callable:
+def training_loop(
+    program: Program, hyper_like: dict, history_rows: int | None, tables: Tables | None = None
+) -> Callable:
     """The function that runs a call's steps, to be traced.
 
     Parameters
@@ -56,6 +59,8 @@ def training_loop(program: Program, hyper_like: dict, history_rows: int | None) 
         The structure of the run-time numbers.
     history_rows : int or None
         Length of the history; None lets it follow from the number of steps.
+    tables : Tables, optional
+        What the step finds in ``state["tables"]``, beside the state that the loop carries.
     """
 
     def run(state, tracked, counters, data, order, factors, hyper, validation):
@@ -74,9 +79,10 @@ def training_loop(program: Program, hyper_like: dict, history_rows: int | None) 
             row = tracker.sums[:-1] / tracker.sums[-1]
             best, stop = tracker.best, ~tf.reduce_all(tf.math.is_finite(row))
             if validation:
-                loss = _mean_loss(
-                    program, state["weights"], hyper, validation, counters.n_validation
-                )
+                weights = dict(state["weights"])
+                if tables is not None:
+                    weights["table"] = tables
+                loss = _mean_loss(program, weights, hyper, validation, counters.n_validation)
                 row = tf.concat([row, [loss]], axis=0)
                 if best:
                     better = loss < best["value"]
@@ -84,6 +90,8 @@ def training_loop(program: Program, hyper_like: dict, history_rows: int | None) 
                     best = tf.nest.map_structure(
                         lambda new, old: tf.where(better, new, old), candidate, best
                     )
+                    if tables is not None:
+                        tf.cond(better, tables.keep_best, lambda: tf.constant(False))
                     stop |= epoch - best["epoch"] >= counters.patience
             position = tf.reshape(epoch - first_epoch, (1, 1))
             history = tf.tensor_scatter_nd_update(tracker.history, position, row[None])
@@ -95,7 +103,8 @@ def training_loop(program: Program, hyper_like: dict, history_rows: int | None) 
             now = dict(hyper)
             if "learning_rate" in now:
                 now["learning_rate"] *= tf.gather(factors, position)
-            new, logs = program.step(state, batch, random.fold(seed, step), now)
+            beside = {} if tables is None else {"tables": tables}
+            new, logs = program.step({**state, **beside}, batch, random.fold(seed, step), now)
             _check_contract(program, state, new, logs)
             added = [tf.cast(logs[name], batch.size.dtype) * batch.size for name in program.logs]
             tracker = tracker._replace(sums=tracker.sums + tf.stack([*added, batch.size]))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdeep._config import get_config
-from skdeep.engine import rows
+from skdeep.engine import rows, tables
 from skdeep.engine.cache import programs
 from skdeep.engine.runtime import check_not_forked, start_xla, tf
 
@@ -70,12 +70,15 @@ class Compiled:
         self.affordable_steps = max(1, min(affordable, 16 * self.affordable_steps))
 
 
-def compile_mode(program: Program, steps_per_epoch: int) -> str:
+def compile_mode(program: Program, steps_per_epoch: int, sparse: bool = False) -> str:
     """How a program is trained, "xla" or "graph": the two never give the same bits.
 
     A rule on structure, shapes and device alone. The number of epochs is not among them, so that
-    five epochs and five more are ten; nor is anything that ran before.
+    five epochs and five more are ten; nor is anything that ran before. Sparse rows have batches
+    of any length, which XLA cannot compile.
     """
+    if sparse:
+        return "graph"
     if (chosen := get_config()["compile"]) is not None:
         return chosen
     if on_gpu() or (program.xla_on_cpu and steps_per_epoch >= 4):
@@ -159,15 +162,19 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
     structure = tf.nest.map_structure(lambda _: 0, hyper)
     with device():
         on_device = rows.to_device(x)
+        if rows.is_wide(x):
+            narrow, table = tables.compact(x, weights["table"])
+            on_device, weights = rows.WideCSR(*rows.to_device(narrow)), {**weights, "table": table}
         weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
         dtype = next(t.dtype for t in tf.nest.flatten(weights) if t.dtype.is_floating)
-        arguments = (weights, pack(hyper, dtype), on_device, tf.constant(n))
+        table = weights.pop("table", ()) if isinstance(weights, dict) else ()
+        arguments = (weights, pack(hyper, dtype), on_device, tf.constant(n), table)
         function = compiled(
             "predict",
             program,
             "graph",
             arguments,
-            loose=(False, False, True, False),
+            loose=(False, False, True, False, True),
             make=lambda: _tiled(program, structure),
             detail=repr(structure),
         )
@@ -177,8 +184,10 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
 def _tiled(program: Program, like: dict) -> Callable:
     """``program.predict`` over tiles of rows, as a function to be traced."""
 
-    def outputs(weights, hyper, x, n):
+    def outputs(weights, hyper, x, n, table):
         hyper = unpack(like, hyper)
+        if isinstance(x, rows.WideCSR):
+            weights = {**weights, "table": table}
 
         def tile(i):
             numbers = i * _TILE + tf.range(_TILE)

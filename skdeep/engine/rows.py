@@ -20,7 +20,7 @@ class Batch(NamedTuple):
     ----------
     x, y : nests of tensors, each (batch_size, ...)
         Inputs and targets; y is () where there are none. CSR inputs come densified, or as
-        :class:`CSR` if they are wide.
+        :class:`SparseRows` if they are wide.
     weight : tensor (batch_size,), float32
         Row weights with mean one over the data set; zero for padding.
     size : scalar tensor, float32
@@ -40,6 +40,31 @@ class CSR(NamedTuple):
     indices: Any
     values: Any
     n_columns: Any
+
+
+class WideCSR(CSR):
+    """A CSR matrix of so many columns that a batch is not densified, see :func:`is_wide`."""
+
+
+class SparseRows(NamedTuple):
+    """A batch of a wide matrix: its stored entries, by row.
+
+    Attributes
+    ----------
+    row, column : tensors (n_entries,), int32
+    value : tensor (n_entries,)
+    n_rows : scalar int32
+    """
+
+    row: Any
+    column: Any
+    value: Any
+    n_rows: Any
+
+
+def is_wide(x: Any) -> bool:
+    """Whether rows are sparse and have more than 4,096 columns: too many to densify."""
+    return sp.issparse(x) and x.shape[1] > 4096
 
 
 def weighted_mean(per_row, batch: Batch):
@@ -70,7 +95,7 @@ def to_device(x, padded_to: int | None = None):
     def put(part):
         if sp.issparse(part):
             index_type = np.int32 if part.nnz < 2**31 else np.int64
-            return CSR(
+            return (WideCSR if is_wide(part) else CSR)(
                 tf.constant(part.indptr.astype(index_type, copy=False)),
                 tf.constant(part.indices.astype(np.int32, copy=False)),
                 tf.constant(part.data),
@@ -84,15 +109,15 @@ def to_device(x, padded_to: int | None = None):
 
 
 def _take(part: CSR, rows):
-    """Rows of a CSR matrix, densified."""
+    """Rows of a CSR matrix: densified, or as :class:`SparseRows` if it is wide."""
     positions = tf.ragged.range(tf.gather(part.indptr, rows), tf.gather(part.indptr, rows + 1))
     row = tf.cast(positions.value_rowids(), tf.int32)
     column = tf.gather(part.indices, positions.values)
-    return tf.scatter_nd(
-        tf.stack([row, column], axis=1),
-        tf.gather(part.values, positions.values),
-        tf.stack([tf.shape(rows)[0], part.n_columns]),
-    )
+    value = tf.gather(part.values, positions.values)
+    n = tf.shape(rows)[0]
+    if isinstance(part, WideCSR):
+        return SparseRows(row, column, value, n)
+    return tf.scatter_nd(tf.stack([row, column], axis=1), value, tf.stack([n, part.n_columns]))
 
 
 def take(data, rows):

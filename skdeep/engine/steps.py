@@ -12,25 +12,32 @@ import numpy as np
 from skdeep.engine.network import Layout, Network
 from skdeep.engine.rows import Batch, weighted_mean
 from skdeep.engine.runtime import tf
+from skdeep.engine.tables import product
 from skdeep.optimizers import Optimizer
 
 
-def value_and_gradient(function: Callable, layout: Layout, vector):
-    """Value, byproducts and gradient of a scalar function of a network's arrays.
+def value_and_gradient(function: Callable, layout: Layout, vector, *others):
+    """Value, byproducts and gradients of a scalar function of a network's arrays.
 
     Parameters
     ----------
     function : callable
-        Takes the list of arrays, returns (scalar, byproducts).
+        Takes the list of arrays (and the others), returns (scalar, byproducts).
     layout : Layout
         How the arrays lie in ``vector``, which the gradient's vector shares.
+    *others : tensors
+        Further arguments to differentiate by.
+
+    Returns
+    -------
+    value, byproducts, gradient, *gradients of the others
     """
     arrays = layout.split(vector)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(arrays)
-        value, byproducts = function(arrays)
-    gradient = tape.gradient(value, arrays, unconnected_gradients="zero")
-    return value, byproducts, layout.join(gradient)
+        tape.watch((arrays, others))
+        value, byproducts = function(arrays, *others)
+    gradient, rest = tape.gradient(value, (arrays, others), unconnected_gradients="zero")
+    return value, byproducts, layout.join(gradient), *rest
 
 
 def descend(
@@ -39,13 +46,13 @@ def descend(
     gradient,
     slots: dict,
     hyper: dict,
-    decayed: np.ndarray | None = None,
+    decayed: np.ndarray | float | None = None,
 ):
     """One update of a vector of weights, with weight decay and clipping as ``hyper`` says.
 
     ``hyper["learning_rate"]`` is the step size, ``hyper["optimizer"]`` the optimizer's own
-    numbers; ``weight_decay`` and ``clip_norm`` act where they are present. Returns the new
-    vector and the new slots.
+    numbers; ``weight_decay`` and ``clip_norm`` act where they are present, decay on the weights
+    that ``decayed`` marks with 1. Returns the new vector and the new slots.
     """
     rate = hyper["learning_rate"]
     if (clip_norm := hyper.get("clip_norm")) is not None:
@@ -53,7 +60,7 @@ def descend(
         gradient *= clip_norm / tf.maximum(norm, clip_norm)
     decay = None
     if decayed is not None and "weight_decay" in hyper:
-        decay = hyper["weight_decay"] * tf.constant(decayed) * vector
+        decay = hyper["weight_decay"] * tf.constant(decayed, vector.dtype) * vector
         if not optimizer.decoupled_decay:
             gradient += decay
     t = slots["t"] + 1
@@ -80,17 +87,19 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
     -------
     step : callable
         On a state of ``{"weights": {"trainable", "fixed"}, "optimizer": slots}``; it logs
-        ``loss``, the mean without penalties.
+        ``loss``, the mean without penalties. Where the rows are wide and sparse, the network's
+        input is their product with the table ``state["tables"]``, which is trained as well.
     """
     decayed = network.decayed
 
     def step(state: dict, batch: Batch, key, hyper: dict):
-        weights = state["weights"]
+        weights, tables = state["weights"], state.get("tables")
 
-        def mean_loss(arrays):
+        def mean_loss(arrays, *touched):
+            x = product(batch.x, local, *touched) if touched else batch.x
             outputs, fixed = network.apply(
                 {"trainable": arrays, "fixed": weights["fixed"]},
-                batch.x,
+                x,
                 training=True,
                 key=key,
                 hyper=hyper,
@@ -98,12 +107,21 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
             )
             return weighted_mean(loss(outputs, batch, hyper), batch), fixed
 
-        value, fixed, gradient = value_and_gradient(
-            mean_loss, network.trainable, weights["trainable"]
+        rows, touched = {}, ()
+        if tables is not None:
+            ids, local = tf.unique(batch.x.column)
+            rows = tables.read(ids)
+            touched = (rows["weights"],)
+        value, fixed, gradient, *of_rows = value_and_gradient(
+            mean_loss, network.trainable, weights["trainable"], *touched
         )
-        trainable, slots = descend(
-            optimizer, weights["trainable"], gradient, state["optimizer"], hyper, decayed
-        )
+        slots = state["optimizer"]
+        if tables is not None:
+            new_rows, remembered = descend(
+                optimizer, rows["weights"], *of_rows, rows | {"t": slots["t"]}, hyper, 1.0
+            )
+            tables.write(ids, {"weights": new_rows, **remembered})
+        trainable, slots = descend(optimizer, weights["trainable"], gradient, slots, hyper, decayed)
         new = {"weights": {"trainable": trainable, "fixed": fixed}, "optimizer": slots}
         return new, {"loss": value}
 

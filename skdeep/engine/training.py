@@ -3,17 +3,21 @@
 Where a call ends decides nothing: rows come from (seed, epoch), random keys from (seed, step).
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from skdeep.engine import rows
+from skdeep.engine.cache import programs
 from skdeep.engine.loop import EVALUATED_ROWS, Counters, training_loop
-from skdeep.engine.program import Program, compile_mode, compiled, device, pack
+from skdeep.engine.program import Compiled, Program, compile_mode, compiled, device, pack
 from skdeep.engine.runtime import check_not_forked, tf
+from skdeep.engine.tables import Tables
 from skdeep.exceptions import FitDivergedError
 
 _CALL_STEPS_XLA = 256  # XLA has fixed shapes: one length of call serves all fits
@@ -57,7 +61,7 @@ class Progress:
     @property
     def weights(self) -> Any:
         """What predict needs: the best weights where they are known, else the last."""
-        return self.state["weights"] if self.best is None else self.best
+        return _with_table(self.state, self.state.get("tables")) if self.best is None else self.best
 
 
 @dataclass
@@ -147,7 +151,8 @@ def train(
     with device():
         data = _Data(program, x, y, weight, validation, batch_size, shuffle, progress)
         fit = _Fit(program, progress, data, hyper or {}, schedule, score, patience, callbacks)
-        return fit.run(progress.epoch + epochs)
+        with fit.tables.in_use(progress) if fit.tables else contextlib.nullcontext():
+            return fit.run(progress.epoch + epochs)
 
 
 class _Data:
@@ -155,7 +160,8 @@ class _Data:
 
     def __init__(self, program, x, y, weight, validation, batch_size, shuffle, progress):
         n = rows.n_rows(x)
-        self.mode = compile_mode(program, -(-n // batch_size))
+        sparse = any(sp.issparse(part) for part in tf.nest.flatten(x))
+        self.mode = compile_mode(program, -(-n // batch_size), sparse)
         xla = self.mode == "xla"
         if n < batch_size:
             batch_size = min(batch_size, rows.row_bucket(n)) if xla else n
@@ -183,7 +189,9 @@ class _Fit:
         self.hyper, self.schedule, self.score = hyper, schedule, score
         self.patience, self.callbacks = patience, callbacks
         self.progress = progress
-        self.state = tf.nest.map_structure(tf.constant, progress.state)
+        state = dict(progress.state)
+        self.tables = _tables(program, state.pop("tables", None))
+        self.state = tf.nest.map_structure(tf.constant, state)
         self.step, self.stop, self.factor = progress.step, False, 1.0
         self.columns = [*program.logs, *(["val_loss"] if data.validation else [])]
         names = [*self.columns, *(["val_score"] if score is not None else [])]
@@ -192,8 +200,9 @@ class _Fit:
         self.best: Any = ()
         if data.validation and patience is not None and score is None:
             kept = self.state["weights"] if progress.best is None else progress.best
+            carried = {name: kept[name] for name in self.state["weights"]}  # no table
             self.best = {
-                "weights": tf.nest.map_structure(tf.convert_to_tensor, kept),
+                "weights": tf.nest.map_structure(tf.convert_to_tensor, carried),
                 "value": tf.constant(progress.best_value, data.dtype),
                 "epoch": tf.constant(progress.best_epoch),
             }
@@ -201,20 +210,20 @@ class _Fit:
     def run(self, epochs: int) -> Progress:
         """Steps up to the end of epoch number ``epochs``."""
         self.epochs = epochs
+        function = self._function()
         begun, interrupted = self.step, False
         try:
             while self.step < epochs * self.order.steps_per_epoch and not self.stop:
-                self._call()
+                self._call(function)
         except KeyboardInterrupt:
             if self.step == begun:
                 raise
             interrupted = True
         return self._result(interrupted)
 
-    def _call(self) -> None:
+    def _call(self, function: Compiled) -> None:
         """Run some steps, and what follows an epoch's end on the host."""
         per_epoch = self.order.steps_per_epoch
-        function = self._function()
         longest = _CALL_STEPS_XLA if self.data.mode == "xla" else _CALL_STEPS_GRAPH
         stop = self.step + min(function.affordable_steps, longest)
         stop = min(stop, self.epochs * per_epoch)
@@ -237,27 +246,27 @@ class _Fit:
         if len(ended) and self.callbacks:
             self._call_back()
 
-    def _function(self):
+    def _function(self) -> Compiled:
         """The compiled loop for this fit's shapes."""
-        xla = self.data.mode == "xla"
+        history_rows = _CALL_STEPS_XLA if self.data.mode == "xla" else None
         like = tf.nest.map_structure(lambda _: 0, self.hyper)
         return compiled(
             "train",
             self.program,
             self.data.mode,
-            self._arguments(self.step),
+            self._arguments(self.step + 1),
             loose=(False, False, False, True, True, True, False, True),
-            make=lambda: training_loop(self.program, like, _CALL_STEPS_XLA if xla else None),
-            detail=repr(like),
+            make=lambda: training_loop(self.program, like, history_rows, self.tables),
+            detail=(repr(like), self.tables),
         )
 
     def _arguments(self, stop: int) -> tuple:
         """Arguments of the compiled loop for the steps up to ``stop``."""
         order, step = self.order, self.step
-        numbers = order.steps(step, stop) if stop > step else order.steps(step, step + 1)
-        factors = np.full(max(stop - step, 1), self.factor, self.data.dtype)
+        numbers = order.steps(step, stop)
+        factors = np.full(stop - step, self.factor, self.data.dtype)
         if self.schedule is not None:
-            epochs = np.arange(step, step + len(factors)) / order.steps_per_epoch
+            epochs = np.arange(step, stop) / order.steps_per_epoch
             factors *= np.asarray(self.schedule(epochs), self.data.dtype)
         if self.data.mode == "xla":
             numbers = rows.pad(numbers, _CALL_STEPS_XLA)
@@ -283,11 +292,11 @@ class _Fit:
 
     def _track_score(self) -> None:
         """Score the weights on the host; keep the best, and stop when patience is out."""
-        value = float(self.score(self.state["weights"]))
+        weights = self._weights()
+        value = float(self.score(weights))
         self.history["val_score"].append(value)
         epoch = self.step // self.order.steps_per_epoch - 1
         if -value < self.progress.best_value:
-            weights = self.state["weights"]
             self.progress = replace(
                 self.progress, best=weights, best_value=-value, best_epoch=epoch
             )
@@ -297,7 +306,7 @@ class _Fit:
     def _call_back(self) -> None:
         logs = {name: values[-1] for name, values in self.history.items()}
         epoch = self.step // self.order.steps_per_epoch - 1
-        seen = EpochState(epoch, self.epochs, logs, self.state["weights"], self.factor, self.stop)
+        seen = EpochState(epoch, self.epochs, logs, self._weights(), self.factor, self.stop)
         for callback in self.callbacks:
             callback(seen)
         self.factor, self.stop = seen.learning_rate_factor, seen.stop
@@ -310,22 +319,48 @@ class _Fit:
             f"{cause}; lower the learning rate, scale the inputs, or set clip_norm."
         )
 
+    def _weights(self) -> dict:
+        """What predict needs, now."""
+        return _with_table(self.state, self.tables and self.tables.unload())
+
     def _result(self, interrupted: bool) -> Progress:
-        to_host = lambda nest: tf.nest.map_structure(np.array, nest)  # noqa: E731
-        best = self.progress.best
-        found = {"best": None if best is None else to_host(best)}
+        state, best = _to_host(self.state), self.progress.best
+        found = {"best": None if best is None else _to_host(best)}
+        if self.tables:
+            state["tables"] = self.tables.unload()
         if self.best:
+            kept = _to_host(self.best["weights"])
+            if self.tables:
+                kept["table"] = self.tables.unload_best()
             found = {
-                "best": to_host(self.best["weights"]),
+                "best": kept,
                 "best_value": float(self.best["value"]),
                 "best_epoch": int(self.best["epoch"]),
             }
         return replace(
             self.progress,
-            state=to_host(self.state),
+            state=state,
             step=self.step,
             epoch=self.step // self.order.steps_per_epoch,
             history=self.history,
             interrupted=interrupted,
             **found,
         )
+
+
+def _to_host(nest: Any) -> Any:
+    return tf.nest.map_structure(np.array, nest)
+
+
+def _with_table(state: dict, tables: dict | None) -> Any:
+    """``state["weights"]``, with the weights of its table if there is one."""
+    return {**state["weights"], "table": tables["weights"]} if tables else state["weights"]
+
+
+def _tables(program: Program, parts: dict[str, np.ndarray] | None) -> Tables | None:
+    """The program's tables, which live as long as it does."""
+    if parts is None:
+        return None
+    table = parts["weights"]
+    key = (program.key, tuple(parts), table.shape[1], table.dtype.name)
+    return programs.get("tables", key, lambda: Tables(*key[1:]))

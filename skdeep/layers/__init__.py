@@ -6,6 +6,12 @@ at predict.
 """
 
 from skdeep.layers.augmentation import Augment
-from skdeep.layers.regularization import BatchNormalization, Dropout, KeepUnits, LayerNormalization
+from skdeep.layers.regularization import (
+    BatchNormalization,
+    Bias,
+    Dropout,
+    KeepUnits,
+    LayerNormalization,
+)
 
-__all__ = ["Augment", "BatchNormalization", "Dropout", "KeepUnits", "LayerNormalization"]
+__all__ = ["Augment", "BatchNormalization", "Bias", "Dropout", "KeepUnits", "LayerNormalization"]

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from skdeep.engine import current_scope, random
+from skdeep.engine import random
 from skdeep.layers.regularization import layer_key
 
 KINDS = ("flip", "shift", "rotate", "crop")

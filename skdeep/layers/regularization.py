@@ -72,6 +72,16 @@ class KeepUnits(keras.layers.Layer):
         return x if active is None else x * active
 
 
+class Bias(keras.layers.Layer):
+    """Adds a learnt number to each unit: a dense layer whose kernel is elsewhere."""
+
+    def build(self, shape):
+        self.bias = self.add_weight(shape=shape[-1:], initializer="zeros", name="bias")
+
+    def call(self, x):
+        return x + ops.cast(self.bias, x.dtype)
+
+
 class LayerNormalization(keras.layers.Layer):
     """Shifts and scales each row's units to mean 0 and variance 1, then learns both [1]_.
 

@@ -1,0 +1,138 @@
+"""The command line: ``skdeep demo``."""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+N_ITER = 12
+_PREDICT_ELSEWHERE = """
+import sys, joblib, numpy as np
+model, rows, out = sys.argv[1:]
+np.save(out, joblib.load(model).predict_proba(np.load(rows)))
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="skdeep", description="Deep learning in scikit-learn.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    command = commands.add_parser(
+        "demo",
+        help="tune and train a convolutional network on images of digits, in a minute",
+        description="Tunes and trains a convolutional network on scikit-learn's digits; writes "
+        "a picture and the model into the current directory.",
+    )
+    command.set_defaults(run=demo)
+    parsed = parser.parse_args(arguments)
+    parsed.run()
+    return 0
+
+
+def demo() -> None:
+    """Tune a pipeline that ends in a CNN, compare it on unseen images, save and load it."""
+    import joblib
+    import numpy as np
+    from sklearn.base import clone
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler
+
+    from skdeep import BayesSearchCV, CNNClassifier
+
+    started = time.perf_counter()
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+    print(
+        f"Tuning a convolutional network on {len(X)} images of digits, 8 x 8 pixels: "
+        f"{N_ITER} candidates, 3 folds each."
+    )
+    default = make_pipeline(MinMaxScaler(), CNNClassifier(image_shape=(8, 8), random_state=0))
+    search = BayesSearchCV(default, n_iter=N_ITER, cv=3, random_state=0, verbose=1).fit(X, y)
+
+    linear = make_pipeline(MinMaxScaler(), LogisticRegression(max_iter=1000))
+    rivals = {
+        "logistic regression": linear.fit(X, y),
+        "CNN as it comes": clone(default).fit(X, y),
+        "CNN tuned": search,
+    }
+    scores = {name: model.score(X_test, y_test) for name, model in rivals.items()}
+    print(f"\nAccuracy on {len(X_test)} images that the search never saw:")
+    for name, score in scores.items():
+        print(f"  {name:20} {score:.4f}")
+    print("Best of the search:")
+    for name, value in search.best_params_.items():
+        print(f"  {name.split('__')[-1]:20} {value:.3g}")
+
+    model_file = _free_name("skdeep-demo.joblib")
+    joblib.dump(search.best_estimator_, model_file)
+    same = np.array_equal(_predicted_elsewhere(model_file, X_test), search.predict_proba(X_test))
+    if not same:
+        raise RuntimeError(f"{model_file} predicts otherwise in a fresh process.")
+    picture = _free_name("skdeep-demo.png")
+    _draw(search, scores, X_test, y_test).savefig(picture, dpi=120)
+    print(
+        f"\nSaved {model_file} (a fresh process loads it and predicts the same) and {picture}.\n"
+        f"{time.perf_counter() - started:.0f} seconds in all."
+    )
+
+
+def _free_name(name: str) -> Path:
+    """``name``, or the first of name-2, name-3, ... that does not exist yet."""
+    path = Path(name)
+    numbered = (path.with_stem(f"{path.stem}-{i}") for i in count(2))
+    while path.exists():
+        path = next(numbered)
+    return path
+
+
+def _predicted_elsewhere(model_file: Path, X: Any) -> Any:
+    """Probabilities for rows X from the saved model, computed by a fresh process."""
+    import tempfile
+
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as folder:
+        rows, out = Path(folder, "rows.npy"), Path(folder, "out.npy")
+        np.save(rows, X)
+        command = [sys.executable, "-c", _PREDICT_ELSEWHERE, model_file, rows, out]
+        subprocess.run([str(word) for word in command], check=True)
+        return np.load(out)
+
+
+def _draw(search: Any, scores: dict[str, float], X: Any, y: Any) -> Any:
+    """A figure: the search's course, the learning curve, mistakes."""
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    left, middle, right = figure.subfigures(1, 3)
+
+    axes = left.subplots()
+    found = np.asarray(search.cv_results_["mean_test_score"])
+    candidates = np.arange(1, len(found) + 1)
+    axes.plot(candidates, 1 - found, "o", color="0.6", label="candidate")
+    axes.step(candidates, np.minimum.accumulate(1 - found), where="post", label="best so far")
+    axes.set(title="Search", xlabel="candidate (the first is the default)", yscale="log")
+    axes.set(ylabel="error rate, 3 folds")
+    axes.legend(frameon=False)
+
+    axes = middle.subplots()
+    axes.semilogy(search.best_estimator_[-1].history_["loss"], color="C1")
+    axes.set(title="Learning curve of the best", xlabel="epoch", ylabel="cross-entropy, nats")
+
+    predicted = search.predict(X)
+    wrong = np.flatnonzero(predicted != y)
+    right.suptitle(f"Its {len(wrong)} mistakes in {len(y)}" if len(wrong) < 10 else "Mistakes")
+    for axes, i in zip(right.subplots(3, 3).flat, [*wrong[:9], *[None] * 9], strict=False):
+        axes.set_axis_off()
+        if i is not None:
+            axes.imshow(X[i].reshape(8, 8), cmap="gray_r")
+            axes.set_title(f"{y[i]}, taken for {predicted[i]}", fontsize=8)
+    return figure

@@ -1,0 +1,347 @@
+"""Convolutional networks: small filters, the same at every place of an image.
+
+    h_i = activation(normalize(pool(h_{i-1} * K_i + b_i))),   output = W dense(h_L) + b
+
+with K_i * h the convolution. Two historic networks [1]_ [2]_, a batch-normalised one for today,
+and any depth by a tuple of filters.
+
+.. [1] Le Cun et al. Handwritten digit recognition with a back-propagation network. NIPS, 1990.
+.. [2] LeCun, Bottou, Bengio, Haffner. Gradient-based learning applied to document recognition.
+   Proceedings of the IEEE 86(11), 1998.
+"""
+
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from skdeep.base import NetworkClassifier, NetworkRegressor, float_dtype
+from skdeep.hyperparameters import Declared, hyperparameter
+
+AUGMENTATIONS = ("flip", "shift", "rotate", "crop")
+
+
+class _CNN(Declared):
+    """What CNNClassifier and CNNRegressor share."""
+
+    architecture: Any = hyperparameter(
+        "small",
+        "``'lenet1'`` (1990, for images of 28 x 28), ``'lenet5'`` (1998), ``'small'``, or the "
+        "filters of each convolution, as (32, 64).",
+        [StrOptions({"lenet1", "lenet5", "small"}), tuple, list],
+        structural=True,
+    )
+    image_shape: tuple | None = hyperparameter(
+        None,
+        "(height, width) or (height, width, channels) of the images in flat rows. None takes a "
+        "square of one channel, where the number of columns is a square, else one line.",
+        [tuple, list, None],
+        structural=None,
+    )
+    augment: Any = hyperparameter(
+        (),
+        "Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth "
+        "of the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).",
+        [tuple, list],
+        structural=True,
+    )
+    dropout: float = hyperparameter(
+        0.0,
+        "Probability that a step ignores a feature under the last layer.",
+        Interval(Real, 0, 1, closed="left"),
+        search=(0.0, 0.5),
+        structural=bool,
+    )
+    batch_size: int = hyperparameter(
+        128,
+        "Images in a step; larger is faster an epoch, but takes fewer steps.",
+        Interval(Real, 1, None, closed="left"),
+        structural=None,
+    )
+    _xla_on_cpu = False
+
+    def _check_X(self, X, reset):
+        """Images (n, height, width, channels), uint8 as such and anything else as float32."""
+        given = None
+        if getattr(X, "ndim", 2) in (3, 4):
+            given = X.shape[1:] if X.ndim == 4 else (*X.shape[1:], 1)
+            X = np.asarray(X).reshape(len(X), -1)
+        accepted = [float_dtype(), np.uint8]
+        X = validate_data(self, X, dtype=accepted, reset=reset)
+        if reset:
+            shape = _image_shape(self.image_shape, given, X.shape[1])
+        else:
+            shape = self._fitted.task.input_shape
+            X = _as_fitted(X, self._fitted.task.input_dtype)
+            if given not in (None, shape):
+                raise ValueError(f"X has images of {given}, but fit has seen images of {shape}.")
+        return X.reshape(len(X), *shape)
+
+    def _is_noisy(self):
+        return self.dropout > 0 or len(self.augment) > 0
+
+    def _features(self, inputs, task):
+        import keras
+
+        from skdeep import layers
+
+        unknown = set(self.augment) - set(AUGMENTATIONS)
+        if unknown:
+            raise ValueError(
+                f"augment may name {', '.join(AUGMENTATIONS)}, but names {sorted(unknown)}."
+            )
+        x = inputs
+        if x.dtype == "uint8":
+            x = keras.layers.Rescaling(1 / 255, name="rescaling")(x)
+        if self.augment:
+            x = layers.Augment(self.augment, name="augment")(x)
+        x = _ARCHITECTURES.get(self.architecture, _small)(x, self.architecture)
+        if self.dropout:
+            x = layers.Dropout("dropout", name="dropout")(x)
+        return x
+
+
+class CNNClassifier(_CNN, NetworkClassifier):
+    """Convolutional network for classes of images.
+
+    X is an array of images, (n_samples, height, width) or (n_samples, height, width, channels), or
+    of flat rows (n_samples, n_features) with ``image_shape``. uint8 images stay so in memory, and
+    are divided by 255 in each step; other numbers are taken as they are.
+
+    Parameters
+    ----------
+    architecture : {'lenet1', 'lenet5', 'small'}, tuple or list, default='small'
+        ``'lenet1'`` (1990, for images of 28 x 28), ``'lenet5'`` (1998), ``'small'``, or the filters
+        of each convolution, as (32, 64).
+    image_shape : tuple, list or None, default=None
+        (height, width) or (height, width, channels) of the images in flat rows. None takes a square
+        of one channel, where the number of columns is a square, else one line.
+    augment : tuple or list, default=()
+        Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth of
+        the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
+    dropout : float in [0, 1), default=0.0
+        Probability that a step ignores a feature under the last layer.
+    batch_size : float in [1, inf), default=128
+        Images in a step; larger is faster an epoch, but takes fewer steps.
+    class_weight : dict, {'balanced'} or None, default=None
+        Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of the uniform distribution that is mixed into the labels; it keeps probabilities from
+        0 and 1.
+    epochs : int in [1, inf), default=20
+        Passes over the rows.
+    learning_rate : float in (0, inf), default=0.01
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
+        A name, or an object of ``skdeep.optimizers`` with settings of its own.
+    weight_decay : float in [0, inf), default=0.0
+        L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW shrinks
+        the kernels directly.
+    clip_norm : float in (0, inf) or None, default=None
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    early_stopping : bool, str or callable, default=False
+        Whether to stop when validation rows no longer improve, and keep the best weights. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+    patience : int in [1, inf), default=10
+        Epochs without improvement that end the fit, under early stopping.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted classes; a list of them for a multi-output target.
+    history_ : DataFrame
+        ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        The epoch, from 0, whose weights early stopping kept; -1 without it.
+    network_ : keras.Model
+        A copy of the fitted network, to look at.
+    n_features_in_ : int
+        Values of an image.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdeep import CNNClassifier
+    >>> images, y = load_digits(return_X_y=True)
+    >>> model = CNNClassifier(image_shape=(8, 8), epochs=5, random_state=0)
+    >>> model.fit(images[:1000] / 16, y[:1000]).score(images[1000:] / 16, y[1000:]) > 0.9
+    True
+    """
+
+
+class CNNRegressor(_CNN, NetworkRegressor):
+    """Convolutional network for numbers that belong to images.
+
+    X is an array of images, (n_samples, height, width) or (n_samples, height, width, channels), or
+    of flat rows (n_samples, n_features) with ``image_shape``. uint8 images stay so in memory, and
+    are divided by 255 in each step; other numbers are taken as they are.
+
+    Parameters
+    ----------
+    architecture : {'lenet1', 'lenet5', 'small'}, tuple or list, default='small'
+        ``'lenet1'`` (1990, for images of 28 x 28), ``'lenet5'`` (1998), ``'small'``, or the filters
+        of each convolution, as (32, 64).
+    image_shape : tuple, list or None, default=None
+        (height, width) or (height, width, channels) of the images in flat rows. None takes a square
+        of one channel, where the number of columns is a square, else one line.
+    augment : tuple or list, default=()
+        Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth of
+        the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
+    dropout : float in [0, 1), default=0.0
+        Probability that a step ignores a feature under the last layer.
+    batch_size : float in [1, inf), default=128
+        Images in a step; larger is faster an epoch, but takes fewer steps.
+    epochs : int in [1, inf), default=20
+        Passes over the rows.
+    learning_rate : float in (0, inf), default=0.01
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
+        A name, or an object of ``skdeep.optimizers`` with settings of its own.
+    weight_decay : float in [0, inf), default=0.0
+        L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW shrinks
+        the kernels directly.
+    clip_norm : float in (0, inf) or None, default=None
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    early_stopping : bool, str or callable, default=False
+        Whether to stop when validation rows no longer improve, and keep the best weights. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+    patience : int in [1, inf), default=10
+        Epochs without improvement that end the fit, under early stopping.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    history_ : DataFrame
+        ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        The epoch, from 0, whose weights early stopping kept; -1 without it.
+    network_ : keras.Model
+        A copy of the fitted network, to look at.
+    n_features_in_ : int
+        Values of an image.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdeep import CNNRegressor
+    >>> images = load_digits().images / 16
+    >>> ink = images.mean(axis=(1, 2))
+    >>> CNNRegressor(epochs=5, random_state=0).fit(images, ink).score(images, ink) > 0.9
+    True
+    """
+
+
+def _image_shape(asked, given, n_columns: int) -> tuple[int, int, int]:
+    """(height, width, channels) of images, from image_shape, X's own shape, or its columns."""
+    if asked is not None:
+        asked = (*asked, 1) if len(asked) == 2 else tuple(asked)
+        if len(asked) != 3 or min(asked) < 1:
+            raise ValueError(
+                f"image_shape must be (height, width) or (height, width, channels), all at "
+                f"least 1, but is {asked}."
+            )
+        if given not in (None, asked):
+            raise ValueError(f"X has images of {given}, but image_shape is {asked}.")
+        if math.prod(asked) != n_columns:
+            raise ValueError(
+                f"image_shape {asked} has {math.prod(asked)} values, but X has {n_columns} "
+                f"columns; give the shape of one image."
+            )
+        return asked
+    if given is not None:
+        return given
+    side = math.isqrt(n_columns)
+    return (side, side, 1) if side * side == n_columns else (1, n_columns, 1)
+
+
+def _as_fitted(X, dtype: str):
+    """X in the dtype that the network was fitted on; it must mean the same."""
+    if dtype == "uint8" and X.dtype != np.uint8:
+        raise ValueError(
+            f"fit has seen uint8 images, of values from 0 to 255, but X is {X.dtype}; "
+            f"pass uint8 images."
+        )
+    return X.astype(dtype, copy=False)
+
+
+def _lenet(x, filters, dense, *, padding):
+    """Two convolutions of 5 x 5 with average pooling, and dense layers."""
+    import keras
+
+    smallest = 16 if padding == "valid" else 12
+    if min(x.shape[1:3]) < smallest:
+        raise ValueError(
+            f"LeNet needs images of at least {smallest} x {smallest} pixels, but they are "
+            f"{x.shape[1]} x {x.shape[2]}; use architecture='small'."
+        )
+    for i, n in enumerate(filters):
+        x = keras.layers.Conv2D(
+            n, 5, padding="valid" if i else padding, activation="tanh", name=f"conv_{i}"
+        )(x)
+        x = keras.layers.AveragePooling2D(2, name=f"pool_{i}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for i, n in enumerate(dense):
+        x = keras.layers.Dense(n, activation="tanh", name=f"dense_{i}")(x)
+    return x
+
+
+def _small(x, filters):
+    """Convolutions of 3 x 3, each pooled before it is normalised: a quarter of the work."""
+    import keras
+
+    from skdeep import layers
+
+    filters = (32, 64) if isinstance(filters, str) else filters
+    for i, n in enumerate(filters):
+        x = keras.layers.Conv2D(n, 3, padding="same", use_bias=False, name=f"conv_{i}")(x)
+        x = keras.layers.MaxPooling2D(2, padding="same", name=f"pool_{i}")(x)
+        x = layers.BatchNormalization(name=f"normalization_{i}")(x)
+        x = keras.layers.Activation("relu", name=f"activation_{i}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    return keras.layers.Dense(128, activation="relu", name="dense")(x)
+
+
+_ARCHITECTURES = {
+    "lenet1": lambda x, _: _lenet(x, (4, 12), (), padding="valid"),
+    "lenet5": lambda x, _: _lenet(x, (6, 16), (120, 84), padding="same"),
+}
