@@ -64,9 +64,9 @@ def _start():
 
 @functools.cache
 def start_xla():
-    """Start XLA's service by a first, empty program: it announces itself at length."""
+    """Start XLA's service by a first, small program: it announces itself at length."""
     with _quiet():
-        tf.function(lambda: tf.zeros(()), jit_compile=True, autograph=False)()
+        tf.function(tf.math.is_finite, jit_compile=True, autograph=False)(tf.ones((2,)))
 
 
 def _mark_forked():

@@ -197,6 +197,7 @@ class _Fit:
         names = [*self.columns, *(["val_score"] if score is not None else [])]
         self.history = {name: list(progress.history.get(name, [])) for name in names}
         self.sums = tf.zeros(len(program.logs) + 1, data.dtype)
+        self.compiled: Compiled | None = None
         self.best: Any = ()
         if data.validation and patience is not None and score is None:
             kept = self.state["weights"] if progress.best is None else progress.best
@@ -210,27 +211,30 @@ class _Fit:
     def run(self, epochs: int) -> Progress:
         """Steps up to the end of epoch number ``epochs``."""
         self.epochs = epochs
-        function = self._function()
         begun, interrupted = self.step, False
         try:
             while self.step < epochs * self.order.steps_per_epoch and not self.stop:
-                self._call(function)
+                self._call()
         except KeyboardInterrupt:
             if self.step == begun:
                 raise
             interrupted = True
         return self._result(interrupted)
 
-    def _call(self, function: Compiled) -> None:
+    def _call(self) -> None:
         """Run some steps, and what follows an epoch's end on the host."""
         per_epoch = self.order.steps_per_epoch
         longest = _CALL_STEPS_XLA if self.data.mode == "xla" else _CALL_STEPS_GRAPH
-        stop = self.step + min(function.affordable_steps, longest)
-        stop = min(stop, self.epochs * per_epoch)
+        stop = min(self.step + longest, self.epochs * per_epoch)
         if self.callbacks or self.score is not None:
             stop = min(stop, (self.step // per_epoch + 1) * per_epoch)
+        arguments = self._arguments(stop)
+        function = self._function(arguments)
+        if stop > self.step + function.affordable_steps:
+            stop = self.step + function.affordable_steps
+            arguments = self._arguments(stop)
         begun = time.perf_counter()
-        step, state, tracker = function(self._arguments(stop))
+        step, state, tracker = function(arguments)
         step, history = int(step), np.asarray(tracker.history)
         ended = history[: step // per_epoch - self.step // per_epoch]
         if not (np.isfinite(ended).all() and np.isfinite(np.asarray(tracker.sums)).all()):
@@ -246,19 +250,21 @@ class _Fit:
         if len(ended) and self.callbacks:
             self._call_back()
 
-    def _function(self) -> Compiled:
-        """The compiled loop for this fit's shapes."""
-        history_rows = _CALL_STEPS_XLA if self.data.mode == "xla" else None
-        like = tf.nest.map_structure(lambda _: 0, self.hyper)
-        return compiled(
-            "train",
-            self.program,
-            self.data.mode,
-            self._arguments(self.step + 1),
-            loose=(False, False, False, True, True, True, False, True),
-            make=lambda: training_loop(self.program, like, history_rows, self.tables),
-            detail=(repr(like), self.tables),
-        )
+    def _function(self, arguments: tuple) -> Compiled:
+        """The compiled loop for arguments of these shapes."""
+        if self.compiled is None:
+            history_rows = _CALL_STEPS_XLA if self.data.mode == "xla" else None
+            like = tf.nest.map_structure(lambda _: 0, self.hyper)
+            self.compiled = compiled(
+                "train",
+                self.program,
+                self.data.mode,
+                arguments,
+                loose=(False, False, False, True, True, True, False, True),
+                make=lambda: training_loop(self.program, like, history_rows, self.tables),
+                detail=(repr(like), self.tables),
+            )
+        return self.compiled
 
     def _arguments(self, stop: int) -> tuple:
         """Arguments of the compiled loop for the steps up to ``stop``."""

@@ -61,7 +61,7 @@ class BayesianOptimizer:
             with one_blas_thread():
                 ranked = self._propose()
         others = self.space.sample(len(self._seen) + 1, self._rng)  # should all of these be seen
-        new = (u for u in chain(ranked, others) )
+        new = (u for u in chain(ranked, others) if _key(u) not in self._seen)
         u = next(new, ranked[0])
         self._seen.add(_key(u))
         return self.space.decode(u)
