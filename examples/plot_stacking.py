@@ -12,9 +12,9 @@ a smooth function of eight columns, which trees can only approximate by steps. T
 the number of the detector's module; some modules are noisy, which trees find at once and networks
 hardly. How much does a boosted forest gain from a network's output as one more column?
 
-What to notice: together they see more than either; scikit-learn's ``StackingClassifier`` fits the network six times, once for each
-fold that gives the forest its out-of-fold column and once on all rows, and this takes little
-longer than one fit.
+What to notice: together they see more than either. And scikit-learn's ``StackingClassifier`` fits
+the network six times, once for each fold that gives the forest its out-of-fold column and once on
+all rows, which takes little longer than one fit.
 """
 
 import time

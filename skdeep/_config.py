@@ -8,6 +8,8 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 _DEFAULTS = {"compile": None, "device": None, "precision": "float32"}
 _settings: ContextVar[dict] = ContextVar("skdeep_settings", default=_DEFAULTS)
+# Whether Ctrl-C is for whoever runs the fits (a search sets it), not for the one fit under way.
+raise_interrupts: ContextVar[bool] = ContextVar("skdeep_raise_interrupts", default=False)
 
 
 def get_config() -> dict:

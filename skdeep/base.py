@@ -285,8 +285,12 @@ class NetworkEstimator(
 
     def _check_X(self, X: Any, reset: bool) -> Any:
         """X validated: an array (n, ...) or CSR matrix, of the dtype that the network takes."""
+        dtype = float_dtype() if reset else self._fitted.task.input_dtype
         accepted = "csr" if self._sparse_rows else False
-        return validate_data(self, X, dtype=float_dtype(), accept_sparse=accepted, reset=reset)
+        return validate_data(self, X, dtype=dtype, accept_sparse=accepted, reset=reset)
+
+    def _check_parameters(self) -> None:
+        """Refuse hyper-parameters that their declared constraints cannot."""
 
     def _is_noisy(self) -> bool:
         """Whether a step draws numbers for each row, so that equal rows are not alike."""
@@ -319,13 +323,14 @@ class NetworkEstimator(
     def _fit_or_raise(self, X, y, sample_weight, epochs, goes_on, validation, classes):
         from skdeep import engine
 
+        self._check_parameters()
         X, y, weight = self._check_rows(X, y, sample_weight, reset=not goes_on)
         held_out = bool(self.early_stopping) and validation is None
         before = self._fitted if goes_on else None
         target = before.target if before else self._make_target(y, weight, classes)
         fitted = self._begin(_task(X, target.head), target, before)
         if validation is not None:
-            validation = self._check_rows(*validation, reset=False, suffix="_val")
+            validation = self._check_validation(*validation, fitted)
         elif held_out:
             (X, y, weight), validation = self._hold_out(X, y, weight, fitted)
         rows = self._encoded(X, y, weight, target)
@@ -388,11 +393,18 @@ class NetworkEstimator(
             )
         return X, y, weight
 
+    def _check_validation(self, X, y, sample_weight, fitted: Fitted):
+        """Validation rows, validated against those of a fit that has only begun."""
+        probe = copy.copy(self)
+        probe._fitted = fitted
+        return probe._check_rows(X, y, sample_weight, reset=False, suffix="_val")
+
     def _begin(self, task: Task, target: Any, before: Fitted | None) -> Fitted:
         """What a fit starts from: drawn weights, or the last fit if it can be continued."""
         from skdeep import engine
 
         optimizer = optimizers.resolve(self.optimizer)
+        optimizer._validate_params()
         twin, true_twin = (structural_twin(self, padded=padded) for padded in (True, False))
         hyper = runtime_values(self)
         twin.optimizer = true_twin.optimizer = structural_twin(optimizer)
@@ -632,6 +644,7 @@ def _refuse_early_stopping(estimator) -> None:
 
 
 def float_dtype() -> type:
+    """The floating type of the precision in force."""
     return np.float64 if get_config()["precision"] == "float64" else np.float32
 
 

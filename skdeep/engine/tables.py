@@ -75,7 +75,7 @@ class Tables:
 
 
 def compact(x: sp.csr_matrix, table: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
-    """Rows x in the columns that they touch, and these rows of the table: all that predict needs."""
+    """Rows x in the columns that they touch, and the table's rows for these columns."""
     columns, local = np.unique(x.indices, return_inverse=True)
     narrow = sp.csr_matrix((x.data, local, x.indptr), shape=(x.shape[0], max(len(columns), 1)))
     return narrow, table[columns] if len(columns) else table[:1]
@@ -89,7 +89,7 @@ def product(x: SparseRows, local: Any, touched: Any) -> Any:
 
 
 def product_with(table: Any, x: SparseRows) -> Any:
-    """X W, (n, width), from a table: the :class:`Tables` of a fit, or a tensor (n_columns, width)."""
+    """X W, (n, width), from the :class:`Tables` of a fit or a tensor (n_columns, width)."""
     ids, local = tf.unique(x.column)
     touched = table.read(ids)["weights"] if isinstance(table, Tables) else tf.gather(table, ids)
     return product(x, local, touched)

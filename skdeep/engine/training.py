@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from skdeep._config import raise_interrupts
 from skdeep.engine import rows
 from skdeep.engine.cache import programs
 from skdeep.engine.loop import EVALUATED_ROWS, Counters, training_loop
@@ -42,6 +43,8 @@ class Progress:
         What was monitored, there; smaller is better (scores are negated).
     best_epoch : int
         Its number, from 0; -1 for none.
+    watched : str
+        What told it: "val_loss", "val_score", or "" for nothing.
     history : dict of lists of float
         For each log, one value an epoch.
     interrupted : bool
@@ -55,6 +58,7 @@ class Progress:
     best: Any = None
     best_value: float = np.inf
     best_epoch: int = -1
+    watched: str = ""
     history: dict[str, list[float]] = field(default_factory=dict)
     interrupted: bool = False
 
@@ -143,7 +147,7 @@ def train(
     FitDivergedError
         If a log becomes NaN or infinite.
     KeyboardInterrupt
-        If Ctrl-C comes before the first step; later it ends the fit.
+        If Ctrl-C comes before the first step, or inside a search; else it ends the fit.
     RuntimeError
         In a process forked after TensorFlow was started.
     """
@@ -188,18 +192,27 @@ class _Fit:
         self.program, self.data, self.order = program, data, data.order
         self.hyper, self.schedule, self.score = hyper, schedule, score
         self.patience, self.callbacks = patience, callbacks
+        watched = "" if patience is None else "val_loss" if score is None else "val_score"
+        if watched != progress.watched:  # what an earlier fit found best is not so any more
+            progress = replace(
+                progress, watched=watched, best=None, best_value=np.inf, best_epoch=-1
+            )
         self.progress = progress
         state = dict(progress.state)
         self.tables = _tables(program, state.pop("tables", None))
         self.state = tf.nest.map_structure(tf.constant, state)
         self.step, self.stop, self.factor = progress.step, False, 1.0
         self.columns = [*program.logs, *(["val_loss"] if data.validation else [])]
-        names = [*self.columns, *(["val_score"] if score is not None else [])]
-        self.history = {name: list(progress.history.get(name, [])) for name in names}
+        new = [*self.columns, *(["val_score"] if score is not None else [])]
+        missing = [np.nan] * progress.epoch
+        self.history = {
+            name: list(progress.history.get(name, missing))
+            for name in dict.fromkeys([*progress.history, *new])
+        }
         self.sums = tf.zeros(len(program.logs) + 1, data.dtype)
         self.compiled: Compiled | None = None
         self.best: Any = ()
-        if data.validation and patience is not None and score is None:
+        if data.validation and watched == "val_loss":
             kept = self.state["weights"] if progress.best is None else progress.best
             carried = {name: kept[name] for name in self.state["weights"]}  # no table
             self.best = {
@@ -216,7 +229,7 @@ class _Fit:
             while self.step < epochs * self.order.steps_per_epoch and not self.stop:
                 self._call()
         except KeyboardInterrupt:
-            if self.step == begun:
+            if self.step == begun or raise_interrupts.get():
                 raise
             interrupted = True
         return self._result(interrupted)
@@ -242,13 +255,14 @@ class _Fit:
         function.took(time.perf_counter() - begun, step - self.step)
         self.state, self.sums, self.best = state, tracker.sums, tracker.best
         self.step, self.stop = step, bool(tracker.stop)
-        for row in ended:
-            for name, value in zip(self.columns, row, strict=True):
-                self.history[name].append(float(value))
-        if len(ended) and self.score is not None:
-            self._track_score()
-        if len(ended) and self.callbacks:
-            self._call_back()
+        for row in ended.tolist():
+            logs = dict(zip(self.columns, row, strict=True))
+            if self.score is not None:
+                logs["val_score"] = self._track_score()
+            for name, values in self.history.items():
+                values.append(logs.get(name, np.nan))
+            if self.callbacks:
+                self._call_back(logs)
 
     def _function(self, arguments: tuple) -> Compiled:
         """The compiled loop for arguments of these shapes."""
@@ -296,11 +310,10 @@ class _Fit:
             self.data.validation,
         )
 
-    def _track_score(self) -> None:
+    def _track_score(self) -> float:
         """Score the weights on the host; keep the best, and stop when patience is out."""
         weights = self._weights()
         value = float(self.score(weights))
-        self.history["val_score"].append(value)
         epoch = self.step // self.order.steps_per_epoch - 1
         if -value < self.progress.best_value:
             self.progress = replace(
@@ -308,9 +321,9 @@ class _Fit:
             )
         elif self.patience is not None:
             self.stop |= epoch - self.progress.best_epoch >= self.patience
+        return value
 
-    def _call_back(self) -> None:
-        logs = {name: values[-1] for name, values in self.history.items()}
+    def _call_back(self, logs: dict[str, float]) -> None:
         epoch = self.step // self.order.steps_per_epoch - 1
         seen = EpochState(epoch, self.epochs, logs, self._weights(), self.factor, self.stop)
         for callback in self.callbacks:

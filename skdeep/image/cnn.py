@@ -11,7 +11,7 @@ and any depth by a tuple of filters.
 """
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class _CNN(Declared):
     batch_size: int = hyperparameter(
         128,
         "Images in a step; larger is faster an epoch, but takes fewer steps.",
-        Interval(Real, 1, None, closed="left"),
+        Interval(Integral, 1, None, closed="left"),
         structural=None,
     )
     _xla_on_cpu = False
@@ -80,6 +80,19 @@ class _CNN(Declared):
                 raise ValueError(f"X has images of {given}, but fit has seen images of {shape}.")
         return X.reshape(len(X), *shape)
 
+    def _check_parameters(self):
+        unknown = set(self.augment) - set(AUGMENTATIONS)
+        if unknown:
+            raise ValueError(
+                f"augment may name {', '.join(AUGMENTATIONS)}, but names {sorted(unknown)}."
+            )
+        filters = () if isinstance(self.architecture, str) else self.architecture
+        if not all(isinstance(n, Integral) and n > 0 for n in filters):
+            raise ValueError(
+                f"architecture must be a name, or hold a positive number of filters for each "
+                f"convolution, but is {self.architecture!r}."
+            )
+
     def _is_noisy(self):
         return self.dropout > 0 or len(self.augment) > 0
 
@@ -88,11 +101,6 @@ class _CNN(Declared):
 
         from skdeep import layers
 
-        unknown = set(self.augment) - set(AUGMENTATIONS)
-        if unknown:
-            raise ValueError(
-                f"augment may name {', '.join(AUGMENTATIONS)}, but names {sorted(unknown)}."
-            )
         x = inputs
         if x.dtype == "uint8":
             x = keras.layers.Rescaling(1 / 255, name="rescaling")(x)

@@ -20,6 +20,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import Interval
 from tqdm.auto import tqdm
 
+from skdeep._config import raise_interrupts
 from skdeep.hyperparameters import search_space
 from skdeep.model_selection.evaluation import Evaluation
 from skdeep.model_selection.optimizer import BayesianOptimizer
@@ -161,6 +162,7 @@ class BayesSearchCV(BaseSearchCV):
             task_name="search", max_subtasks=self.n_iter
         ).call_on_fit_task_begin(estimator=self)
         evaluation = Evaluation(self, evaluate_candidates, search_ctx)
+        token = raise_interrupts.set(True)
         with tqdm(total=self.n_iter, unit="candidate", disable=not self.verbose) as bar:
             try:
                 for n_evaluated in range(1, self.n_iter + 1):
@@ -179,6 +181,8 @@ class BayesSearchCV(BaseSearchCV):
                     "candidates; the best of these is kept.",
                     stacklevel=2,
                 )
+            finally:
+                raise_interrupts.reset(token)
         evaluation.finish()
         search_ctx.call_on_fit_task_end(estimator=self)
 

@@ -9,7 +9,7 @@ Without hidden layers this is logistic regression, or ridge regression: a weight
 """
 
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -51,6 +51,14 @@ class _MLP(Declared):
         structural=True,
     )
     _sparse_rows = True
+
+    def _check_parameters(self):
+        sizes = self.hidden_layer_sizes
+        if not all(isinstance(n, Integral) and n > 0 for n in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must hold positive integers, one for each hidden layer, but "
+                f"is {sizes!r}; () is a linear model."
+            )
 
     def _is_noisy(self):
         return self.dropout > 0
