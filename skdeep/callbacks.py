@@ -70,8 +70,8 @@ def session(estimator: Any, fitted: Any, epochs: int, X: Any, y: Any) -> Iterato
                     f"is {hook!r}."
                 )
         if keras_callbacks:
-            rate = fitted.hyper["learning_rate"]
-            hooks.append(stack.enter_context(_keras(keras_callbacks, epochs, rate)))
+            rate, factor = fitted.hyper["learning_rate"], fitted.progress.learning_rate_factor
+            hooks.append(stack.enter_context(_keras(keras_callbacks, epochs, rate, factor)))
         if estimator.verbose:
             bar = ProgressBar(epochs, type(estimator).__name__)
             stack.callback(bar.close)
@@ -113,7 +113,7 @@ class _StandIn:
 
 
 @contextmanager
-def _keras(callbacks: list, epochs: int, learning_rate: float) -> Iterator[Callable]:
+def _keras(callbacks: list, epochs: int, learning_rate: float, factor: float) -> Iterator[Callable]:
     """Keras's callbacks, on a stand-in for its model."""
     for callback in callbacks:
         name = type(callback).__name__
@@ -124,7 +124,7 @@ def _keras(callbacks: list, epochs: int, learning_rate: float) -> Iterator[Calla
                 "keras.callbacks.EarlyStopping(restore_best_weights=True) does not work here; "
                 "early_stopping=True of the estimator keeps the best weights."
             )
-    model = _StandIn(learning_rate)
+    model = _StandIn(learning_rate * factor)
     for callback in callbacks:
         callback.set_model(model)
         callback.set_params({"epochs": epochs, "verbose": 0})

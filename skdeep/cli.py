@@ -44,7 +44,8 @@ def demo() -> None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import MinMaxScaler
 
-    from skdeep import BayesSearchCV, CNNClassifier
+    from skdeep.image.cnn import CNNClassifier
+    from skdeep.model_selection import BayesSearchCV
 
     started = time.perf_counter()
     X, y = load_digits(return_X_y=True)

@@ -36,6 +36,7 @@ __all__ = [
     "on_gpu",
     "predict",
     "programs",
+    "random",
     "runtime",
     "tables",
     "train",

@@ -79,9 +79,9 @@ def training_loop(
             row = tracker.sums[:-1] / tracker.sums[-1]
             best, stop = tracker.best, ~tf.reduce_all(tf.math.is_finite(row))
             if validation:
-                weights = dict(state["weights"])
+                weights = state["weights"]
                 if tables is not None:
-                    weights["table"] = tables
+                    weights = {**weights, "table": tables}
                 loss = _mean_loss(program, weights, hyper, validation, counters.n_validation)
                 row = tf.concat([row, [loss]], axis=0)
                 if best:
@@ -104,12 +104,13 @@ def training_loop(
             if "learning_rate" in now:
                 now["learning_rate"] *= tf.gather(factors, position)
             beside = {} if tables is None else {"tables": tables}
-            new, logs = program.step({**state, **beside}, batch, random.fold(seed, step), now)
-            _check_contract(program, state, new, logs)
+            epoch, within = step // counters.steps_per_epoch, step % counters.steps_per_epoch
+            key = random.fold(random.fold(seed, epoch), within)
+            new, logs = _checked(program, state, program.step({**state, **beside}, batch, key, now))
             added = [tf.cast(logs[name], batch.size.dtype) * batch.size for name in program.logs]
             tracker = tracker._replace(sums=tracker.sums + tf.stack([*added, batch.size]))
             tracker = tf.cond(
-                (step + 1) % counters.steps_per_epoch == 0,
+                within + 1 == counters.steps_per_epoch,
                 lambda: close_epoch(step, new, tracker),
                 lambda: tracker,
             )
@@ -138,7 +139,7 @@ def _mean_loss(program: Program, weights, hyper: dict, validation, n):
     def add(tile, total):
         numbers = tile * EVALUATED_ROWS + tf.range(EVALUATED_ROWS)
         batch = rows.take_batch(x, y, weight, tf.where(numbers < n, numbers, -1))
-        losses = program.evaluate(weights, batch, hyper)
+        losses = rows.per_row(program.evaluate(weights, batch, hyper))
         return tile + 1, total + tf.reduce_sum(tf.where(numbers < n, losses * batch.weight, 0.0))
 
     n_tiles = (n + EVALUATED_ROWS - 1) // EVALUATED_ROWS
@@ -146,13 +147,21 @@ def _mean_loss(program: Program, weights, hyper: dict, validation, n):
     return tf.while_loop(lambda tile, _: tile < n_tiles, add, start, parallel_iterations=1)[1]
 
 
-def _check_contract(program: Program, old: Any, new: Any, logs: dict) -> None:
-    """A step keeps its state's structure and logs what the program says; told while tracing."""
+def _checked(program: Program, old: Any, returned: Any) -> tuple[dict, dict]:
+    """What a step returned, if it keeps to the contract; told while tracing."""
+    if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], dict)):
+        raise ValueError("a step must return a pair (state, logs), with a dict of logs.")
+    new, logs = returned
     if set(logs) != set(program.logs):
         raise ValueError(
             f"the program's logs are {sorted(program.logs)}, but its step returned "
             f"{sorted(logs)}; name them in Program(logs=...)."
         )
+    logs = {name: tf.convert_to_tensor(value) for name, value in logs.items()}
+    for name, value in logs.items():
+        if value.shape.rank != 0:
+            raise ValueError(f"a log must be a scalar, but {name!r} has shape {value.shape}.")
+    new = tf.nest.map_structure(tf.convert_to_tensor, new)
     try:
         tf.nest.assert_same_structure(old, new)
     except (TypeError, ValueError) as error:
@@ -163,3 +172,4 @@ def _check_contract(program: Program, old: Any, new: Any, logs: dict) -> None:
                 f"a step must keep the shapes and dtypes of its state, but an array of "
                 f"{before.shape} {before.dtype.name} became {after.shape} {after.dtype.name}."
             )
+    return new, logs

@@ -103,6 +103,10 @@ class Network:
         # value) by thread: in a thread of its own a build neither sees nor leaves anything.
         with ThreadPoolExecutor(1) as thread:
             self.model = thread.submit(_build, build, dtype_policy).result()
+        if not self.model.built:
+            raise ValueError(
+                f"the model {self.model.name!r} has no weights yet; begin it with keras.Input."
+            )
         seeds = {id(g.state) for g in _seed_generators(self.model)}
         self._trainable = self.model.trainable_variables
         self._fixed = [v for v in self.model.non_trainable_variables if id(v) not in seeds]
@@ -147,7 +151,7 @@ class Network:
         Parameters
         ----------
         weights : dict
-            ``trainable``: a vector or a list of arrays; ``fixed``: a vector.
+            ``trainable``: a vector or a list of arrays; ``fixed``: a vector, if there are any.
         x : nest of tensors
         training, key, hyper, weight :
             See :class:`Scope`.
@@ -156,7 +160,8 @@ class Network:
         if not isinstance(trainable, list):
             trainable = self.trainable.split(trainable)
         mapping = list(zip(self._trainable, trainable, strict=True))
-        mapping += zip(self._fixed, self.fixed.split(weights["fixed"]), strict=True)
+        if self._fixed:
+            mapping += zip(self._fixed, self.fixed.split(weights["fixed"]), strict=True)
         for i, state in enumerate(self._seeds):
             value = tf.zeros((2,), tf.uint32) if key is None else random.fold(key, 1000 + i)
             mapping.append((state, tf.ensure_shape(tf.cast(value, state.dtype), state.shape)))

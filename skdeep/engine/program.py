@@ -50,6 +50,10 @@ class Program:
     predict: Callable | None = None
     xla_on_cpu: bool = True
 
+    def __post_init__(self) -> None:
+        if isinstance(self.logs, str) or not self.logs:
+            raise ValueError(f"logs must be a tuple of names, one at least, but is {self.logs!r}.")
+
 
 class Compiled:
     """A traced function, and how many steps it may run in a call of about a second."""
@@ -162,12 +166,14 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
     structure = tf.nest.map_structure(lambda _: 0, hyper)
     with device():
         on_device = rows.to_device(x)
+        table: Any = ()
         if rows.is_wide(x):
             narrow, table = tables.compact(x, weights["table"])
-            on_device, weights = rows.WideCSR(*rows.to_device(narrow)), {**weights, "table": table}
+            on_device, table = rows.WideCSR(*rows.to_device(narrow)), tf.constant(table)
+            weights = {name: value for name, value in weights.items() if name != "table"}
         weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
-        dtype = next(t.dtype for t in tf.nest.flatten(weights) if t.dtype.is_floating)
-        table = weights.pop("table", ()) if isinstance(weights, dict) else ()
+        floats = [t.dtype for t in tf.nest.flatten(weights) if t.dtype.is_floating]
+        dtype = floats[0] if floats else tf.float32
         arguments = (weights, pack(hyper, dtype), on_device, tf.constant(n), table)
         function = compiled(
             "predict",

@@ -67,9 +67,18 @@ def is_wide(x: Any) -> bool:
     return sp.issparse(x) and x.shape[1] > 4096
 
 
-def weighted_mean(per_row, batch: Batch):
+def weighted_mean(values, batch: Batch):
     """Mean over a batch's rows: sum_i w_i v_i / size; an unbiased piece of the data set's mean."""
-    return tf.reduce_sum(per_row * batch.weight) / tf.maximum(batch.size, 1.0)
+    return tf.reduce_sum(per_row(values) * batch.weight) / tf.maximum(batch.size, 1.0)
+
+
+def per_row(values):
+    """Values of shape (n,), refused in another shape: it would broadcast with the weights."""
+    if values.shape.rank != 1:
+        raise ValueError(
+            f"a loss must be one number for each row, (batch_size,), but has shape {values.shape}."
+        )
+    return values
 
 
 def n_rows(x) -> int:

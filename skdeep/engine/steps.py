@@ -13,18 +13,20 @@ from skdeep.engine.network import Layout, Network
 from skdeep.engine.rows import Batch, weighted_mean
 from skdeep.engine.runtime import tf
 from skdeep.engine.tables import product
+from skdeep.hyperparameters import runtime_values
 from skdeep.optimizers import Optimizer
 
 
-def value_and_gradient(function: Callable, layout: Layout, vector, *others):
+def value_and_gradient(function: Callable, layout: Layout | None, vector, *others):
     """Value, byproducts and gradients of a scalar function of a network's arrays.
 
     Parameters
     ----------
     function : callable
         Takes the list of arrays (and the others), returns (scalar, byproducts).
-    layout : Layout
-        How the arrays lie in ``vector``, which the gradient's vector shares.
+    layout : Layout or None
+        How the arrays lie in ``vector``, which the gradient's vector shares; None if ``vector``
+        is any nest of tensors, which is then what the function takes, and the gradient's form.
     *others : tensors
         Further arguments to differentiate by.
 
@@ -32,12 +34,12 @@ def value_and_gradient(function: Callable, layout: Layout, vector, *others):
     -------
     value, byproducts, gradient, *gradients of the others
     """
-    arrays = layout.split(vector)
+    arrays = vector if layout is None else layout.split(vector)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch((arrays, others))
         value, byproducts = function(arrays, *others)
     gradient, rest = tape.gradient(value, (arrays, others), unconnected_gradients="zero")
-    return value, byproducts, layout.join(gradient), *rest
+    return value, byproducts, gradient if layout is None else layout.join(gradient), *rest
 
 
 def descend(
@@ -51,8 +53,9 @@ def descend(
     """One update of a vector of weights, with weight decay and clipping as ``hyper`` says.
 
     ``hyper["learning_rate"]`` is the step size, ``hyper["optimizer"]`` the optimizer's own
-    numbers; ``weight_decay`` and ``clip_norm`` act where they are present, decay on the weights
-    that ``decayed`` marks with 1. Returns the new vector and the new slots.
+    numbers, if they are not to be constants; ``weight_decay`` and ``clip_norm`` act where they
+    are present, decay on the weights that ``decayed`` marks with 1. Returns the new vector and
+    the new slots.
     """
     rate = hyper["learning_rate"]
     if (clip_norm := hyper.get("clip_norm")) is not None:
@@ -66,7 +69,7 @@ def descend(
     t = slots["t"] + 1
     remembered = {name: slots[name] for name in optimizer.slots}
     updated, remembered = optimizer.update(
-        vector, gradient, remembered, rate, t, hyper.get("optimizer", {})
+        vector, gradient, remembered, rate, t, hyper.get("optimizer") or runtime_values(optimizer)
     )
     if decay is not None and optimizer.decoupled_decay:
         updated -= rate * decay

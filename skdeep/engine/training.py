@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Progress:
         The program's state after the last step.
     seed : int
         Of 64 bits; the order of rows and the random keys come from it.
-    step, epoch : int
+    epoch : int
         How many were completed since the first fit.
     best : nest of ndarrays or None
         ``state["weights"]`` at the best epoch; None where nothing was monitored.
@@ -45,6 +46,8 @@ class Progress:
         Its number, from 0; -1 for none.
     watched : str
         What told it: "val_loss", "val_score", or "" for nothing.
+    learning_rate_factor : float
+        What callbacks have made of the learning rate.
     history : dict of lists of float
         For each log, one value an epoch.
     interrupted : bool
@@ -53,19 +56,21 @@ class Progress:
 
     state: Any
     seed: int = 0
-    step: int = 0
     epoch: int = 0
     best: Any = None
     best_value: float = np.inf
     best_epoch: int = -1
     watched: str = ""
+    learning_rate_factor: float = 1.0
     history: dict[str, list[float]] = field(default_factory=dict)
     interrupted: bool = False
 
     @property
     def weights(self) -> Any:
         """What predict needs: the best weights where they are known, else the last."""
-        return _with_table(self.state, self.state.get("tables")) if self.best is None else self.best
+        if self.best is not None:
+            return self.best
+        return _with_table(self.state, self.state.get("tables"))
 
 
 @dataclass
@@ -83,7 +88,7 @@ class EpochState:
     weights : nest of tensors
         ``state["weights"]`` now.
     learning_rate_factor : float
-        What multiplies the learning rate from here on, beside its schedule.
+        What multiplies the learning rate from here on, beside its schedule. It lasts.
     stop : bool
         Set it to end the fit here.
     """
@@ -150,8 +155,11 @@ def train(
         If Ctrl-C comes before the first step, or inside a search; else it ends the fit.
     RuntimeError
         In a process forked after TensorFlow was started.
+    ValueError
+        If the arguments do not fit together.
     """
     check_not_forked()
+    progress = _checked(program, progress, x, y, weight, validation, score, patience)
     with device():
         data = _Data(program, x, y, weight, validation, batch_size, shuffle, progress)
         fit = _Fit(program, progress, data, hyper or {}, schedule, score, patience, callbacks)
@@ -201,7 +209,8 @@ class _Fit:
         state = dict(progress.state)
         self.tables = _tables(program, state.pop("tables", None))
         self.state = tf.nest.map_structure(tf.constant, state)
-        self.step, self.stop, self.factor = progress.step, False, 1.0
+        self.step = progress.epoch * self.order.steps_per_epoch
+        self.stop, self.factor = False, progress.learning_rate_factor
         self.columns = [*program.logs, *(["val_loss"] if data.validation else [])]
         new = [*self.columns, *(["val_score"] if score is not None else [])]
         missing = [np.nan] * progress.epoch
@@ -214,9 +223,10 @@ class _Fit:
         self.best: Any = ()
         if data.validation and watched == "val_loss":
             kept = self.state["weights"] if progress.best is None else progress.best
-            carried = {name: kept[name] for name in self.state["weights"]}  # no table
+            if self.tables:
+                kept = {name: value for name, value in kept.items() if name != "table"}
             self.best = {
-                "weights": tf.nest.map_structure(tf.convert_to_tensor, carried),
+                "weights": tf.nest.map_structure(tf.convert_to_tensor, kept),
                 "value": tf.constant(progress.best_value, data.dtype),
                 "epoch": tf.constant(progress.best_epoch),
             }
@@ -251,7 +261,7 @@ class _Fit:
         step, history = int(step), np.asarray(tracker.history)
         ended = history[: step // per_epoch - self.step // per_epoch]
         if not (np.isfinite(ended).all() and np.isfinite(np.asarray(tracker.sums)).all()):
-            raise FitDivergedError(self._divergence())
+            raise FitDivergedError(self._divergence(ended))
         function.took(time.perf_counter() - begun, step - self.step)
         self.state, self.sums, self.best = state, tracker.sums, tracker.best
         self.step, self.stop = step, bool(tracker.stop)
@@ -315,12 +325,13 @@ class _Fit:
         weights = self._weights()
         value = float(self.score(weights))
         epoch = self.step // self.order.steps_per_epoch - 1
+        if self.patience is None:
+            return value
         if -value < self.progress.best_value:
             self.progress = replace(
                 self.progress, best=weights, best_value=-value, best_epoch=epoch
             )
-        elif self.patience is not None:
-            self.stop |= epoch - self.progress.best_epoch >= self.patience
+        self.stop |= epoch - self.progress.best_epoch >= self.patience
         return value
 
     def _call_back(self, logs: dict[str, float]) -> None:
@@ -330,12 +341,16 @@ class _Fit:
             callback(seen)
         self.factor, self.stop = seen.learning_rate_factor, seen.stop
 
-    def _divergence(self) -> str:
+    def _divergence(self, ended: np.ndarray) -> str:
+        finite = np.isfinite(ended).all(axis=1)
+        epoch = self.step // self.order.steps_per_epoch + int(
+            np.logical_and.accumulate(finite).sum()
+        )
         rate = self.hyper.get("learning_rate")
-        cause = "" if rate is None else f" with learning_rate={rate:g}"
+        cause = f" with learning_rate={rate:g}" if isinstance(rate, Real) else ""
         return (
-            f"the loss became NaN or infinite in epoch {self.step // self.order.steps_per_epoch}"
-            f"{cause}; lower the learning rate, scale the inputs, or set clip_norm."
+            f"the loss became NaN or infinite in epoch {epoch}{cause}; lower the learning rate, "
+            f"scale the inputs, or set clip_norm."
         )
 
     def _weights(self) -> dict:
@@ -359,12 +374,32 @@ class _Fit:
         return replace(
             self.progress,
             state=state,
-            step=self.step,
             epoch=self.step // self.order.steps_per_epoch,
+            learning_rate_factor=self.factor,
             history=self.history,
             interrupted=interrupted,
             **found,
         )
+
+
+def _checked(program, progress, x, y, weight, validation, score, patience) -> Progress:
+    """The progress with arrays for its state's leaves; ValueErrors for what does not fit."""
+    state = progress.state
+    if not isinstance(state, dict) or "weights" not in state:
+        raise ValueError('the state must be a dict that has "weights", all that predict needs.')
+    for name, part in {"x": x, "y": y, "weight": () if weight is None else weight}.items():
+        for array in tf.nest.flatten(part):
+            if array.shape[0] != rows.n_rows(x):
+                raise ValueError(f"x has {rows.n_rows(x)} rows, but {name} has {array.shape[0]}.")
+    if rows.n_rows(x) == 0:
+        raise ValueError("x has no rows.")
+    if weight is not None and not np.sum(weight) > 0:
+        raise ValueError(f"weight sums to {np.sum(weight):g}; it must be more than zero.")
+    if validation is not None and program.evaluate is None:
+        raise ValueError("validation needs a program with an evaluate function.")
+    if patience is not None and validation is None and score is None:
+        raise ValueError("patience needs validation rows, or a score, to watch.")
+    return replace(progress, state=tf.nest.map_structure(np.asarray, state))
 
 
 def _to_host(nest: Any) -> Any:

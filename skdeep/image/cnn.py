@@ -132,7 +132,7 @@ class CNNClassifier(_CNN, NetworkClassifier):
         the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
     dropout : float in [0, 1), default=0.0
         Probability that a step ignores a feature under the last layer.
-    batch_size : float in [1, inf), default=128
+    batch_size : int in [1, inf), default=128
         Images in a step; larger is faster an epoch, but takes fewer steps.
     class_weight : dict, {'balanced'} or None, default=None
         Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.
@@ -219,7 +219,7 @@ class CNNRegressor(_CNN, NetworkRegressor):
         the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
     dropout : float in [0, 1), default=0.0
         Probability that a step ignores a feature under the last layer.
-    batch_size : float in [1, inf), default=128
+    batch_size : int in [1, inf), default=128
         Images in a step; larger is faster an epoch, but takes fewer steps.
     epochs : int in [1, inf), default=20
         Passes over the rows.
