@@ -109,83 +109,88 @@ class NetworkEstimator(
     """Base of all estimators that train a network; declares what they share."""
 
     epochs: int = hyperparameter(
-        20, "Passes over the rows.", Interval(Integral, 1, None, closed="left"), structural=None
+        default=20,
+        doc="Passes over the rows.",
+        constraint=Interval(Integral, 1, None, closed="left"),
+        structural=None,
     )
     batch_size: int = hyperparameter(
-        200,
-        "Rows in a step; larger is faster an epoch, but takes fewer steps.",
-        Interval(Integral, 1, None, closed="left"),
+        default=200,
+        doc="Rows in a step; larger is faster an epoch, but takes fewer steps.",
+        constraint=Interval(Integral, 1, None, closed="left"),
         structural=None,
     )
     learning_rate: float = hyperparameter(
-        1e-2,
-        "The optimizer's step size; larger is faster until the loss oscillates or diverges.",
-        Interval(Real, 0, None, closed="neither"),
+        default=1e-2,
+        doc="The optimizer's step size; larger is faster until the loss oscillates or diverges.",
+        constraint=Interval(Real, 0, None, closed="neither"),
         search=(1e-4, 1e-1, "log"),
     )
     learning_rate_schedule: Any = hyperparameter(
-        None,
-        "Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, "
-        "see ``skdeep.schedules``. None is constant.",
-        [StrOptions(set(schedules.NAMES)), callable, None],
+        default=None,
+        doc="Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a "
+        "function, see ``skdeep.schedules``. None is constant.",
+        constraint=[StrOptions(set(schedules.NAMES)), callable, None],
         structural=None,
     )
     optimizer: Any = hyperparameter(
-        "adam",
-        "A name, or an object of ``skdeep.optimizers`` with settings of its own.",
-        [StrOptions(set(optimizers.NAMES)), optimizers.Optimizer],
+        default="adam",
+        doc="A name, or an object of ``skdeep.optimizers`` with settings of its own.",
+        constraint=[StrOptions(set(optimizers.NAMES)), optimizers.Optimizer],
         structural=True,
     )
     weight_decay: float = hyperparameter(
-        0.0,
-        "L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW "
+        default=0.0,
+        doc="L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW "
         "shrinks the kernels directly.",
-        Interval(Real, 0, None, closed="left"),
+        constraint=Interval(Real, 0, None, closed="left"),
         search=(1e-6, 1e-1, "log"),
     )
     clip_norm: float | None = hyperparameter(
-        None,
-        "Longest gradient; a longer one is shortened to it. None leaves all as they are.",
-        [Interval(Real, 0, None, closed="neither"), None],
+        default=None,
+        doc="Longest gradient; a longer one is shortened to it. None leaves all as they are.",
+        constraint=[Interval(Real, 0, None, closed="neither"), None],
     )
     early_stopping: Any = hyperparameter(
-        False,
-        "Whether to stop when validation rows no longer improve, and keep the best weights. True "
-        "watches their loss; a scikit-learn scorer, or its name, is watched instead.",
-        ["boolean", str, callable],
+        default=False,
+        doc="Whether to stop when validation rows no longer improve, and keep the best weights. "
+        "True watches their loss; a scikit-learn scorer, or its name, is watched instead.",
+        constraint=["boolean", str, callable],
         structural=None,
     )
     validation_fraction: float = hyperparameter(
-        0.1,
-        "Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.",
-        Interval(Real, 0, 1, closed="neither"),
+        default=0.1,
+        doc="Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.",
+        constraint=Interval(Real, 0, 1, closed="neither"),
         structural=None,
     )
     patience: int = hyperparameter(
-        10,
-        "Epochs without improvement that end the fit, under early stopping.",
-        Interval(Integral, 1, None, closed="left"),
+        default=10,
+        doc="Epochs without improvement that end the fit, under early stopping.",
+        constraint=Interval(Integral, 1, None, closed="left"),
         structural=None,
     )
     callbacks: Any = hyperparameter(
-        (),
-        "Called at the end of each epoch: functions of an ``EpochState`` (see "
+        default=(),
+        doc="Called at the end of each epoch: functions of an ``EpochState`` (see "
         "``skdeep.callbacks``), or Keras callbacks.",
-        [tuple, list],
+        constraint=[tuple, list],
         structural=None,
     )
     warm_start: bool = hyperparameter(
-        False, "Whether ``fit`` goes on from the last fit instead of anew.", structural=None
+        default=False,
+        doc="Whether ``fit`` goes on from the last fit instead of anew.",
+        structural=None,
     )
     random_state: Any = hyperparameter(
-        None,
-        "Seed of initial weights, row order, dropout and augmentation. An integer makes fits "
+        default=None,
+        doc="Seed of initial weights, row order, dropout and augmentation. An integer makes fits "
         "equal to the bit, on one machine with one number of threads.",
-        ["random_state"],
+        constraint=["random_state"],
         structural=None,
     )
     verbose: Any = hyperparameter(
-        0, "Whether to show a progress bar.", ["verbose"], structural=None
+        default=0, doc="Whether to show a progress bar.", constraint=["verbose"], structural=None
     )
 
     _renamed = {  # noqa: RUF012
@@ -500,16 +505,16 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     """Base of classifiers: two or more classes, labels that exclude each other or not."""
 
     class_weight: Any = hyperparameter(
-        None,
-        "Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.",
-        [dict, StrOptions({"balanced"}), None],
+        default=None,
+        doc="Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.",
+        constraint=[dict, StrOptions({"balanced"}), None],
         structural=None,
     )
     label_smoothing: float = hyperparameter(
-        0.0,
-        "Share of the uniform distribution that is mixed into the labels; it keeps "
+        default=0.0,
+        doc="Share of the uniform distribution that is mixed into the labels; it keeps "
         "probabilities from 0 and 1.",
-        Interval(Real, 0, 1, closed="left"),
+        constraint=Interval(Real, 0, 1, closed="left"),
     )
 
     @_fit_context(prefer_skip_nested_validation=True)

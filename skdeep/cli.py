@@ -113,7 +113,8 @@ def _draw(search: Any, scores: dict[str, float], X: Any, y: Any) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.6), layout="constrained")
-    left, middle, right = figure.subfigures(1, 3)
+    panels: Any = figure.subfigures(1, 3)
+    left, middle, right = panels
 
     axes = left.subplots()
     found = np.asarray(search.cv_results_["mean_test_score"])

@@ -4,7 +4,9 @@ A class body lists its hyper-parameters:
 
     class Ridge(Declared, RegressorMixin, BaseEstimator):
         alpha: float = hyperparameter(
-            1.0, "Strength of the penalty.", Interval(Real, 0, None, closed="left"),
+            default=1.0,
+            doc="Strength of the penalty.",
+            constraint=Interval(Real, 0, None, closed="left"),
             search=(1e-3, 1e3, "log"),
         )
 
@@ -48,6 +50,8 @@ def hyperparameter(
     structural: Structural = False,
 ) -> Any:
     """Declare a hyper-parameter in the body of a :class:`Declared` class.
+
+    Write ``default=``, for only so do type checkers see that there is one (PEP 681).
 
     Parameters
     ----------
@@ -106,6 +110,7 @@ class Declared:
 
     _hyperparameters: typing.ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     _own_hyperparameters: typing.ClassVar[tuple[str, ...]] = ()
+    _parameter_constraints: typing.ClassVar[dict[str, Any]] = {}
     _renamed: typing.ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -125,7 +130,7 @@ class Declared:
             return
         by_hand = _hand_written_init(cls)
         if by_hand is None:
-            cls.__init__ = _make_init(cls, fields)  # type: ignore[misc]
+            cls.__init__ = _make_init(cls, fields)  # type: ignore[method-assign]
         elif own:
             raise TypeError(
                 f"{cls.__name__} declares {', '.join(own)}, but inherits the hand-written "
@@ -138,7 +143,7 @@ def _hand_written_init(cls: type) -> type | None:
     """The class whose hand-written ``__init__`` a new subclass would inherit, if any."""
     for base in cls.__mro__[1:]:
         if "__init__" in vars(base):
-            written = not getattr(base.__init__, "_from_declarations", False)
+            written = not getattr(vars(base)["__init__"], "_from_declarations", False)
             return base if written and base is not object else None
     return None
 

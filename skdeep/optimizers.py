@@ -66,10 +66,12 @@ class SGD(Optimizer):
     """
 
     momentum: float = hyperparameter(
-        0.0, "Share of the previous step that is kept; 0.9 smooths and speeds up.", _UNIT
+        default=0.0,
+        doc="Share of the previous step that is kept; 0.9 smooths and speeds up.",
+        constraint=_UNIT,
     )
     nesterov: bool = hyperparameter(
-        False, "Whether to look ahead along the momentum.", structural=True
+        default=False, doc="Whether to look ahead along the momentum.", structural=True
     )
     slots = ("velocity",)
 
@@ -96,8 +98,12 @@ class RMSprop(Optimizer):
     .. [1] Tieleman, Hinton. Lecture 6.5, Neural networks for machine learning, 2012.
     """
 
-    rho: float = hyperparameter(0.9, "Share of the running mean square that is kept.", _UNIT)
-    epsilon: float = hyperparameter(1e-7, "Added under the root, against zero.", _POSITIVE)
+    rho: float = hyperparameter(
+        default=0.9, doc="Share of the running mean square that is kept.", constraint=_UNIT
+    )
+    epsilon: float = hyperparameter(
+        default=1e-7, doc="Added under the root, against zero.", constraint=_POSITIVE
+    )
     slots = ("mean_square",)
 
     def update(self, weights, gradient, slots, rate, t, hyper):
@@ -127,9 +133,13 @@ class Adagrad(Optimizer):
     """
 
     initial_accumulator: float = hyperparameter(
-        0.1, "Where the sum of squares starts; larger makes the first steps smaller.", _POSITIVE
+        default=0.1,
+        doc="Where the sum of squares starts; larger makes the first steps smaller.",
+        constraint=_POSITIVE,
     )
-    epsilon: float = hyperparameter(1e-7, "Added under the root, against zero.", _POSITIVE)
+    epsilon: float = hyperparameter(
+        default=1e-7, doc="Added under the root, against zero.", constraint=_POSITIVE
+    )
     slots = ("sum_of_squares",)
 
     def initial(self, weights):
@@ -164,10 +174,16 @@ class Adam(Optimizer):
     .. [1] Kingma, Ba. Adam: a method for stochastic optimization. ICLR, 2015, end of section 2.
     """
 
-    beta_1: float = hyperparameter(0.9, "Share of the running mean gradient that is kept.", _UNIT)
-    beta_2: float = hyperparameter(0.999, "Share of the running mean square that is kept.", _UNIT)
+    beta_1: float = hyperparameter(
+        default=0.9, doc="Share of the running mean gradient that is kept.", constraint=_UNIT
+    )
+    beta_2: float = hyperparameter(
+        default=0.999, doc="Share of the running mean square that is kept.", constraint=_UNIT
+    )
     epsilon: float = hyperparameter(
-        1e-7, "Added to the root, against zero; larger is closer to plain momentum.", _POSITIVE
+        default=1e-7,
+        doc="Added to the root, against zero; larger is closer to plain momentum.",
+        constraint=_POSITIVE,
     )
     slots = ("mean", "mean_square")
 

@@ -63,7 +63,7 @@ def _warmed(epoch, warmup, factor):
     return factor if warmup == 0 else factor * np.clip(epoch / warmup, 0, 1)
 
 
-_BY_NAME = {"cosine": Cosine, "linear": Linear}
+_BY_NAME: dict[str, Callable[[float], Schedule]] = {"cosine": Cosine, "linear": Linear}
 NAMES = frozenset(_BY_NAME)
 
 

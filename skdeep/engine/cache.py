@@ -30,7 +30,7 @@ class ProgramCache:
     def __init__(self, max_size: int = 512) -> None:
         self.max_size = max_size
         self._lock = threading.Lock()
-        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, Hashable], _Entry] = OrderedDict()
         self._hits = self._misses = 0
 
     def get(self, kind: str, key: Hashable, build: Callable[[], Any]) -> Any:

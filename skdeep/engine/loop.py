@@ -65,6 +65,7 @@ def training_loop(
 
     def run(state, tracked, counters, data, order, factors, hyper, validation):
         counters = Counters(*tf.unstack(counters))
+        x, y, weight = data
         hyper = unpack(hyper_like, hyper)
         seed = tf.bitcast(tf.stack([counters.seed_low, counters.seed_high]), tf.uint32)
         first_epoch = counters.first_step // counters.steps_per_epoch
@@ -99,7 +100,7 @@ def training_loop(
 
         def body(step, state, tracker: Tracker):
             position = step - counters.first_step
-            batch = rows.take_batch(*data, tf.gather(order, position % tf.shape(order)[0]))
+            batch = rows.take_batch(x, y, weight, tf.gather(order, position % tf.shape(order)[0]))
             now = dict(hyper)
             if "learning_rate" in now:
                 now["learning_rate"] *= tf.gather(factors, position)

@@ -171,7 +171,7 @@ class Order:
         self.n, self.batch_size, self.seed = n, batch_size, seed
         self.shuffle = shuffle and n > batch_size
         self.steps_per_epoch = -(-n // batch_size)
-        self._epoch, self._rows = -1, None
+        self._epoch, self._rows = -1, np.empty((0, batch_size), np.int32)
 
     def _epoch_rows(self, epoch: int) -> np.ndarray:
         """Row numbers of one epoch, (steps_per_epoch, batch_size) int32."""

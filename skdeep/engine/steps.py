@@ -110,7 +110,8 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
             )
             return weighted_mean(loss(outputs, batch, hyper), batch), fixed
 
-        rows, touched = {}, ()
+        rows: dict = {}
+        touched: tuple = ()
         if tables is not None:
             ids, local = tf.unique(batch.x.column)
             rows = tables.read(ids)
@@ -121,7 +122,7 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
         slots = state["optimizer"]
         if tables is not None:
             new_rows, remembered = descend(
-                optimizer, rows["weights"], *of_rows, rows | {"t": slots["t"]}, hyper, 1.0
+                optimizer, rows["weights"], of_rows[0], rows | {"t": slots["t"]}, hyper, 1.0
             )
             tables.write(ids, {"weights": new_rows, **remembered})
         trainable, slots = descend(optimizer, weights["trainable"], gradient, slots, hyper, decayed)

@@ -83,18 +83,18 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
     """
 
     kernel: str = hyperparameter(
-        "matern52",
-        "Covariance of f, from twice differentiable over smooth to merely continuous.",
-        StrOptions(set(KERNELS)),
+        default="matern52",
+        doc="Covariance of f, from twice differentiable over smooth to merely continuous.",
+        constraint=StrOptions(set(KERNELS)),
     )
     n_restarts: int = hyperparameter(
-        1,
-        "Searches for the hyper-parameters from random starts, besides the one from the prior's "
-        "median. The cost of ``fit`` grows in proportion.",
-        Interval(Integral, 0, None, closed="left"),
+        default=1,
+        doc="Searches for the hyper-parameters from random starts, besides the one from the "
+        "prior's median. The cost of ``fit`` grows in proportion.",
+        constraint=Interval(Integral, 0, None, closed="left"),
     )
     random_state: int | np.random.RandomState | None = hyperparameter(
-        None, "Seed of the random starts.", "random_state"
+        default=None, doc="Seed of the random starts.", constraint="random_state"
     )
 
     def fit(self, X, y):

@@ -28,37 +28,37 @@ class _CNN(Declared):
     """What CNNClassifier and CNNRegressor share."""
 
     architecture: Any = hyperparameter(
-        "small",
-        "``'lenet1'`` (1990, for images of 28 x 28), ``'lenet5'`` (1998), ``'small'``, or the "
+        default="small",
+        doc="``'lenet1'`` (1990, for images of 28 x 28), ``'lenet5'`` (1998), ``'small'``, or the "
         "filters of each convolution, as (32, 64).",
-        [StrOptions({"lenet1", "lenet5", "small"}), tuple, list],
+        constraint=[StrOptions({"lenet1", "lenet5", "small"}), tuple, list],
         structural=True,
     )
     image_shape: tuple | None = hyperparameter(
-        None,
-        "(height, width) or (height, width, channels) of the images in flat rows. None takes a "
+        default=None,
+        doc="(height, width) or (height, width, channels) of the images in flat rows. None takes a "
         "square of one channel, where the number of columns is a square, else one line.",
-        [tuple, list, None],
+        constraint=[tuple, list, None],
         structural=None,
     )
     augment: Any = hyperparameter(
-        (),
-        "Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth "
-        "of the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).",
-        [tuple, list],
+        default=(),
+        doc="Random changes of the training images, of 'flip' (left to right), 'shift' (by an "
+        "eighth of the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).",
+        constraint=[tuple, list],
         structural=True,
     )
     dropout: float = hyperparameter(
-        0.0,
-        "Probability that a step ignores a feature under the last layer.",
-        Interval(Real, 0, 1, closed="left"),
+        default=0.0,
+        doc="Probability that a step ignores a feature under the last layer.",
+        constraint=Interval(Real, 0, 1, closed="left"),
         search=(0.0, 0.5),
         structural=bool,
     )
     batch_size: int = hyperparameter(
-        128,
-        "Images in a step; larger is faster an epoch, but takes fewer steps.",
-        Interval(Integral, 1, None, closed="left"),
+        default=128,
+        doc="Images in a step; larger is faster an epoch, but takes fewer steps.",
+        constraint=Interval(Integral, 1, None, closed="left"),
         structural=None,
     )
     _xla_on_cpu = False

@@ -29,25 +29,28 @@ class _MLP(Declared):
     """What MLPClassifier and MLPRegressor share."""
 
     hidden_layer_sizes: Any = hyperparameter(
-        (100,),
-        "Units of each hidden layer; ``()`` is a linear model.",
-        ["array-like"],
+        default=(100,),
+        doc="Units of each hidden layer; ``()`` is a linear model.",
+        constraint=["array-like"],
         structural=Padded(width_bucket),
     )
     activation: str = hyperparameter(
-        "relu", "Of the hidden units.", StrOptions(set(ACTIVATIONS)), structural=True
+        default="relu",
+        doc="Of the hidden units.",
+        constraint=StrOptions(set(ACTIVATIONS)),
+        structural=True,
     )
     dropout: float = hyperparameter(
-        0.0,
-        "Probability that a step ignores a hidden unit; more regularises more.",
-        Interval(Real, 0, 1, closed="left"),
+        default=0.0,
+        doc="Probability that a step ignores a hidden unit; more regularises more.",
+        constraint=Interval(Real, 0, 1, closed="left"),
         search=(0.0, 0.5),
         structural=bool,
     )
     normalization: str | None = hyperparameter(
-        None,
-        "Of the hidden units, before the activation: over the batch, or over the layer.",
-        [StrOptions({"batch", "layer"}), None],
+        default=None,
+        doc="Of the hidden units, before the activation: over the batch, or over the layer.",
+        constraint=[StrOptions({"batch", "layer"}), None],
         structural=True,
     )
     _sparse_rows = True
