@@ -7,7 +7,7 @@ random keys, the epoch's mean logs, the validation loss, the best weights, early
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from skdeep.engine import random, rows
+from skdeep.engine import rows
 from skdeep.engine.program import Program, unpack
 from skdeep.engine.runtime import tf
 from skdeep.engine.tables import Tables
@@ -16,15 +16,13 @@ EVALUATED_ROWS = 256
 
 
 class Counters(NamedTuple):
-    """The integers of one call, (7,) int32: which steps it runs, and how an epoch is made."""
+    """The integers of one call, (5,) int32: which steps it runs, and how an epoch is made."""
 
     first_step: Any
     stop_step: Any
     steps_per_epoch: Any
     patience: Any
     n_validation: Any
-    seed_low: Any
-    seed_high: Any
 
 
 class Tracker(NamedTuple):
@@ -63,11 +61,10 @@ def training_loop(
         What the step finds in ``state["tables"]``, beside the state that the loop carries.
     """
 
-    def run(state, tracked, counters, data, order, factors, hyper, validation):
+    def run(state, tracked, counters, data, order, keys, factors, hyper, validation):
         counters = Counters(*tf.unstack(counters))
         x, y, weight = data
         hyper = unpack(hyper_like, hyper)
-        seed = tf.bitcast(tf.stack([counters.seed_low, counters.seed_high]), tf.uint32)
         first_epoch = counters.first_step // counters.steps_per_epoch
         n_columns = len(program.logs) + bool(validation)
         n_epochs = history_rows
@@ -105,13 +102,12 @@ def training_loop(
             if "learning_rate" in now:
                 now["learning_rate"] *= tf.gather(factors, position)
             beside = {} if tables is None else {"tables": tables}
-            epoch, within = step // counters.steps_per_epoch, step % counters.steps_per_epoch
-            key = random.fold(random.fold(seed, epoch), within)
+            key = tf.gather(keys, position)
             new, logs = _checked(program, state, program.step({**state, **beside}, batch, key, now))
             added = [tf.cast(logs[name], batch.size.dtype) * batch.size for name in program.logs]
             tracker = tracker._replace(sums=tracker.sums + tf.stack([*added, batch.size]))
             tracker = tf.cond(
-                within + 1 == counters.steps_per_epoch,
+                (step + 1) % counters.steps_per_epoch == 0,
                 lambda: close_epoch(step, new, tracker),
                 lambda: tracker,
             )

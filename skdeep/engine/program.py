@@ -108,7 +108,7 @@ def compiled(
     mode: str,
     arguments: tuple,
     *,
-    loose: tuple[bool, ...],
+    loose: tuple[int, ...],
     make: Callable[[], Callable],
     detail: Hashable = (),
 ) -> Compiled:
@@ -120,8 +120,9 @@ def compiled(
         Which of the program's functions this is.
     mode : {"graph", "xla"}
     arguments : tuple of nests of tensors
-    loose : tuple of bool
-        Which arguments' first axes may have any length (in graph mode; XLA has fixed shapes).
+    loose : tuple of int
+        How many first axes of each argument may have any length (in graph mode; XLA has fixed
+        shapes).
     make : callable
         Returns the Python function to be traced.
     detail : hashable
@@ -130,10 +131,12 @@ def compiled(
 
     def spec(tensor, free):
         shape = tensor.shape.as_list()
-        return tf.TensorSpec([None, *shape[1:]] if free and shape else shape, tensor.dtype)
+        if mode == "graph":
+            shape[:free] = [None] * len(shape[:free])
+        return tf.TensorSpec(shape, tensor.dtype)
 
     specs = [
-        tf.nest.map_structure(lambda t, free=free and mode == "graph": spec(t, free), argument)
+        tf.nest.map_structure(lambda t, free=free: spec(t, free), argument)
         for argument, free in zip(arguments, loose, strict=True)
     ]
     shapes = tuple((tuple(s.shape), s.dtype.name) for s in tf.nest.flatten(specs))
@@ -180,7 +183,7 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
             program,
             "graph",
             arguments,
-            loose=(False, False, True, False, True),
+            loose=(0, 0, 1, 0, 1),
             make=lambda: _tiled(program, structure),
             detail=repr(structure),
         )

@@ -1,18 +1,32 @@
 """Random numbers from keys: the same key gives the same numbers, in any order of asking.
 
-A key is a pair of uint32, made of (seed, step) by the loop; :func:`fold` derives further keys
-from it, one for each use. Number i of a key (a, b) is h(h(i + a) + b), with h a bijective mixer
+A key is a pair of uint32, made of (seed, epoch, step) on the host; :func:`fold` derives further
+keys from it, one for each use. Number i of a key (a, b) is h(h(i + a) + b), with h a bijective mixer
 of 32 bits [1]_: no state, no order, a handful of integer operations that XLA fuses with
 their use (on a CPU seven times faster than Philox there). Not for cryptography.
 
 .. [1] C. Wellons, hash-prospector: the function "lowbias32", 2018.
+.. [2] Steele, Lea, Flood. Fast splittable pseudorandom number generators. OOPSLA, 2014: the
+   finaliser of SplitMix64, a bijection.
 """
 
 import math
 
+import numpy as np
+
 from skdeep.engine.runtime import tf
 
 _TO_UNIT = 2.0**-24  # the 24 upper bits fill a float32's significand
+
+
+def step_keys(seed: int, epoch: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Keys of steps, (n, 2) uint32, from their epochs and numbers in it: all distinct [2]_."""
+    with np.errstate(over="ignore"):
+        z = np.asarray(epoch, np.uint64) << np.uint64(32) | np.asarray(step, np.uint64)
+        z = np.uint64(seed % 2**64) + (z + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (z ^ (z >> np.uint64(31)))[:, None].view(np.uint32)
 
 
 def _mix(bits):

@@ -53,11 +53,11 @@ class Tables:
 
     def unload(self) -> dict[str, np.ndarray]:
         """Copies of all parts."""
-        return {name: np.array(variable) for name, variable in self._parts.items()}
+        return {name: np.array(variable.read_value()) for name, variable in self._parts.items()}
 
     def unload_best(self) -> np.ndarray:
         """A copy of the best weights."""
-        return np.array(self._best)
+        return np.array(self._best.read_value())
 
     def read(self, ids: Any) -> dict[str, Any]:
         """Rows of each part, (n_ids, width)."""

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdeep._config import raise_interrupts
-from skdeep.engine import rows
+from skdeep.engine import random, rows
 from skdeep.engine.cache import programs
 from skdeep.engine.loop import EVALUATED_ROWS, Counters, training_loop
 from skdeep.engine.program import Compiled, Program, compile_mode, compiled, device, pack
@@ -284,7 +284,7 @@ class _Fit:
                 self.program,
                 self.data.mode,
                 arguments,
-                loose=(False, False, False, True, True, True, False, True),
+                loose=(0, 0, 0, 1, 2, 1, 1, 0, 1),
                 make=lambda: training_loop(self.program, like, history_rows, self.tables),
                 detail=(repr(like), self.tables),
             )
@@ -293,13 +293,14 @@ class _Fit:
     def _arguments(self, stop: int) -> tuple:
         """Arguments of the compiled loop for the steps up to ``stop``."""
         order, step = self.order, self.step
-        numbers = order.steps(step, stop)
+        numbers, steps = order.steps(step, stop), np.arange(step, stop)
+        keys = random.step_keys(self.progress.seed, *np.divmod(steps, order.steps_per_epoch))
         factors = np.full(stop - step, self.factor, self.data.dtype)
         if self.schedule is not None:
-            epochs = np.arange(step, stop) / order.steps_per_epoch
-            factors *= np.asarray(self.schedule(epochs), self.data.dtype)
+            factors *= np.asarray(self.schedule(steps / order.steps_per_epoch), self.data.dtype)
         if self.data.mode == "xla":
             numbers = rows.pad(numbers, _CALL_STEPS_XLA)
+            keys = rows.pad(keys, _CALL_STEPS_XLA)
             factors = rows.pad(factors, _CALL_STEPS_XLA)
         counters = Counters(
             step,
@@ -307,7 +308,6 @@ class _Fit:
             order.steps_per_epoch,
             self.patience or 0,
             self.data.n_validation,
-            *np.array([self.progress.seed], np.uint64).view(np.int32),
         )
         return (
             self.state,
@@ -315,6 +315,7 @@ class _Fit:
             tf.constant(counters, tf.int32),
             self.data.rows,
             tf.constant(numbers),
+            tf.constant(keys),
             tf.constant(factors),
             pack(self.hyper, self.data.dtype),
             self.data.validation,

@@ -47,8 +47,8 @@ class Augment(keras.layers.Layer):
             angle = draw(2, -0.2618, 0.2618)
         if "crop" in self.kinds:
             scale = draw(3, 0.75, 1.0)
-            down += draw(4, -0.5, 0.5) * (1 - scale) * height
-            right += draw(5, -0.5, 0.5) * (1 - scale) * width
+            down += draw(4, -0.5, 0.5) * (1 - scale) * (height - 1)
+            right += draw(5, -0.5, 0.5) * (1 - scale) * (width - 1)
         if "shift" in self.kinds:
             down += draw(6, -0.125, 0.125) * height
             right += draw(7, -0.125, 0.125) * width

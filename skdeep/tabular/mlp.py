@@ -86,7 +86,8 @@ class _MLP(Declared):
             if self.normalization == "layer":
                 x = layers.LayerNormalization(units, name=f"normalization_{i}")(x)
             x = keras.layers.Activation(self.activation, name=f"activation_{i}")(x)
-            x = layers.KeepUnits(units, name=f"units_{i}")(x)
+            if self.activation == "sigmoid":  # the only one that makes zeros something else
+                x = layers.KeepUnits(units, name=f"units_{i}")(x)
             if self.dropout:
                 x = layers.Dropout("dropout", name=f"dropout_{i}")(x)
         return x
