@@ -230,6 +230,9 @@ class NetworkEstimator(
         FitDivergedError
             If the loss becomes NaN or infinite; the estimator is as it was.
         """
+        for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
+            if X_val is None and given is not None:
+                raise ValueError(f"fit got {name} without X_val; pass the rows too.")
         goes_on = self.warm_start and hasattr(self, "_fitted")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, self.epochs, goes_on, validation=validation)
@@ -317,7 +320,12 @@ class NetworkEstimator(
 
     def _public_attributes(self, fitted: Fitted) -> dict[str, Any]:
         """The attributes with a trailing underscore that follow from a fit."""
-        return {"n_iter_": fitted.progress.epoch, "best_epoch_": fitted.progress.best_epoch}
+        features = _network(fitted.true_twin, fitted.task).model.output["features"]
+        return {
+            "n_iter_": fitted.progress.epoch,
+            "best_epoch_": fitted.progress.best_epoch,
+            "_n_features_out": features.shape[-1],
+        }
 
     # The one way through a fit ---------------------------------------------------------------
 
@@ -343,10 +351,10 @@ class NetworkEstimator(
             rows = engine.merge_equal_rows(*rows)
         seen = None if validation is None else self._encoded(*validation, target)
 
-        with epoch_callbacks.session(self, fitted, epochs, X, y) as hooks:
+        with epoch_callbacks.session(self, fitted, epochs, X, y) as (hooks, factor):
             progress = engine.train(
                 _program(fitted.twin, fitted.task),
-                fitted.progress,
+                replace(fitted.progress, learning_rate_factor=factor),
                 *rows,
                 epochs=epochs,
                 batch_size=self.batch_size,
@@ -456,7 +464,10 @@ class NetworkEstimator(
     def _encoded(self, X, y, weight, target):
         """Rows as the program takes them: inputs, encoded targets, weights."""
         encoded = target.encode(y)
-        return X, encoded, self._weighted(target, y, encoded, weight)
+        weight = self._weighted(target, y, encoded, weight)
+        if encoded.dtype.kind == "f":
+            encoded = encoded.astype(float_dtype())
+        return X, encoded, weight
 
     def _scorer(self, fitted: Fitted, validation):
         """A function from weights to the score that early stopping watches; None for the loss."""
@@ -469,7 +480,7 @@ class NetworkEstimator(
 
         def score(weights) -> float:
             state = {"weights": weights}
-            probe._store(replace(fitted, progress=replace(fitted.progress, state=state)))
+            probe._store(replace(fitted, progress=replace(fitted.progress, state=state, best=None)))
             return scorer(probe, X, y, **weighted)
 
         return score
@@ -479,8 +490,6 @@ class NetworkEstimator(
         for name, value in self._public_attributes(fitted).items():
             setattr(self, name, value)
         self._fitted = fitted
-        features = _network(fitted.true_twin, fitted.task).model.output["features"]
-        self._n_features_out = features.shape[-1]
 
     def _outputs(self, X) -> dict[str, np.ndarray]:
         """The network's outputs for rows X: "output" (n, n_outputs) and "features"."""
@@ -583,12 +592,15 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         target.check_weights(encoded, weight)
         if self.class_weight is None:
             return weight
-        if target.kind != "single":
-            return weight * compute_sample_weight(self.class_weight, y)
-        by_class = compute_class_weight(
-            self.class_weight, classes=target.classes[0], y=y, sample_weight=weight
-        )
-        return weight * by_class[encoded[:, 0].astype(int)] if encoded.shape[1] == 1 else weight
+        if target.kind == "single":
+            by_class = compute_class_weight(
+                self.class_weight, classes=target.classes[0], y=y, sample_weight=weight
+            )
+            weight = weight * by_class[encoded[:, 0].astype(int)]
+        else:
+            weight = weight * compute_sample_weight(self.class_weight, y)
+        target.check_weights(encoded, weight)
+        return weight
 
     def _public_attributes(self, fitted):
         target = fitted.target

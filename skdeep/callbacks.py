@@ -41,21 +41,25 @@ class ProgressBar:
     """
 
     def __init__(self, epochs: int, description: str) -> None:
-        self._bar = tqdm(total=epochs, desc=description, unit="epoch", leave=False)
+        self._bar = tqdm(total=epochs, desc=description, unit="epoch")
 
     def __call__(self, state: Any) -> None:
         """Move on by one epoch."""
-        self._bar.set_postfix({name: f"{value:.4g}" for name, value in state.logs.items()})
+        logs = {name: f"{value:.4g}" for name, value in state.logs.items()}
+        self._bar.set_postfix(logs, refresh=False)
         self._bar.update()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Draw the bar a last time."""
         self._bar.close()
 
 
 @contextmanager
-def session(estimator: Any, fitted: Any, epochs: int, X: Any, y: Any) -> Iterator[list[Callable]]:
-    """The functions to call at the end of each epoch of one fit, begun and ended in order."""
+def session(
+    estimator: Any, fitted: Any, epochs: int, X: Any, y: Any
+) -> Iterator[tuple[list[Callable], float]]:
+    """The functions to call at the end of each epoch of one fit, and the first rate's factor."""
+    factor = fitted.progress.learning_rate_factor
     with ExitStack() as stack:
         hooks: list[Callable] = []
         context = estimator._init_callback_context(max_subtasks=epochs)
@@ -70,13 +74,14 @@ def session(estimator: Any, fitted: Any, epochs: int, X: Any, y: Any) -> Iterato
                     f"is {hook!r}."
                 )
         if keras_callbacks:
-            rate, factor = fitted.hyper["learning_rate"], fitted.progress.learning_rate_factor
-            hooks.append(stack.enter_context(_keras(keras_callbacks, epochs, rate, factor)))
+            hook, model = stack.enter_context(_keras(keras_callbacks, fitted, epochs))
+            hooks.append(hook)
+            factor = model.learning_rate / fitted.hyper["learning_rate"]
         if estimator.verbose:
             bar = ProgressBar(epochs, type(estimator).__name__)
             stack.callback(bar.close)
             hooks.append(bar)
-        yield hooks
+        yield hooks, factor
 
 
 @contextmanager
@@ -87,7 +92,9 @@ def _scikit_learn(estimator, context, fitted, X, y) -> Iterator[Callable]:
     current = [context.subcontext(task_name="epoch").call_on_fit_task_begin(**data)]
 
     def attributes(state):
-        progress = replace(fitted.progress, state={"weights": state.weights}, epoch=state.epoch + 1)
+        progress = replace(
+            fitted.progress, state={"weights": state.weights}, best=None, epoch=state.epoch + 1
+        )
         now = replace(fitted, progress=progress)
         return estimator._public_attributes(now) | {"_fitted": now}
 
@@ -113,8 +120,9 @@ class _StandIn:
 
 
 @contextmanager
-def _keras(callbacks: list, epochs: int, learning_rate: float, factor: float) -> Iterator[Callable]:
+def _keras(callbacks: list, fitted: Any, epochs: int) -> Iterator[tuple[Callable, _StandIn]]:
     """Keras's callbacks, on a stand-in for its model."""
+    rate, first = fitted.hyper["learning_rate"], fitted.progress.epoch
     for callback in callbacks:
         name = type(callback).__name__
         if name in _NOT_RUN:
@@ -124,12 +132,12 @@ def _keras(callbacks: list, epochs: int, learning_rate: float, factor: float) ->
                 "keras.callbacks.EarlyStopping(restore_best_weights=True) does not work here; "
                 "early_stopping=True of the estimator keeps the best weights."
             )
-    model = _StandIn(learning_rate * factor)
+    model = _StandIn(rate * fitted.progress.learning_rate_factor)
     for callback in callbacks:
         callback.set_model(model)
-        callback.set_params({"epochs": epochs, "verbose": 0})
-        callback.on_train_begin()
-        callback.on_epoch_begin(0)
+        callback.set_params({"epochs": first + epochs, "verbose": 0})
+        callback.on_train_begin({})
+        callback.on_epoch_begin(first, {})
 
     def end_epoch(state) -> None:
         for callback in callbacks:
@@ -137,9 +145,9 @@ def _keras(callbacks: list, epochs: int, learning_rate: float, factor: float) ->
         state.stop |= model.stop_training
         if not state.stop and state.epoch + 1 < state.epochs:
             for callback in callbacks:
-                callback.on_epoch_begin(state.epoch + 1)
-        state.learning_rate_factor = float(model.learning_rate) / learning_rate
+                callback.on_epoch_begin(state.epoch + 1, {})
+        state.learning_rate_factor = float(model.learning_rate) / rate
 
-    yield end_epoch
+    yield end_epoch, model
     for callback in callbacks:
-        callback.on_train_end()
+        callback.on_train_end({})

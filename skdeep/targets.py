@@ -47,6 +47,8 @@ class Head:
         """
         from keras import ops
 
+        if self.loss != "softmax":
+            y = ops.cast(y, outputs.dtype)
         if self.loss == "squared":
             return ops.mean(ops.square(outputs - y), axis=-1)
         if self.loss == "sigmoid":
@@ -88,9 +90,8 @@ class Labels:
             return cls([np.unique(column) for column in y.T], "multioutput")
         found = np.unique(y) if classes is None else np.unique(np.asarray(classes))
         if len(found) < 2:
-            raise ValueError(
-                f"y has one class, {found[0]!r}; a classifier needs at least two classes."
-            )
+            given = f"y has one class, {found.tolist()[0]!r}" if len(found) else "classes is empty"
+            raise ValueError(f"{given}; a classifier needs at least two classes.")
         return cls([found], "single")
 
     @property
@@ -134,9 +135,9 @@ class Labels:
             present = np.bincount(column, minlength=len(classes)) > 0
             total = np.bincount(column, weight, minlength=len(classes))
             if np.any(bad := present & (total <= 0)):
-                label = classes[bad][0]
+                label = classes[bad].tolist()[0]
                 raise ValueError(
-                    f"the sample weights of class {label!r} sum to {total[bad][0]:g}; they must "
+                    f"the weights of class {label!r} sum to {total[bad][0]:g}; they must "
                     f"be more than zero for each class. Remove the class or its weights."
                 )
 
@@ -220,7 +221,7 @@ class Reals:
             raise ValueError(
                 f"y has {columns.shape[1]} columns, but had {len(self.mean)} at the first fit."
             )
-        return ((columns - self.mean) / self.scale).astype(np.float32)
+        return (columns - self.mean) / self.scale
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """Targets in the units of y, float64, shaped as y was."""

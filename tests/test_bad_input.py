@@ -92,7 +92,9 @@ def changed(array, position, value):
 
 
 @each_estimator
-@pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "inf")])
+@pytest.mark.parametrize(
+    ("value", "name"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "inf")]
+)
 def test_nan_and_infinity_in_X_are_refused(estimator, value, name, rows, refused_by_fit):
     refused_by_fit(estimator, f"Input X contains {name}", changed(rows[0], (3, 2), value))
 
@@ -180,7 +182,7 @@ def test_other_channels_are_refused_after_fit(cnn, rows, refuses):
     message = r"images of \(4, 2, 2\), but fit has seen images of \(2, 2, 4\)"
     with pytest.raises(ValueError, match=message):
         model.predict(other)
-    with pytest.raises(ValueError, match="12 features, but .* is expecting 16"):
+    with pytest.raises(ValueError, match=r"12 features, but .* is expecting 16"):
         model.predict(X[..., :3])
 
 
@@ -189,7 +191,7 @@ def test_floats_are_refused_where_the_fit_has_seen_bytes(cnn, rows, refuses):
     X = (255 * rows[0]).astype(np.uint8)
     model = cnn(epochs=1).fit(X, rows[1])
     answer = model.predict(X)
-    with pytest.raises(ValueError, match="fit has seen uint8 images.*X is float32.*pass uint8"):
+    with pytest.raises(ValueError, match=r"fit has seen uint8 images.*X is float32.*pass uint8"):
         model.predict(rows[0])
     np.testing.assert_array_equal(model.predict(X), answer)
 
@@ -239,9 +241,7 @@ def test_fewer_than_two_classes_are_refused_by_partial_fit(classifier, classes, 
 @pytest.mark.parametrize("regressor", [MLPRegressor, CNNRegressor])
 def test_another_number_of_targets_is_refused_by_partial_fit(regressor, rows, refuses, trained):
     y = np.column_stack([rows[1], rows[1]])
-    refuses(
-        trained[regressor], lambda model: model.partial_fit(rows[0], y), "2 columns, but had 1"
-    )
+    refuses(trained[regressor], lambda model: model.partial_fit(rows[0], y), "2 columns, but had 1")
 
 
 @each_estimator
@@ -455,9 +455,7 @@ def test_an_unknown_scorer_is_refused(estimator, refused_by_fit):
 def test_going_on_with_another_structure_is_refused(cls, name, value, method, rows, refuses):
     model = cls(epochs=1, warm_start=True).fit(*rows)
     model.set_params(**{name: value})
-    refuses(
-        model, lambda m: getattr(m, method)(*rows), f"go on with the network.*{name} changed"
-    )
+    refuses(model, lambda m: getattr(m, method)(*rows), f"go on with the network.*{name} changed")
 
 
 @each_estimator
@@ -493,9 +491,9 @@ def test_a_diverging_learning_rate_is_named_and_leaves_the_estimator_as_it_was(
     if fitted:
         model.fit(*rows)
         answer = model.predict(rows[0])
-    model.set_params(learning_rate=1e30, optimizer="sgd")
+    model.set_params(learning_rate=1e38, optimizer="sgd")
     before = state(model)
-    with pytest.raises(FitDivergedError, match=r"learning_rate=1e\+30; lower the learning rate"):
+    with pytest.raises(FitDivergedError, match=r"learning_rate=1e\+38; lower the learning rate"):
         model.fit(*rows)
     assert state(model) == before
     if fitted:
@@ -505,7 +503,7 @@ def test_a_diverging_learning_rate_is_named_and_leaves_the_estimator_as_it_was(
 @each_estimator
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_divergence_in_the_last_step_is_noticed(estimator, method, rows):
-    # The loss is that before the update: after a single step only the weights can tell.
+    # The loss is that before the update: after a single step nothing logged can tell.
     X, y = rows
     model = estimator(epochs=1, learning_rate=1e38, optimizer="sgd", random_state=0)
     with pytest.raises(FitDivergedError, match="learning_rate"):

@@ -97,7 +97,7 @@ def training_loop(
 
         def body(step, state, tracker: Tracker):
             position = step - counters.first_step
-            batch = rows.take_batch(x, y, weight, tf.gather(order, position % tf.shape(order)[0]))
+            batch = rows.take_batch(x, y, weight, tf.gather(order, position))
             now = dict(hyper)
             if "learning_rate" in now:
                 now["learning_rate"] *= tf.gather(factors, position)

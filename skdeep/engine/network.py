@@ -168,8 +168,9 @@ class Network:
         with _entered(Scope(training, key, hyper or {}, weight)):
             with keras.StatelessScope(mapping, initialize_variables=False) as updated:
                 outputs = self.model.call(x, training=training)
-        fixed = [updated.get_current_value(v) for v in self._fixed]
-        return outputs, self.fixed.join(fixed)
+        if not self._fixed:
+            return outputs, weights.get("fixed", ())
+        return outputs, self.fixed.join([updated.get_current_value(v) for v in self._fixed])
 
 
 def _build(build: Callable[[], keras.Model], dtype_policy: str) -> keras.Model:

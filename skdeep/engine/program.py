@@ -99,7 +99,13 @@ def on_gpu() -> bool:
 def device():
     """A context in which tensors are made and programs run on the device of the settings."""
     name = get_config()["device"]
-    return tf.device(name) if name else contextlib.nullcontext()
+    if not name:
+        return contextlib.nullcontext()
+    present = [d.name.removeprefix("/device:").lower() for d in tf.config.list_logical_devices()]
+    wanted = name.lower().removeprefix("/").removeprefix("device:")
+    if wanted not in present and f"{wanted}:0" not in present:
+        raise ValueError(f"device {name!r} is not there; TensorFlow sees {', '.join(present)}.")
+    return tf.device(name)
 
 
 def compiled(
@@ -157,6 +163,13 @@ def unpack(like: dict, vector) -> dict:
     return tf.nest.pack_sequence_as(like, numbers)
 
 
+def structure_of(hyper: Any) -> Any:
+    """The nest of run-time numbers with zeros for its numbers; dicts sorted, as they are packed."""
+    if isinstance(hyper, dict):
+        return {name: structure_of(hyper[name]) for name in sorted(hyper)}
+    return tuple(0 for _ in hyper) if isinstance(hyper, tuple) else 0
+
+
 def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -> Any:
     """Outputs for rows x, a nest of arrays (n, ...), as a nest of ndarrays (n, ...).
 
@@ -166,7 +179,7 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
     check_not_forked()
     hyper = hyper or {}
     n = rows.n_rows(x)
-    structure = tf.nest.map_structure(lambda _: 0, hyper)
+    structure = structure_of(hyper)
     with device():
         on_device = rows.to_device(x)
         table: Any = ()

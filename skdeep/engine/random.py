@@ -1,9 +1,10 @@
 """Random numbers from keys: the same key gives the same numbers, in any order of asking.
 
 A key is a pair of uint32, made of (seed, epoch, step) on the host; :func:`fold` derives further
-keys from it, one for each use. Number i of a key (a, b) is h(h(i + a) + b), with h a bijective mixer
-of 32 bits [1]_: no state, no order, a handful of integer operations that XLA fuses with
-their use (on a CPU seven times faster than Philox there). Not for cryptography.
+keys from it, one for each use. Number i of a key (a, b) is h(h(i + a) + b), with h a bijective
+mixer of 32 bits [1]_: no state, no order, a handful of integer operations that XLA fuses with their
+use (on a CPU seven times faster than Philox there). Not for cryptography, and not for keys made by
+counting: (a + 1, b) has the numbers of (a, b), shifted by one.
 
 .. [1] C. Wellons, hash-prospector: the function "lowbias32", 2018.
 .. [2] Steele, Lea, Flood. Fast splittable pseudorandom number generators. OOPSLA, 2014: the

@@ -186,12 +186,9 @@ class Order:
         return self._rows
 
     def steps(self, first: int, stop: int) -> np.ndarray:
-        """Row numbers of the steps [first, stop), (stop - first, batch_size) int32.
-
-        One row where all steps are alike.
-        """
+        """Row numbers of the steps [first, stop), (stop - first, batch_size) int32."""
         if not self.shuffle and self.steps_per_epoch == 1:
-            return self._epoch_rows(0)  # the same for each step
+            return np.broadcast_to(self._epoch_rows(0), (stop - first, self.batch_size))
         pieces = []
         step = first
         while step < stop:
@@ -208,7 +205,9 @@ def merge_equal_rows(x, y, weight):
     A fit whose rows fit one batch depends on the weighted set of its rows alone; in this form
     a weight of three and a row repeated thrice are the same fit to the bit.
     """
-    parts = tf.nest.flatten((x, y))
+    parts = [
+        part.sorted_indices() if sp.issparse(part) else part for part in tf.nest.flatten((x, y))
+    ]
     keep = np.flatnonzero(weight)
     keys = [b"".join(_row_bytes(part, i) for part in parts) for i in keep]
     order = sorted(range(len(keep)), key=keys.__getitem__)

@@ -17,13 +17,22 @@ from skdeep._config import raise_interrupts
 from skdeep.engine import random, rows
 from skdeep.engine.cache import programs
 from skdeep.engine.loop import EVALUATED_ROWS, Counters, training_loop
-from skdeep.engine.program import Compiled, Program, compile_mode, compiled, device, pack
+from skdeep.engine.program import (
+    Compiled,
+    Program,
+    compile_mode,
+    compiled,
+    device,
+    pack,
+    structure_of,
+)
 from skdeep.engine.runtime import check_not_forked, tf
 from skdeep.engine.tables import Tables
 from skdeep.exceptions import FitDivergedError
 
 _CALL_STEPS_XLA = 256  # XLA has fixed shapes: one length of call serves all fits
-_CALL_STEPS_GRAPH = 4096  # bounds the memory of a call's row numbers
+_CALL_STEPS_GRAPH = 4096
+_CALL_ROW_NUMBERS = 2**22  # bounds the memory of a call's row numbers, 4 bytes each
 
 
 @dataclass(frozen=True)
@@ -247,7 +256,9 @@ class _Fit:
     def _call(self) -> None:
         """Run some steps, and what follows an epoch's end on the host."""
         per_epoch = self.order.steps_per_epoch
-        longest = _CALL_STEPS_XLA if self.data.mode == "xla" else _CALL_STEPS_GRAPH
+        longest = _CALL_STEPS_XLA
+        if self.data.mode == "graph":
+            longest = max(1, min(_CALL_STEPS_GRAPH, _CALL_ROW_NUMBERS // self.order.batch_size))
         stop = min(self.step + longest, self.epochs * per_epoch)
         if self.callbacks or self.score is not None:
             stop = min(stop, (self.step // per_epoch + 1) * per_epoch)
@@ -278,7 +289,7 @@ class _Fit:
         """The compiled loop for arguments of these shapes."""
         if self.compiled is None:
             history_rows = _CALL_STEPS_XLA if self.data.mode == "xla" else None
-            like = tf.nest.map_structure(lambda _: 0, self.hyper)
+            like = structure_of(self.hyper)
             self.compiled = compiled(
                 "train",
                 self.program,
@@ -360,6 +371,9 @@ class _Fit:
 
     def _result(self, interrupted: bool) -> Progress:
         state, best = _to_host(self.state), self.progress.best
+        parts = tf.nest.flatten(state)
+        if not all(np.isfinite(part).all() for part in parts if part.dtype.kind == "f"):
+            raise FitDivergedError(self._divergence(np.zeros((0, 1))))
         found = {"best": None if best is None else _to_host(best)}
         if self.tables:
             state["tables"] = self.tables.unload()

@@ -68,7 +68,7 @@ class _CNN(Declared):
         given = None
         if getattr(X, "ndim", 2) in (3, 4):
             given = X.shape[1:] if X.ndim == 4 else (*X.shape[1:], 1)
-            X = np.asarray(X).reshape(len(X), -1)
+            X = np.asarray(X).reshape(len(X), math.prod(given))
         accepted = [float_dtype(), np.uint8]
         X = validate_data(self, X, dtype=accepted, reset=reset)
         if reset:
@@ -283,10 +283,10 @@ def _image_shape(asked, given, n_columns: int) -> tuple[int, int, int]:
     """(height, width, channels) of images, from image_shape, X's own shape, or its columns."""
     if asked is not None:
         asked = (*asked, 1) if len(asked) == 2 else tuple(asked)
-        if len(asked) != 3 or min(asked) < 1:
+        if len(asked) != 3 or not all(isinstance(n, Integral) and n > 0 for n in asked):
             raise ValueError(
-                f"image_shape must be (height, width) or (height, width, channels), all at "
-                f"least 1, but is {asked}."
+                f"image_shape must be (height, width) or (height, width, channels), of "
+                f"positive integers, but is {asked}."
             )
         if given not in (None, asked):
             raise ValueError(f"X has images of {given}, but image_shape is {asked}.")

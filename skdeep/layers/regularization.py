@@ -34,7 +34,7 @@ class Dropout(keras.layers.Layer):
         if not training:
             return x
         p = current_scope().hyper[self.rate]
-        kept = random.uniform(layer_key(self), ops.shape(x)) >= p
+        kept = random.uniform(layer_key(self), ops.shape(x)) >= ops.cast(p, "float32")
         return ops.where(kept, x / ops.cast(1 - p, x.dtype), ops.zeros((), x.dtype))
 
 
