@@ -91,7 +91,9 @@ class Labels:
         found = np.unique(y) if classes is None else np.unique(np.asarray(classes))
         if len(found) < 2:
             given = f"y has one class, {found.tolist()[0]!r}" if len(found) else "classes is empty"
-            raise ValueError(f"{given}; a classifier needs at least two classes.")
+            raise ValueError(
+                f"{given}; a classifier needs at least two classes, not {found.tolist()}."
+            )
         return cls([found], "single")
 
     @property

@@ -1,4 +1,5 @@
 import resource
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -390,7 +391,10 @@ def test_the_logged_loss_is_that_of_the_weights_before_the_step(iris):
 def test_verbose_shows_a_bar_and_silence_is_the_default(iris, capsys):
     MLPClassifier(**SMALL).fit(*iris)
     assert capsys.readouterr() == ("", "")
-    MLPClassifier(**SMALL, verbose=1).fit(*iris)
+    slowly = [
+        lambda state: time.sleep(0.15)
+    ]  # as a bar skips what comes within a tenth of a second
+    MLPClassifier(**SMALL, verbose=1, callbacks=slowly).fit(*iris)
     bar = capsys.readouterr().err
     assert "MLPClassifier" in bar
     assert "loss=" in bar
