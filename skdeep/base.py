@@ -23,9 +23,8 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state, compute_class_weight
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -36,7 +35,7 @@ from sklearn.utils.validation import (
 from skdeep import callbacks as epoch_callbacks
 from skdeep import optimizers, schedules
 from skdeep._config import get_config
-from skdeep.exceptions import FitInterruptedWarning
+from skdeep.exceptions import FitDivergedError, FitInterruptedWarning
 from skdeep.hyperparameters import (
     Declared,
     hyperparameter,
@@ -314,9 +313,9 @@ class NetworkEstimator(
         """The encoding of y, found at a first fit; see ``skdeep.targets``."""
         raise NotImplementedError
 
-    def _weighted(self, target: Any, y: np.ndarray, encoded: np.ndarray, weight: np.ndarray):
-        """Row weights for the loss."""
-        return weight
+    def _class_factors(self, target: Any, encoded: np.ndarray, weight: np.ndarray) -> list:
+        """For each column of the encoded targets, what multiplies the weights by class."""
+        return []
 
     def _public_attributes(self, fitted: Fitted) -> dict[str, Any]:
         """The attributes with a trailing underscore that follow from a fit."""
@@ -346,10 +345,15 @@ class NetworkEstimator(
             validation = self._check_validation(*validation, fitted)
         elif held_out:
             (X, y, weight), validation = self._hold_out(X, y, weight, fitted)
-        rows = self._encoded(X, y, weight, target)
+        encoded = target.encode(y)
+        factors = self._class_factors(target, encoded, weight)
+        rows = _encoded(X, encoded, weight, factors)
         if len(y) <= self.batch_size and not self._is_noisy():
             rows = engine.merge_equal_rows(*rows)
-        seen = None if validation is None else self._encoded(*validation, target)
+        seen = None
+        if validation is not None:
+            X_val, y_val, weight_val = validation
+            seen = _encoded(X_val, target.encode(y_val), weight_val, factors)
 
         with epoch_callbacks.session(self, fitted, epochs, X, y) as (hooks, factor):
             progress = engine.train(
@@ -367,6 +371,7 @@ class NetworkEstimator(
                 patience=self.patience if self.early_stopping else None,
                 callbacks=hooks,
             )
+        self._check_outputs(replace(fitted, progress=progress), rows[0][:64])
         if progress.interrupted:
             warnings.warn(
                 f"{type(self).__name__}.fit was interrupted after {progress.epoch} epochs; the "
@@ -376,6 +381,21 @@ class NetworkEstimator(
             )
         self._store(replace(fitted, progress=progress))
         return self
+
+    def _check_outputs(self, fitted: Fitted, X: Any) -> None:
+        """Refuse weights that predict no numbers: the last update's effect is in no loss."""
+        from skdeep import engine
+
+        weights = fitted.progress.weights
+        if np.abs(weights["trainable"]).max(initial=0) < 1e3:
+            return
+        program = _program(fitted.twin, fitted.task)
+        output = engine.predict(program, weights, X, fitted.hyper)["output"]
+        if not np.isfinite(output).all():
+            raise FitDivergedError(
+                f"the outputs became NaN or infinite with learning_rate={self.learning_rate:g}; "
+                f"lower the learning rate, scale the inputs, or set clip_norm."
+            )
 
     @contextmanager
     def _unchanged_on_error(self):
@@ -460,14 +480,6 @@ class NetworkEstimator(
             stratify=labels if single and np.bincount(labels[:, 0].astype(int)).min() > 1 else None,
         )
         return (X[kept], y[kept], weight[kept]), (X[held], y[held], weight[held])
-
-    def _encoded(self, X, y, weight, target):
-        """Rows as the program takes them: inputs, encoded targets, weights."""
-        encoded = target.encode(y)
-        weight = self._weighted(target, y, encoded, weight)
-        if encoded.dtype.kind == "f":
-            encoded = encoded.astype(float_dtype())
-        return X, encoded, weight
 
     def _scorer(self, fitted: Fitted, validation):
         """A function from weights to the score that early stopping watches; None for the loss."""
@@ -588,19 +600,18 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     def _make_target(self, y, weight, classes):
         return Labels.of(y, classes)
 
-    def _weighted(self, target, y, encoded, weight):
+    def _class_factors(self, target, encoded, weight):
         target.check_weights(encoded, weight)
         if self.class_weight is None:
-            return weight
-        if target.kind == "single":
-            by_class = compute_class_weight(
-                self.class_weight, classes=target.classes[0], y=y, sample_weight=weight
-            )
-            weight = weight * by_class[encoded[:, 0].astype(int)]
-        else:
-            weight = weight * compute_sample_weight(self.class_weight, y)
-        target.check_weights(encoded, weight)
-        return weight
+            return []
+        factors = [
+            _balanced(column, weight, len(classes))
+            if self.class_weight == "balanced"
+            else _chosen(self.class_weight, classes.tolist())
+            for column, classes in zip(encoded.T.astype(int), target.classes, strict=True)
+        ]
+        target.check_weights(encoded, _encoded(None, encoded, weight, factors)[2])
+        return factors
 
     def _public_attributes(self, fitted):
         target = fitted.target
@@ -653,6 +664,30 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
 
     def _make_target(self, y, weight, classes):
         return Reals.of(y, weight)
+
+
+def _balanced(column: np.ndarray, weight: np.ndarray, n_classes: int) -> np.ndarray:
+    """Factors that give all classes present the same sum of weights."""
+    totals = np.bincount(column, weight, minlength=n_classes)
+    present = totals > 0
+    return np.divide(totals.sum() / present.sum(), totals, out=np.ones(n_classes), where=present)
+
+
+def _chosen(class_weight: dict, classes: list) -> np.ndarray:
+    """Factors from a dict, whose classes must be known; those that it lacks have one."""
+    unknown = [label for label in class_weight if label not in classes]
+    if unknown:
+        raise ValueError(f"class_weight names {unknown}, but the classes are {classes}.")
+    return np.array([class_weight.get(label, 1.0) for label in classes])
+
+
+def _encoded(X, encoded: np.ndarray, weight: np.ndarray, factors: list):
+    """Rows as the program takes them: inputs, encoded targets, weights times class factors."""
+    for column, factor in zip(encoded.T, factors):
+        weight = weight * factor[column.astype(int)]
+    if encoded.dtype.kind == "f":
+        encoded = encoded.astype(float_dtype(), copy=False)
+    return X, encoded, weight
 
 
 def _refuse_early_stopping(estimator) -> None:

@@ -202,7 +202,7 @@ def test_floats_are_refused_where_the_fit_has_seen_bytes(cnn, rows, refuses):
 @each_classifier
 @pytest.mark.parametrize("label", [1, "one"])
 def test_one_class_only_is_refused(classifier, label, refused_by_fit):
-    message = rf"at least two classes.* \[{label!r}\]"
+    message = rf"(?=.*at least two classes)(?=.*[\[ ]{label!r}\W)"
     refused_by_fit(classifier, message, y=[label] * N)
 
 

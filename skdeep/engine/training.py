@@ -371,7 +371,8 @@ class _Fit:
 
     def _result(self, interrupted: bool) -> Progress:
         state, best = _to_host(self.state), self.progress.best
-        if not all(map(_usable, tf.nest.flatten(state["weights"]))):  # the last update's doing
+        parts = tf.nest.flatten(state["weights"])
+        if not all(np.isfinite(part).all() for part in parts):  # the last update's doing
             raise FitDivergedError(self._divergence(np.zeros((0, 1))))
         found = {"best": None if best is None else _to_host(best)}
         if self.tables:
@@ -414,13 +415,6 @@ def _checked(program, progress, x, y, weight, validation, score, patience) -> Pr
     if patience is not None and validation is None and score is None:
         raise ValueError("patience needs validation rows, or a score, to watch.")
     return replace(progress, state=tf.nest.map_structure(np.asarray, state))
-
-
-def _usable(part: np.ndarray) -> bool:
-    """Whether weights are finite, and so small that their squares are."""
-    if part.dtype.kind != "f":
-        return True
-    return bool(np.all(np.abs(part) < np.sqrt(np.finfo(part.dtype).max)))
 
 
 def _to_host(nest: Any) -> Any:

@@ -283,7 +283,7 @@ def _image_shape(asked, given, n_columns: int) -> tuple[int, int, int]:
     """(height, width, channels) of images, from image_shape, X's own shape, or its columns."""
     if asked is not None:
         asked = (*asked, 1) if len(asked) == 2 else tuple(asked)
-        if len(asked) != 3 or not all(isinstance(n, Integral) and n > 0 for n in asked):
+        if len(asked) != 3 or not all(isinstance(n, Integral) and int(n) > 0 for n in asked):
             raise ValueError(
                 f"image_shape must be (height, width) or (height, width, channels), of "
                 f"positive integers, but is {asked}."
