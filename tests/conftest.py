@@ -1,9 +1,19 @@
 """What every test shares: no windows, and the same examples from hypothesis in each run."""
 
 import os
+import sys
 
 import hypothesis
+import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 hypothesis.settings.register_profile("skdeep", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("skdeep")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_module_fills_the_store_of_programs():
+    """Hundreds of structures pass through the tests' one process: more than its store holds."""
+    yield
+    if (engine := sys.modules.get("skdeep.engine")) is not None:
+        engine.cache_clear()

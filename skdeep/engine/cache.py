@@ -27,7 +27,7 @@ class ProgramCache:
     Two threads that ask for the same key build it once; different keys build side by side.
     """
 
-    def __init__(self, max_size: int = 512) -> None:
+    def __init__(self, max_size: int = 1024) -> None:
         self.max_size = max_size
         self._lock = threading.Lock()
         self._entries: OrderedDict[tuple[str, Hashable], _Entry] = OrderedDict()

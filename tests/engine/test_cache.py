@@ -18,9 +18,9 @@ def test_counts_hits_misses_and_kinds():
         cache.get(kind, key, partial(tuple, kind + key)) for kind, key in ["aa", "ab", "aa", "ba"]
     ]
     assert built == [("a", "a"), ("a", "b"), ("a", "a"), ("b", "a")]
-    assert cache.info() == CacheInfo(1, 3, 3, 512, {"a": 2, "b": 1})
+    assert cache.info() == CacheInfo(1, 3, 3, 1024, {"a": 2, "b": 1})
     cache.clear()
-    assert cache.info() == CacheInfo(0, 0, 0, 512, {})
+    assert cache.info() == CacheInfo(0, 0, 0, 1024, {})
 
 
 def test_same_thing_is_returned_until_cleared():
