@@ -1,4 +1,4 @@
-"""
+r"""
 Deep features stacked with gradient boosting
 ============================================
 
@@ -6,7 +6,9 @@ Trees and networks see different things in a table. Here two particles are measu
 components of momentum and the energy of each, and the signal are those pairs that come from the
 decay of a heavier particle. What tells them is the pair's invariant mass,
 
-    m^2 = (E_1 + E_2)^2 - |p_1 + p_2|^2,
+.. math::
+
+    m^2 = (E_1 + E_2)^2 - \|p_1 + p_2\|^2,
 
 a smooth function of eight columns, which trees can only approximate by steps. The ninth column is
 the number of the detector's module; some modules are noisy, which trees find at once and networks

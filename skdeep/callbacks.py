@@ -49,8 +49,12 @@ class ProgressBar:
         self._bar.set_postfix(logs, refresh=False)
         self._bar.update()
 
-    def close(self) -> None:
-        """Draw the bar a last time."""
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(self, error: type | None, *_: Any) -> None:
+        """Leave the bar as it ended, or take it away after an error."""
+        self._bar.leave = error is None
         self._bar.close()
 
 
@@ -78,9 +82,7 @@ def session(
             hooks.append(hook)
             factor = model.learning_rate / fitted.hyper["learning_rate"]
         if estimator.verbose:
-            bar = ProgressBar(epochs, type(estimator).__name__)
-            stack.callback(bar.close)
-            hooks.append(bar)
+            hooks.append(stack.enter_context(ProgressBar(epochs, type(estimator).__name__)))
         yield hooks, factor
 
 

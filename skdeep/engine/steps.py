@@ -27,12 +27,12 @@ def value_and_gradient(function: Callable, layout: Layout | None, vector, *other
     layout : Layout or None
         How the arrays lie in ``vector``, which the gradient's vector shares; None if ``vector``
         is any nest of tensors, which is then what the function takes, and the gradient's form.
-    *others : tensors
+    others : tensors
         Further arguments to differentiate by.
 
     Returns
     -------
-    value, byproducts, gradient, *gradients of the others
+    value, byproducts, gradient, and the gradients of the others
     """
     arrays = vector if layout is None else layout.split(vector)
     with tf.GradientTape(watch_accessed_variables=False) as tape:

@@ -185,7 +185,7 @@ class CNNClassifier(_CNN, NetworkClassifier):
         A copy of the fitted network, to look at.
     n_features_in_ : int
         Values of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X had names.
 
     Examples
@@ -265,7 +265,7 @@ class CNNRegressor(_CNN, NetworkRegressor):
         A copy of the fitted network, to look at.
     n_features_in_ : int
         Values of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X had names.
 
     Examples

@@ -165,7 +165,7 @@ class MLPClassifier(_MLP, NetworkClassifier):
         A copy of the fitted network, to look at.
     n_features_in_ : int
         Columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X had names.
 
     Examples
@@ -246,7 +246,7 @@ class MLPRegressor(_MLP, NetworkRegressor):
         A copy of the fitted network, to look at.
     n_features_in_ : int
         Columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X had names.
 
     Examples
