@@ -63,10 +63,14 @@ class Compiled:
             start_xla()
         traced = tf.function(function, autograph=False, jit_compile=mode == "xla")
         self._concrete = traced.get_concrete_function(*specs)
+        self._captured = self._concrete.captured_inputs
         self.affordable_steps = 1  # until its speed is known
 
     def __call__(self, arguments: tuple) -> Any:
-        return self._concrete(*arguments)
+        # The signature was looked up already; to call by it would check it again, in 0.4 ms.
+        flat = [*tf.nest.flatten(arguments), *self._captured]
+        results = self._concrete.inference_fn.call_flat(*flat)
+        return tf.nest.pack_sequence_as(self._concrete.structured_outputs, results)
 
     def took(self, seconds: float, steps: int) -> None:
         """Learn from a call's time. It decides nothing but where calls end."""
@@ -134,22 +138,33 @@ def compiled(
     detail : hashable
         What else shapes that function.
     """
+    free = loose if mode == "graph" else (0,) * len(loose)
+    outlines = tuple(_outline(a, n) for a, n in zip(arguments, free, strict=True))
+    signature = (program.key, mode, get_config()["device"], outlines, detail)
 
-    def spec(tensor, free):
-        shape = tensor.shape.as_list()
-        if mode == "graph":
-            shape[:free] = [None] * len(shape[:free])
-        return tf.TensorSpec(shape, tensor.dtype)
+    def build() -> Compiled:
+        specs = [
+            tf.nest.map_structure(lambda t, n=n: tf.TensorSpec(_shape(t, n), t.dtype), argument)
+            for argument, n in zip(arguments, free, strict=True)
+        ]
+        return Compiled(make(), specs, mode)
 
-    specs = [
-        tf.nest.map_structure(lambda t, free=free: spec(t, free), argument)
-        for argument, free in zip(arguments, loose, strict=True)
-    ]
-    shapes = tuple((tuple(s.shape), s.dtype.name) for s in tf.nest.flatten(specs))
-    nest = repr(tf.nest.map_structure(lambda _: 0, specs))
-    signature = (program.key, mode, get_config()["device"], nest, shapes, detail)
+    return programs.get(f"{kind} ({mode})", signature, build)
 
-    return programs.get(f"{kind} ({mode})", signature, lambda: Compiled(make(), specs, mode))
+
+def _shape(tensor: Any, n_free: int) -> tuple:
+    """A tensor's shape whose first axes may have any length."""
+    shape = tensor.shape.as_list()
+    return (*[None] * len(shape[:n_free]), *shape[n_free:])
+
+
+def _outline(nest: Any, n_free: int) -> Hashable:
+    """The structure, shapes and dtypes of a nest of tensors, as a hashable."""
+    if isinstance(nest, dict):
+        return tuple((name, _outline(nest[name], n_free)) for name in sorted(nest))
+    if isinstance(nest, tuple | list):
+        return (type(nest), *(_outline(part, n_free) for part in nest))
+    return (_shape(nest, n_free), nest.dtype)
 
 
 def pack(hyper: dict, dtype) -> Any:
