@@ -6,6 +6,7 @@ predict needs, and what early stopping keeps.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -121,8 +122,12 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
         )
         slots = state["optimizer"]
         if tables is not None:
-            new_rows, remembered = descend(
-                optimizer, rows["weights"], of_rows[0], rows | {"t": slots["t"]}, hyper, 1.0
+            update = partial(
+                descend, optimizer, touched[0], of_rows[0], rows | {"t": slots["t"]}, hyper
+            )
+            # Without decay its three passes over the touched rows are not made.
+            new_rows, remembered = tf.cond(
+                tf.greater(hyper.get("weight_decay", 0.0), 0.0), lambda: update(1.0), update
             )
             tables.write(ids, {"weights": new_rows, **remembered})
         trainable, slots = descend(optimizer, weights["trainable"], gradient, slots, hyper, decayed)
