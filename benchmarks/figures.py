@@ -401,7 +401,13 @@ FIGURES = {
         ),
         settings={
             "kind": "CNNClassifier",
-            "settings": {"epochs": 12, "learning_rate": 3e-3, "learning_rate_schedule": "cosine"},
+            "settings": {
+                "epochs": 9,
+                "learning_rate": 3e-3,
+                "learning_rate_schedule": "cosine",
+                "augment": ["flip"],
+                "dropout": 0.3,
+            },
         },
         repeats=1,
         warm_up=0,
@@ -417,7 +423,7 @@ FIGURES = {
             "settings": {
                 "hidden_layer_sizes": [256, 128],
                 "epochs": 20,
-                "learning_rate": 2e-3,
+                "learning_rate": 1e-3,
                 "learning_rate_schedule": "cosine",
                 "dropout": 0.2,
             },
