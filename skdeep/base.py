@@ -264,13 +264,10 @@ class NetworkEstimator(
     @property
     def network_(self):
         """The fitted network as a Keras model to look at: a copy, without effect on this."""
-        from skdeep import engine
-
         fitted = self._attribute("network_")
         model = _keras_model(fitted.true_twin, fitted.task)
         padded, true = _network(fitted.twin, fitted.task), _network(fitted.true_twin, fitted.task)
         model.set_weights(padded.arrays(fitted.progress.weights, true))
-        del engine
         return model
 
     def __sklearn_tags__(self):
