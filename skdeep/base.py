@@ -759,11 +759,12 @@ def _program(twin: Any, task: Task):
 
         def loss(outputs, batch, hyper):
             smoothing = hyper.get("label_smoothing")
-            return task.head.row_losses(outputs["output"], batch.y, smoothing)
+            values, slope = task.head.row_losses(outputs["output"], batch.y, smoothing)
+            return engine.Losses(values, outputs["output"], slope)
 
         def evaluate(weights, batch, hyper):
             outputs = predict(weights, batch.x, hyper)
-            return task.head.row_losses(outputs["output"], batch.y)
+            return task.head.row_losses(outputs["output"], batch.y)[0]
 
         def predict(weights, x, hyper):
             if task.wide:

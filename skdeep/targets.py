@@ -36,35 +36,57 @@ class Head:
         """Width of the network's last layer."""
         return sum(self.groups)
 
-    def row_losses(self, outputs: Any, y: Any, label_smoothing: Any = None) -> Any:
-        """Loss of each row, (n,), from tensors outputs (n, n_outputs) and encoded y.
+    def row_losses(self, outputs: Any, y: Any, label_smoothing: Any = None) -> tuple[Any, Any]:
+        """Loss of each row, (n,), and its gradient by the outputs, (n, n_outputs).
 
-        The mean over groups; cross-entropy in nats, or the squared error in units of the
-        target's variance. ``label_smoothing`` s mixes a share s of the uniform distribution
-        into the labels [1]_.
+        Of tensors outputs (n, n_outputs) and encoded y. The loss is the mean over groups:
+        cross-entropy in nats, or the squared error in units of the target's variance. The
+        gradient is what the network expects less what is wanted (twice that for squared errors).
+        ``label_smoothing`` s mixes a share s of the uniform distribution into the labels [1]_.
 
         .. [1] Szegedy et al. Rethinking the inception architecture. CVPR, 2016, section 7.
         """
         from keras import ops
 
-        if self.loss != "softmax":
-            y = ops.cast(y, outputs.dtype)
+        wanted = self._wanted(y, outputs.dtype, label_smoothing)
         if self.loss == "squared":
-            return ops.mean(ops.square(outputs - y), axis=-1)
-        if self.loss == "sigmoid":
-            if label_smoothing is not None:
-                y = y * (1 - label_smoothing) + 0.5 * label_smoothing
-            losses = ops.maximum(outputs, 0) - outputs * y + ops.log1p(ops.exp(-ops.abs(outputs)))
-            return ops.mean(losses, axis=-1)
-        total, start = 0, 0
-        for i, n_classes in enumerate(self.groups):
-            log_p = ops.log_softmax(outputs[:, start : start + n_classes], axis=-1)
-            wanted = ops.one_hot(y[:, i], n_classes, dtype=log_p.dtype)
-            if label_smoothing is not None:
-                wanted = wanted * (1 - label_smoothing) + label_smoothing / n_classes
-            total -= ops.sum(wanted * log_p, axis=-1)
-            start += n_classes
-        return total / len(self.groups)
+            difference = outputs - wanted
+            values, slope = ops.square(difference), 2 * difference
+        elif self.loss == "sigmoid":
+            values = ops.maximum(outputs, 0) - outputs * wanted
+            values += ops.log1p(ops.exp(-ops.abs(outputs)))
+            slope = ops.sigmoid(outputs) - wanted
+        else:
+            log_p = self._log_softmax(outputs)
+            values, slope = -wanted * log_p, ops.exp(log_p) - wanted
+        scale = 1 / len(self.groups)
+        return ops.sum(values, axis=-1) * scale, slope * scale
+
+    def _wanted(self, y: Any, dtype: Any, label_smoothing: Any) -> Any:
+        """Encoded y as the numbers that outputs are compared with, (n, n_outputs)."""
+        from keras import ops
+
+        if self.loss == "softmax":
+            first = np.cumsum([0, *self.groups[:-1]], dtype=np.int32)  # of each group's outputs
+            wanted = ops.sum(ops.one_hot(y + first, self.n_outputs, dtype=dtype), axis=1)
+        else:
+            wanted = ops.cast(y, dtype)
+        if label_smoothing is None or self.loss == "squared":
+            return wanted
+        share = np.array([0.5])
+        if self.loss == "softmax":
+            share = 1 / np.repeat(self.groups, self.groups)
+        uniform = ops.convert_to_tensor(share, dtype)
+        return wanted * (1 - label_smoothing) + label_smoothing * uniform
+
+    def _log_softmax(self, outputs: Any) -> Any:
+        """Logarithms of the probabilities in each group, (n, n_outputs)."""
+        from keras import ops
+
+        if len(self.groups) == 1:
+            return ops.log_softmax(outputs, axis=-1)
+        parts = ops.split(outputs, np.cumsum(self.groups)[:-1].tolist(), axis=-1)
+        return ops.concatenate([ops.log_softmax(part, axis=-1) for part in parts], axis=-1)
 
 
 @dataclass(frozen=True)

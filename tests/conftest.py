@@ -6,6 +6,8 @@ import sys
 import hypothesis
 import pytest
 
+import skdeep.engine  # noqa: F401  before Keras: who loads TensorFlow first sets it up
+
 os.environ.setdefault("MPLBACKEND", "Agg")
 hypothesis.settings.register_profile("skdeep", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("skdeep")

@@ -62,7 +62,7 @@ def test_updates_are_keras_updates(ours, theirs, settings):
     expected = keras_path(theirs(learning_rate=0.05, **settings), start, gradients)
     hyper = {"learning_rate": 0.05, "optimizer": runtime_values(ours), "weight_decay": 0.1}
     hyper = tf.nest.map_structure(lambda number: tf.constant(number, tf.float32), hyper)
-    decayed = 1.0 if isinstance(ours, AdamW) else None
+    decayed = tf.identity if isinstance(ours, AdamW) else None
     weights, slots = tf.constant(start), ours.initial(start)
     for t, (gradient, wanted) in enumerate(zip(gradients, expected, strict=True), start=1):
         weights, slots = engine.descend(ours, weights, tf.constant(gradient), slots, hyper, decayed)

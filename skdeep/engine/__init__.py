@@ -13,7 +13,7 @@ from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
 from skdeep.engine.network import Layout, Network, current_scope
 from skdeep.engine.program import Program, compile_mode, on_gpu, predict
 from skdeep.engine.rows import CSR, Batch, merge_equal_rows, n_rows, weighted_mean
-from skdeep.engine.steps import descend, gradient_step, value_and_gradient
+from skdeep.engine.steps import Losses, descend, gradient_step, value_and_gradient
 from skdeep.engine.training import EpochState, Progress, train
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "CacheInfo",
     "EpochState",
     "Layout",
+    "Losses",
     "Network",
     "Program",
     "Progress",

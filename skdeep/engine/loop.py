@@ -24,6 +24,15 @@ class Counters(NamedTuple):
     patience: Any
     n_validation: Any
 
+    @property
+    def first_epoch(self) -> Any:
+        """The epoch of the first step."""
+        return self.first_step // self.steps_per_epoch
+
+
+def _counters(vector: Any) -> Counters:
+    return Counters(*tf.unstack(vector))
+
 
 class Tracker(NamedTuple):
     """What lives beside the state while the loop runs.
@@ -62,16 +71,14 @@ def training_loop(
     """
 
     def run(state, tracked, counters, data, order, keys, factors, hyper, validation):
-        counters = Counters(*tf.unstack(counters))
         x, y, weight = data
-        hyper = unpack(hyper_like, hyper)
-        first_epoch = counters.first_step // counters.steps_per_epoch
         n_columns = len(program.logs) + bool(validation)
+        given = _counters(counters)
         n_epochs = history_rows
         if n_epochs is None:
-            n_epochs = counters.stop_step // counters.steps_per_epoch - first_epoch
+            n_epochs = given.stop_step // given.steps_per_epoch - given.first_epoch
 
-        def close_epoch(step, state, tracker: Tracker) -> Tracker:
+        def close_epoch(step, state, tracker: Tracker, counters: Counters, hyper) -> Tracker:
             """Write the epoch's row, look at the validation rows, keep the best weights."""
             epoch = step // counters.steps_per_epoch
             row = tracker.sums[:-1] / tracker.sums[-1]
@@ -91,14 +98,17 @@ def training_loop(
                     if tables is not None:
                         tf.cond(better, tables.keep_best, lambda: tf.constant(False))
                     stop |= epoch - best["epoch"] >= counters.patience
-            position = tf.reshape(epoch - first_epoch, (1, 1))
+            position = tf.reshape(epoch - counters.first_epoch, (1, 1))
             history = tf.tensor_scatter_nd_update(tracker.history, position, row[None])
             return Tracker(tf.zeros_like(tracker.sums), history, best, stop)
 
+        # Vectors are taken apart inside, for each number that the body takes from outside is
+        # carried through the loop, at five operations.
         def body(step, state, tracker: Tracker):
-            position = step - counters.first_step
+            count, numbers = _counters(counters), unpack(hyper_like, hyper)
+            position = step - count.first_step
             batch = rows.take_batch(x, y, weight, tf.gather(order, position))
-            now = dict(hyper)
+            now = dict(numbers)
             if "learning_rate" in now:
                 now["learning_rate"] *= tf.gather(factors, position)
             beside = {} if tables is None else {"tables": tables}
@@ -107,18 +117,18 @@ def training_loop(
             added = [tf.cast(logs[name], batch.size.dtype) * batch.size for name in program.logs]
             tracker = tracker._replace(sums=tracker.sums + tf.stack([*added, batch.size]))
             tracker = tf.cond(
-                (step + 1) % counters.steps_per_epoch == 0,
-                lambda: close_epoch(step, new, tracker),
+                (step + 1) % count.steps_per_epoch == 0,
+                lambda: close_epoch(step, new, tracker, count, numbers),
                 lambda: tracker,
             )
             return step + 1, new, tracker
 
         sums, best = tracked
         history = tf.zeros((n_epochs, n_columns), sums.dtype)
-        start = (counters.first_step, state, Tracker(sums, history, best, tf.constant(False)))
+        start = (given.first_step, state, Tracker(sums, history, best, tf.constant(False)))
         shapes = tf.nest.map_structure(lambda t: t.shape, start)
         step, state, tracker = tf.while_loop(
-            lambda step, _, tracker: (step < counters.stop_step) & ~tracker.stop,
+            lambda step, _, tracker: (step < _counters(counters).stop_step) & ~tracker.stop,
             body,
             start,
             shape_invariants=shapes,

@@ -78,13 +78,15 @@ class Layout:
             pieces = np.split(vector, np.cumsum(self.sizes)[:-1]) if self.sizes else []
             return [p.reshape(s) for p, s in zip(pieces, self.shapes, strict=True)]
         pieces = tf.split(vector, self.sizes) if self.sizes else []
-        return [tf.reshape(p, s) for p, s in zip(pieces, self.shapes, strict=True)]
+        return [
+            p if len(s) == 1 else tf.reshape(p, s) for p, s in zip(pieces, self.shapes, strict=True)
+        ]
 
     def join(self, arrays: list):
         """The vector of a list of tensors."""
         if not arrays:
             return tf.zeros((0,))
-        return tf.concat([tf.reshape(a, (-1,)) for a in arrays], axis=0)
+        return tf.concat([a if len(a.shape) == 1 else tf.reshape(a, (-1,)) for a in arrays], axis=0)
 
 
 class Network:
@@ -108,20 +110,18 @@ class Network:
                 f"the model {self.model.name!r} has no weights yet; begin it with keras.Input."
             )
         seeds = {id(g.state) for g in _seed_generators(self.model)}
-        self._trainable = self.model.trainable_variables
+        # Kernels first, so that what weight decay acts on is the head of the vector.
+        self._trainable = sorted(self.model.trainable_variables, key=lambda v: len(v.shape) < 2)
         self._fixed = [v for v in self.model.non_trainable_variables if id(v) not in seeds]
         self._seeds = [v for v in self.model.non_trainable_variables if id(v) in seeds]
         self.trainable, self.fixed = Layout(self._trainable), Layout(self._fixed)
         self.dtype = "float64" if dtype_policy == "float64" else "float32"
 
-    @property
-    def decayed(self) -> np.ndarray:
-        """1 where weight decay acts: kernels, not biases, scales and offsets; (n_trainable,)."""
-        marks = [
-            np.full(s, len(v.shape) > 1)
-            for v, s in zip(self._trainable, self.trainable.sizes, strict=True)
-        ]
-        return np.concatenate([*marks, []]).astype(self.dtype)
+    def decayed(self, vector):
+        """The trainable vector with zeros where weight decay does not act: not in kernels."""
+        kernels = [len(shape) > 1 for shape in self.trainable.shapes]
+        n = sum(size for size, is_kernel in zip(self.trainable.sizes, kernels) if is_kernel)
+        return tf.pad(vector[:n], [[0, self.trainable.size - n]])
 
     def initial(self, rng: np.random.Generator, true: "Network | None" = None) -> dict:
         """Weights drawn from the layers' initialisers, as {"trainable": vector, "fixed": vector}.
@@ -186,12 +186,11 @@ def _seed_generators(model) -> list:
 
 def _draw(variables, layout: Layout, rng: np.random.Generator, dtype: str) -> np.ndarray:
     """Initial values of variables, zero-padded to a layout's shapes, as one vector."""
-    pieces = []
-    for variable, shape in zip(variables, layout.shapes, strict=True):
-        value = _initial_value(variable._initializer, tuple(variable.shape), rng)
-        padding = [(0, big - small) for big, small in zip(shape, variable.shape, strict=True)]
-        pieces.append(np.pad(value, padding).ravel())
-    return np.concatenate([*pieces, []]).astype(dtype)
+    vector = np.zeros(layout.size, dtype)
+    for variable, array in zip(variables, layout.split(vector), strict=True):
+        own = tuple(slice(n) for n in variable.shape)
+        array[own] = _initial_value(variable._initializer, tuple(variable.shape), rng)
+    return vector
 
 
 def _initial_value(initializer, shape: tuple, rng: np.random.Generator) -> np.ndarray:

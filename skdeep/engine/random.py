@@ -21,13 +21,23 @@ _TO_UNIT = 2.0**-24  # the 24 upper bits fill a float32's significand
 
 
 def step_keys(seed: int, epoch: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Keys of steps, (n, 2) uint32, from their epochs and numbers in it: all distinct [2]_."""
+    """Keys of steps, (n, 2) uint32, from their epochs and numbers in it: all distinct."""
+    return _hashed(seed, epoch, step)[:, None].view(np.uint32)
+
+
+def permutations(seed: int, epochs: np.ndarray, n: int) -> np.ndarray:
+    """A permutation of n rows for each epoch, (n_epochs, n): the order of their hashes."""
+    return np.argsort(_hashed(~seed, epochs[:, None], np.arange(n)[None]), axis=1)
+
+
+def _hashed(seed: int, epoch: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """uint64 of (epoch, number), each below 2^32: all different for one seed [2]_."""
     with np.errstate(over="ignore"):
-        z = np.asarray(epoch, np.uint64) << np.uint64(32) | np.asarray(step, np.uint64)
+        z = epoch.astype(np.uint64) << np.uint64(32) | number.astype(np.uint64)
         z = np.uint64(seed % 2**64) + (z + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (z ^ (z >> np.uint64(31)))[:, None].view(np.uint32)
+    return z ^ (z >> np.uint64(31))
 
 
 def _mix(bits):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from skdeep.engine import random
 from skdeep.engine.runtime import tf
 
 
@@ -69,7 +70,12 @@ def is_wide(x: Any) -> bool:
 
 def weighted_mean(values, batch: Batch):
     """Mean over a batch's rows: sum_i w_i v_i / size; an unbiased piece of the data set's mean."""
-    return tf.reduce_sum(per_row(values) * batch.weight) / tf.maximum(batch.size, 1.0)
+    return tf.reduce_sum(per_row(values) * shares(batch))
+
+
+def shares(batch: Batch):
+    """What each row counts in :func:`weighted_mean`, (batch_size,)."""
+    return batch.weight / tf.maximum(batch.size, 1.0)
 
 
 def per_row(values):
@@ -130,8 +136,7 @@ def _take(part: CSR, rows):
 
 
 def take(data, rows):
-    """Rows of a data set on the device; ``rows`` are numbers (batch_size,), -1 is any row."""
-    rows = tf.maximum(rows, 0)
+    """Rows of a data set on the device, by number, (batch_size,)."""
     if isinstance(data, CSR):
         return _take(data, rows)
     if isinstance(data, dict):
@@ -143,7 +148,7 @@ def take(data, rows):
 
 def take_batch(x, y, weight, rows) -> Batch:
     """The batch of the given row numbers, (batch_size,) int32, of which -1 are padding."""
-    real = rows >= 0
+    real, rows = rows >= 0, tf.maximum(rows, 0)
     return Batch(
         x=take(x, rows),
         y=take(y, rows),
@@ -171,32 +176,26 @@ class Order:
         self.n, self.batch_size, self.seed = n, batch_size, seed
         self.shuffle = shuffle and n > batch_size
         self.steps_per_epoch = -(-n // batch_size)
-        self._epoch, self._rows = -1, np.empty((0, batch_size), np.int32)
+        self._epochs, self._rows = range(0), np.empty((0, batch_size), np.int32)
 
-    def _epoch_rows(self, epoch: int) -> np.ndarray:
-        """Row numbers of one epoch, (steps_per_epoch, batch_size) int32."""
-        if self._epoch != epoch:
-            rows = np.full(self.steps_per_epoch * self.batch_size, -1, np.int32)
+    def _rows_of(self, epochs: range) -> np.ndarray:
+        """Row numbers of some epochs, (n_epochs * steps_per_epoch, batch_size) int32."""
+        if self._epochs != epochs:
+            rows = np.full((len(epochs), self.steps_per_epoch * self.batch_size), -1, np.int32)
             if self.shuffle:
-                draw = np.random.Generator(np.random.Philox(key=self.seed, counter=epoch << 64))
-                rows[: self.n] = draw.permutation(np.arange(self.n, dtype=np.int32))
+                rows[:, : self.n] = random.permutations(self.seed, np.array(epochs), self.n)
             else:
-                rows[: self.n] = np.arange(self.n, dtype=np.int32)
-            self._epoch, self._rows = epoch, rows.reshape(self.steps_per_epoch, self.batch_size)
+                rows[:, : self.n] = np.arange(self.n)
+            self._epochs, self._rows = epochs, rows.reshape(-1, self.batch_size)
         return self._rows
 
     def steps(self, first: int, stop: int) -> np.ndarray:
         """Row numbers of the steps [first, stop), (stop - first, batch_size) int32."""
         if not self.shuffle and self.steps_per_epoch == 1:
-            return np.broadcast_to(self._epoch_rows(0), (stop - first, self.batch_size))
-        pieces = []
-        step = first
-        while step < stop:
-            epoch, start = divmod(step, self.steps_per_epoch)
-            piece = self._epoch_rows(epoch)[start : start + stop - step]
-            pieces.append(piece)
-            step += len(piece)
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+            return np.broadcast_to(self._rows_of(range(1)), (stop - first, self.batch_size))
+        epochs = range(first // self.steps_per_epoch, (stop - 1) // self.steps_per_epoch + 1)
+        start = first - epochs.start * self.steps_per_epoch
+        return self._rows_of(epochs)[start : start + stop - first]
 
 
 def merge_equal_rows(x, y, weight):

@@ -61,6 +61,12 @@ class _CNN(Declared):
         constraint=Interval(Integral, 1, None, closed="left"),
         structural=None,
     )
+    learning_rate: float = hyperparameter(
+        default=3e-3,
+        doc="The optimizer's step size; larger is faster until the loss oscillates or diverges.",
+        constraint=Interval(Real, 0, None, closed="neither"),
+        search=(1e-4, 1e-1, "log"),
+    )
     _xla_on_cpu = False
 
     def _check_X(self, X, reset):
@@ -134,6 +140,8 @@ class CNNClassifier(_CNN, NetworkClassifier):
         Probability that a step ignores a feature under the last layer.
     batch_size : int in [1, inf), default=128
         Images in a step; larger is faster an epoch, but takes fewer steps.
+    learning_rate : float in (0, inf), default=0.003
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
     class_weight : dict, {'balanced'} or None, default=None
         Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.
     label_smoothing : float in [0, 1), default=0.0
@@ -141,8 +149,6 @@ class CNNClassifier(_CNN, NetworkClassifier):
         0 and 1.
     epochs : int in [1, inf), default=20
         Passes over the rows.
-    learning_rate : float in (0, inf), default=0.01
-        The optimizer's step size; larger is faster until the loss oscillates or diverges.
     learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
@@ -221,10 +227,10 @@ class CNNRegressor(_CNN, NetworkRegressor):
         Probability that a step ignores a feature under the last layer.
     batch_size : int in [1, inf), default=128
         Images in a step; larger is faster an epoch, but takes fewer steps.
+    learning_rate : float in (0, inf), default=0.003
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
     epochs : int in [1, inf), default=20
         Passes over the rows.
-    learning_rate : float in (0, inf), default=0.01
-        The optimizer's step size; larger is faster until the loss oscillates or diverges.
     learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.

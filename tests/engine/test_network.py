@@ -137,10 +137,12 @@ def test_scope_is_there_while_the_network_is_applied_only():
 
 def test_kernels_decay_and_biases_and_scales_do_not():
     network = Network(convolutional)
-    for variable, marks in zip(
-        network.model.trainable_variables, network.trainable.split(network.decayed), strict=True
-    ):
-        assert np.all(marks == (variable.name == "kernel")), variable.path
+    marks = {
+        "trainable": network.decayed(tf.ones(network.trainable.size)),
+        "fixed": np.zeros(network.fixed.size),
+    }
+    for variable, mark in zip(network.model.weights, network.arrays(marks), strict=True):
+        assert np.all(mark == (variable.name == "kernel")), variable.path
 
 
 # Initial weights ------------------------------------------------------------------------------
@@ -201,14 +203,12 @@ def test_padded_weights_are_those_of_the_true_network_and_zeros():
     wide, true = Network(lambda: dense(8)), Network(dense)
     padded = wide.initial(np.random.default_rng(4), true)
     alone = true.initial(np.random.default_rng(4))
-    shapes = [v.shape for v in true.model.trainable_variables]
-    for array, own, shape in zip(
+    for array, own in zip(
         wide.trainable.split(padded["trainable"]),
         true.trainable.split(alone["trainable"]),
-        shapes,
         strict=True,
     ):
-        inside = tuple(slice(n) for n in shape)
+        inside = tuple(slice(n) for n in own.shape)
         np.testing.assert_array_equal(array[inside], own)
         assert np.count_nonzero(array) == np.count_nonzero(own)
     for ours, own in zip(wide.arrays(padded, true), true.arrays(alone), strict=True):

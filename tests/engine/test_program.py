@@ -1,5 +1,7 @@
 """Programs: how they are compiled, called and asked for predictions."""
 
+import gc
+
 import numpy as np
 import pytest
 from keras import ops
@@ -54,6 +56,25 @@ def test_gpu_is_told_by_the_settings_or_by_the_machine():
         assert on_gpu()
         assert compile_mode(CONVOLUTION, 1) == "xla"
     assert on_gpu() == bool(tf.config.list_physical_devices("GPU"))
+
+
+# Memory ---------------------------------------------------------------------------------------
+
+
+def n_graphs():
+    gc.collect()
+    return sum(isinstance(thing, tf.Graph) for thing in gc.get_objects())
+
+
+def test_compiled_programs_keep_no_graph_of_python():
+    before = n_graphs()
+    kept = [
+        Compiled(lambda x, n=n: tf.while_loop(lambda i, _: i < n, lambda i, x: (i + 1, 2 * x), (0, x)),
+                 [tf.TensorSpec(2)], "graph")
+        for n in range(5)
+    ]  # fmt: skip
+    assert [float(program((tf.ones(2),))[1][0]) for program in kept] == [1, 2, 4, 8, 16]
+    assert n_graphs() - before < len(kept)  # one may be the default graph
 
 
 # Calls ----------------------------------------------------------------------------------------

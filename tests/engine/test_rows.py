@@ -37,7 +37,8 @@ def sparse_and_numbers(draw):
 @given(sparse_and_numbers())
 def test_rows_of_a_csr_matrix_are_scipys(case):
     matrix, numbers = case
-    taken = rows.take(rows.to_device(matrix), tf.constant(numbers)).numpy()
+    weight = tf.ones(matrix.shape[0])
+    taken = rows.take_batch(rows.to_device(matrix), (), weight, tf.constant(numbers)).x.numpy()
     real = numbers >= 0
     np.testing.assert_array_equal(taken[real], matrix[numbers[real]].toarray())
     assert taken.shape == (len(numbers), matrix.shape[1])

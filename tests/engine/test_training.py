@@ -306,7 +306,7 @@ def network():
 
 def forward_loss(vector, network, X, y, weight):
     """Weighted mean of squared errors in numpy, float64."""
-    kernel, bias, head, head_bias = network.trainable.split(vector)
+    kernel, head, bias, head_bias = network.trainable.split(vector)
     outputs = np.tanh(X @ kernel + bias) @ head + head_bias
     return np.mean(weight * np.mean((outputs - y) ** 2, axis=1))
 
