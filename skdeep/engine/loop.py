@@ -1,7 +1,7 @@
 """The training loop inside a compiled program: many steps, and what ends an epoch.
 
 The step is the program's; everything around it is here, traced with it: gathering the batch,
-random keys, the epoch's mean logs, the validation loss, the best weights, early stopping.
+random keys, the record of logs, the validation loss, the best weights, early stopping.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,6 @@ class Counters(NamedTuple):
     patience: Any
     n_validation: Any
 
-    @property
-    def first_epoch(self) -> Any:
-        """The epoch of the first step."""
-        return self.first_step // self.steps_per_epoch
-
 
 def _counters(vector: Any) -> Counters:
     return Counters(*tf.unstack(vector))
@@ -39,24 +34,21 @@ class Tracker(NamedTuple):
 
     Attributes
     ----------
-    sums : tensor (n_logs + 1,)
-        Of log times rows over the epoch so far, and of rows.
-    history : tensor (n_epochs, n_columns)
-        One row for each epoch that this call has ended.
+    record : tensor (n_steps, n_columns)
+        For each step of this call its logs, its number of rows and, after the last step of an
+        epoch, the loss of the validation rows if there are any.
     best : {"weights": nest, "value": scalar, "epoch": int32} or ()
-        Where the validation loss was least; ``()`` if nothing is tracked.
-    stop : scalar bool
+        Where that loss was least; ``()`` if nothing is tracked.
+    stop : scalar bool or ()
+        Whether patience is out.
     """
 
-    sums: Any
-    history: Any
+    record: Any
     best: Any
     stop: Any
 
 
-def training_loop(
-    program: Program, hyper_like: dict, history_rows: int | None, tables: Tables | None = None
-) -> Callable:
+def training_loop(program: Program, hyper_like: dict, tables: Tables | None = None) -> Callable:
     """The function that runs a call's steps, to be traced.
 
     Parameters
@@ -64,43 +56,29 @@ def training_loop(
     program : Program
     hyper_like : dict
         The structure of the run-time numbers.
-    history_rows : int or None
-        Length of the history; None lets it follow from the number of steps.
     tables : Tables, optional
         What the step finds in ``state["tables"]``, beside the state that the loop carries.
     """
 
-    def run(state, tracked, counters, data, order, keys, factors, hyper, validation):
+    def run(state, best, counters, data, order, keys, factors, hyper, validation):
         x, y, weight = data
-        n_columns = len(program.logs) + bool(validation)
-        given = _counters(counters)
-        n_epochs = history_rows
-        if n_epochs is None:
-            n_epochs = given.stop_step // given.steps_per_epoch - given.first_epoch
 
-        def close_epoch(step, state, tracker: Tracker, counters: Counters, hyper) -> Tracker:
-            """Write the epoch's row, look at the validation rows, keep the best weights."""
-            epoch = step // counters.steps_per_epoch
-            row = tracker.sums[:-1] / tracker.sums[-1]
-            best, stop = tracker.best, ~tf.reduce_all(tf.math.is_finite(row))
-            if validation:
-                weights = state["weights"]
-                if tables is not None:
-                    weights = {**weights, "table": tables}
-                loss = _mean_loss(program, weights, hyper, validation, counters.n_validation)
-                row = tf.concat([row, [loss]], axis=0)
-                if best:
-                    better = loss < best["value"]
-                    candidate = {"weights": state["weights"], "value": loss, "epoch": epoch}
-                    best = tf.nest.map_structure(
-                        lambda new, old: tf.where(better, new, old), candidate, best
-                    )
-                    if tables is not None:
-                        tf.cond(better, tables.keep_best, lambda: tf.constant(False))
-                    stop |= epoch - best["epoch"] >= counters.patience
-            position = tf.reshape(epoch - counters.first_epoch, (1, 1))
-            history = tf.tensor_scatter_nd_update(tracker.history, position, row[None])
-            return Tracker(tf.zeros_like(tracker.sums), history, best, stop)
+        def look(epoch, state, best, counters: Counters, hyper):
+            """The loss of the validation rows, the best weights, and whether patience is out."""
+            weights = state["weights"]
+            if tables is not None:
+                weights = {**weights, "table": tables}
+            loss = _mean_loss(program, weights, hyper, validation, counters.n_validation)
+            if not best:
+                return loss, best, ()
+            better = loss < best["value"]
+            candidate = {"weights": state["weights"], "value": loss, "epoch": epoch}
+            best = tf.nest.map_structure(
+                lambda new, old: tf.where(better, new, old), candidate, best
+            )
+            if tables is not None:
+                tf.cond(better, tables.keep_best, lambda: tf.constant(False))
+            return loss, best, epoch - best["epoch"] >= counters.patience
 
         # Vectors are taken apart inside, for each number that the body takes from outside is
         # carried through the loop, at five operations.
@@ -114,27 +92,36 @@ def training_loop(
             beside = {} if tables is None else {"tables": tables}
             key = tf.gather(keys, position)
             new, logs = _checked(program, state, program.step({**state, **beside}, batch, key, now))
-            added = [tf.cast(logs[name], batch.size.dtype) * batch.size for name in program.logs]
-            tracker = tracker._replace(sums=tracker.sums + tf.stack([*added, batch.size]))
-            tracker = tf.cond(
-                (step + 1) % count.steps_per_epoch == 0,
-                lambda: close_epoch(step, new, tracker, count, numbers),
-                lambda: tracker,
-            )
-            return step + 1, new, tracker
+            columns = [tf.cast(logs[name], batch.size.dtype) for name in program.logs]
+            columns.append(batch.size)
+            _, best, stop = tracker
+            if validation:
+                loss, best, stop = tf.cond(
+                    (step + 1) % count.steps_per_epoch == 0,
+                    lambda: look(step // count.steps_per_epoch, new, best, count, numbers),
+                    lambda: (tf.zeros((), batch.size.dtype), best, stop),
+                )
+                columns.append(loss)
+            place = tf.reshape(position, (1, 1))
+            record = tf.tensor_scatter_nd_update(tracker.record, place, tf.stack(columns)[None])
+            return step + 1, new, Tracker(record, best, stop)
 
-        sums, best = tracked
-        history = tf.zeros((n_epochs, n_columns), sums.dtype)
-        start = (given.first_step, state, Tracker(sums, history, best, tf.constant(False)))
-        shapes = tf.nest.map_structure(lambda t: t.shape, start)
-        step, state, tracker = tf.while_loop(
-            lambda step, _, tracker: (step < _counters(counters).stop_step) & ~tracker.stop,
+        def goes_on(step, _, tracker: Tracker):
+            # Not "<", on which TensorFlow 2.21's optimiser of loops can crash.
+            some_left = tf.not_equal(step, _counters(counters).stop_step)
+            return some_left & ~tracker.stop if best else some_left
+
+        n_columns = len(program.logs) + 1 + bool(validation)
+        record = tf.zeros((tf.shape(factors)[0], n_columns), factors.dtype)
+        tracker = Tracker(record, best, tf.constant(False) if best else ())
+        start = (_counters(counters).first_step, state, tracker)
+        return tf.while_loop(
+            goes_on,
             body,
             start,
-            shape_invariants=shapes,
+            shape_invariants=tf.nest.map_structure(lambda t: t.shape, start),
             parallel_iterations=1,
         )
-        return step, state, tracker
 
     return run
 

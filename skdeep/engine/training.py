@@ -227,7 +227,7 @@ class _Fit:
             name: list(progress.history.get(name, missing))
             for name in dict.fromkeys([*progress.history, *new])
         }
-        self.sums = tf.zeros(len(program.logs) + 1, data.dtype)
+        self.sums = np.zeros(len(program.logs) + 1)  # of this epoch: logs times rows, and rows
         self.compiled: Compiled | None = None
         self.best: Any = ()
         if data.validation and watched == "val_loss":
@@ -268,14 +268,16 @@ class _Fit:
             stop = self.step + function.affordable_steps
             arguments = self._arguments(stop)
         begun = time.perf_counter()
-        step, state, tracker = function(arguments)
-        step, history = int(step), np.asarray(tracker.history)
-        ended = history[: step // per_epoch - self.step // per_epoch]
-        if not (np.isfinite(ended).all() and np.isfinite(np.asarray(tracker.sums)).all()):
-            raise FitDivergedError(self._divergence(ended))
+        step, self.state, tracker = function(arguments)
+        step = int(step)
+        record = np.asarray(tracker.record, np.float64)[: step - self.step]
         function.took(time.perf_counter() - begun, step - self.step)
-        self.state, self.sums, self.best = state, tracker.sums, tracker.best
-        self.step, self.stop = step, bool(tracker.stop)
+        if not np.isfinite(record).all():
+            first = np.isfinite(record).all(axis=1).argmin()
+            raise FitDivergedError(self._divergence((self.step + int(first)) // per_epoch))
+        ended = self._epochs(record)
+        self.best = tracker.best
+        self.step, self.stop = step, self.best != () and bool(tracker.stop)
         for row in ended.tolist():
             logs = dict(zip(self.columns, row, strict=True))
             if self.score is not None:
@@ -285,10 +287,23 @@ class _Fit:
             if self.callbacks:
                 self._call_back(logs)
 
+    def _epochs(self, record: np.ndarray) -> np.ndarray:
+        """The epochs that a call's steps have ended, (n_epochs, n_columns): mean logs by rows."""
+        n_logs, per_epoch = len(self.program.logs), self.order.steps_per_epoch
+        logs, sizes = record[:, :n_logs], record[:, n_logs : n_logs + 1]
+        steps = self.step + np.arange(len(record))
+        epoch, last = steps // per_epoch, (steps + 1) % per_epoch == 0
+        sums = np.zeros((epoch[-1] - epoch[0] + 2, n_logs + 1))
+        sums[0] = self.sums
+        np.add.at(sums, epoch - epoch[0], np.hstack([logs * sizes, sizes]))
+        n_ended = np.count_nonzero(last)
+        self.sums = sums[n_ended]
+        means = sums[:n_ended, :-1] / sums[:n_ended, -1:]
+        return np.hstack([means, record[last, n_logs + 1 :]])
+
     def _function(self, arguments: tuple) -> Compiled:
         """The compiled loop for arguments of these shapes."""
         if self.compiled is None:
-            history_rows = _CALL_STEPS_XLA if self.data.mode == "xla" else None
             like = structure_of(self.hyper)
             self.compiled = compiled(
                 "train",
@@ -296,7 +311,7 @@ class _Fit:
                 self.data.mode,
                 arguments,
                 loose=(0, 0, 0, 1, 2, 1, 1, 0, 1),
-                make=lambda: training_loop(self.program, like, history_rows, self.tables),
+                make=lambda: training_loop(self.program, like, self.tables),
                 detail=(repr(like), self.tables),
             )
         return self.compiled
@@ -322,7 +337,7 @@ class _Fit:
         )
         return (
             self.state,
-            (self.sums, self.best),
+            self.best,
             tf.constant(counters, tf.int32),
             self.data.rows,
             tf.constant(numbers),
@@ -353,11 +368,7 @@ class _Fit:
             callback(seen)
         self.factor, self.stop = seen.learning_rate_factor, seen.stop
 
-    def _divergence(self, ended: np.ndarray) -> str:
-        finite = np.isfinite(ended).all(axis=1)
-        epoch = self.step // self.order.steps_per_epoch + int(
-            np.logical_and.accumulate(finite).sum()
-        )
+    def _divergence(self, epoch: int) -> str:
         rate = self.hyper.get("learning_rate")
         cause = f" with learning_rate={rate:g}" if isinstance(rate, Real) else ""
         return (
@@ -373,7 +384,7 @@ class _Fit:
         state, best = _to_host(self.state), self.progress.best
         parts = tf.nest.flatten(state["weights"])
         if not all(np.isfinite(part).all() for part in parts):  # the last update's doing
-            raise FitDivergedError(self._divergence(np.zeros((0, 1))))
+            raise FitDivergedError(self._divergence(self.step // self.order.steps_per_epoch))
         found = {"best": None if best is None else _to_host(best)}
         if self.tables:
             state["tables"] = self.tables.unload()
