@@ -239,12 +239,18 @@ FIGURES = {
         {
             OURS: (OURS, "lenet"),
             "Keras fit": ("keras", "lenet"),
-            "Keras fit without XLA": ("keras", "lenet", {"jit_compile": False}),
+            "Keras fit with oneDNN": ("keras", "lenet", {"onednn": True}),
+            "Keras fit with oneDNN, without XLA": (
+                "keras",
+                "lenet",
+                {"onednn": True, "jit_compile": False},
+            ),
             "PyTorch": ("torch", "lenet"),
         },
         (
             Target("seconds", "Keras fit", at_least=1.5),
-            Target("seconds", "Keras fit without XLA", at_least=1.5),
+            Target("seconds", "Keras fit with oneDNN", at_least=1.5),
+            Target("seconds", "Keras fit with oneDNN, without XLA", at_least=1.5),
             Target("seconds", "PyTorch", **NOT_SLOWER),
         ),
         settings={"epochs": 2, "batch_size": 128},

@@ -1,5 +1,6 @@
 """Keras itself: ``fit`` of a model compiled beforehand, and its scikit-learn wrapper."""
 
+import os
 import time
 
 from worker import resident_mb, serve
@@ -47,7 +48,9 @@ def fit(data, epochs, batch_size):
     return run
 
 
-def lenet(data, epochs, batch_size, jit_compile="auto"):
+def lenet(data, epochs, batch_size, jit_compile="auto", onednn=False):
+    if onednn:  # where TensorFlow leaves it off, which it decides when it is loaded
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
     import keras
     from keras import layers
 
