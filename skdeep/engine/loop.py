@@ -18,8 +18,8 @@ EVALUATED_ROWS = 256
 class Counters(NamedTuple):
     """The integers of one call, (5,) int32: which steps it runs, and how an epoch is made."""
 
+    n_steps: Any
     first_step: Any
-    stop_step: Any
     steps_per_epoch: Any
     patience: Any
     n_validation: Any
@@ -82,9 +82,8 @@ def training_loop(program: Program, hyper_like: dict, tables: Tables | None = No
 
         # Vectors are taken apart inside, for each number that the body takes from outside is
         # carried through the loop, at five operations.
-        def body(step, state, tracker: Tracker):
-            count, numbers = _counters(counters), unpack(hyper_like, hyper)
-            position = step - count.first_step
+        def body(position, state, tracker: Tracker):
+            numbers = unpack(hyper_like, hyper)
             batch = rows.take_batch(x, y, weight, tf.gather(order, position))
             now = dict(numbers)
             if "learning_rate" in now:
@@ -96,6 +95,8 @@ def training_loop(program: Program, hyper_like: dict, tables: Tables | None = No
             columns.append(batch.size)
             _, best, stop = tracker
             if validation:
+                count = _counters(counters)
+                step = count.first_step + position
                 loss, best, stop = tf.cond(
                     (step + 1) % count.steps_per_epoch == 0,
                     lambda: look(step // count.steps_per_epoch, new, best, count, numbers),
@@ -104,17 +105,17 @@ def training_loop(program: Program, hyper_like: dict, tables: Tables | None = No
                 columns.append(loss)
             place = tf.reshape(position, (1, 1))
             record = tf.tensor_scatter_nd_update(tracker.record, place, tf.stack(columns)[None])
-            return step + 1, new, Tracker(record, best, stop)
+            return position + 1, new, Tracker(record, best, stop)
 
-        def goes_on(step, _, tracker: Tracker):
+        def goes_on(position, _, tracker: Tracker):
             # Not "<", on which TensorFlow 2.21's optimiser of loops can crash.
-            some_left = tf.not_equal(step, _counters(counters).stop_step)
+            some_left = tf.not_equal(position, _counters(counters).n_steps)
             return some_left & ~tracker.stop if best else some_left
 
         n_columns = len(program.logs) + 1 + bool(validation)
         record = tf.zeros((tf.shape(factors)[0], n_columns), factors.dtype)
         tracker = Tracker(record, best, tf.constant(False) if best else ())
-        start = (_counters(counters).first_step, state, tracker)
+        start = (tf.constant(0), state, tracker)
         return tf.while_loop(
             goes_on,
             body,

@@ -268,16 +268,16 @@ class _Fit:
             stop = self.step + function.affordable_steps
             arguments = self._arguments(stop)
         begun = time.perf_counter()
-        step, self.state, tracker = function(arguments)
-        step = int(step)
-        record = np.asarray(tracker.record, np.float64)[: step - self.step]
-        function.took(time.perf_counter() - begun, step - self.step)
+        n_steps, self.state, tracker = function(arguments)
+        record = np.asarray(tracker.record, np.float64)[: int(n_steps)]
+        function.took(time.perf_counter() - begun, len(record))
         if not np.isfinite(record).all():
             first = np.isfinite(record).all(axis=1).argmin()
             raise FitDivergedError(self._divergence((self.step + int(first)) // per_epoch))
         ended = self._epochs(record)
         self.best = tracker.best
-        self.step, self.stop = step, self.best != () and bool(tracker.stop)
+        self.step += len(record)
+        self.stop = self.best != () and bool(tracker.stop)
         for row in ended.tolist():
             logs = dict(zip(self.columns, row, strict=True))
             if self.score is not None:
@@ -329,8 +329,8 @@ class _Fit:
             keys = rows.pad(keys, _CALL_STEPS_XLA)
             factors = rows.pad(factors, _CALL_STEPS_XLA)
         counters = Counters(
+            stop - step,
             step,
-            stop,
             order.steps_per_epoch,
             self.patience or 0,
             self.data.n_validation,
