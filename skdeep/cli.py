@@ -42,7 +42,7 @@ def demo() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import MinMaxScaler
+    from sklearn.preprocessing import Normalizer
 
     from skdeep.image.cnn import CNNClassifier
     from skdeep.model_selection import BayesSearchCV
@@ -54,10 +54,11 @@ def demo() -> None:
         f"Tuning a convolutional network on {len(X)} images of digits, 8 x 8 pixels: "
         f"{N_ITER} candidates, 3 folds each."
     )
-    default = make_pipeline(MinMaxScaler(), CNNClassifier(image_shape=(8, 8), random_state=0))
+    scale = Normalizer("max")  # the brightest pixel of an image is 1
+    default = make_pipeline(scale, CNNClassifier(image_shape=(8, 8), random_state=0))
     search = BayesSearchCV(default, n_iter=N_ITER, cv=3, random_state=0, verbose=1).fit(X, y)
 
-    linear = make_pipeline(MinMaxScaler(), LogisticRegression(max_iter=1000))
+    linear = make_pipeline(scale, LogisticRegression(max_iter=1000))
     rivals = {
         "logistic regression": linear.fit(X, y),
         "CNN as it comes": clone(default).fit(X, y),
