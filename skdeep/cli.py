@@ -109,7 +109,7 @@ def _predicted_elsewhere(model_file: Path, X: Any) -> Any:
 
 
 def _draw(search: Any, scores: dict[str, float], X: Any, y: Any) -> Any:
-    """A figure: the search's course, the learning curve, mistakes."""
+    """A figure: the search's course, the learning curve, the hardest images."""
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -130,12 +130,16 @@ def _draw(search: Any, scores: dict[str, float], X: Any, y: Any) -> Any:
     axes.semilogy(search.best_estimator_[-1].history_["loss"], color="C1")
     axes.set(title="Learning curve of the best", xlabel="epoch", ylabel="cross-entropy, nats")
 
-    predicted = search.predict(X)
-    wrong = np.flatnonzero(predicted != y)
-    right.suptitle(f"Its {len(wrong)} mistakes in {len(y)}" if len(wrong) < 10 else "Mistakes")
-    for axes, i in zip(right.subplots(3, 3).flat, [*wrong[:9], *[None] * 9], strict=False):
+    probabilities = search.predict_proba(X)
+    predicted, own = probabilities.argmax(axis=1), probabilities[np.arange(len(y)), y]
+    right.suptitle(f"{np.count_nonzero(predicted != y)} mistakes in {len(y)}, and the least sure")
+    for axes, i in zip(right.subplots(3, 3).flat, np.argsort(own), strict=False):
         axes.set_axis_off()
-        if i is not None:
-            axes.imshow(X[i].reshape(8, 8), cmap="gray_r")
-            axes.set_title(f"{y[i]}, taken for {predicted[i]}", fontsize=8)
+        axes.imshow(X[i].reshape(8, 8), cmap="gray_r")
+        wrong = predicted[i] != y[i]
+        axes.set_title(
+            f"{y[i]}, taken for {predicted[i]}" if wrong else f"{y[i]}, p = {own[i]:.2f}",
+            fontsize=8,
+            color="C3" if wrong else "0.3",
+        )
     return figure
