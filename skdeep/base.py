@@ -5,6 +5,7 @@ hyper-parameters and :meth:`~NetworkEstimator._features`, its network up to the 
 """
 
 import copy
+import inspect
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -198,6 +200,11 @@ class NetworkEstimator(
         "learning_rate_init": "learning_rate",
         "solver": "optimizer",
         "n_iter_no_change": "patience",
+        "momentum": "optimizer=SGD(momentum=...)",
+        "nesterovs_momentum": "optimizer=SGD(nesterov=...)",
+        "beta_1": "optimizer=Adam(beta_1=...)",
+        "beta_2": "optimizer=Adam(beta_2=...)",
+        "epsilon": "optimizer=Adam(epsilon=...)",
     }
     _xla_on_cpu = True  # False for convolutions and recurrent layers, which XLA is slow at there
     _sparse_rows = False  # whether _check_X takes CSR matrices
@@ -263,9 +270,15 @@ class NetworkEstimator(
 
     @property
     def network_(self):
-        """The fitted network as a Keras model to look at: a copy, without effect on this."""
+        """The fitted network as a Keras model to look at: a copy, without effect on this.
+
+        Of a network for wide sparse rows it has what follows the product with its table.
+        """
+        from skdeep import engine
+
         fitted = self._attribute("network_")
-        model = _keras_model(fitted.true_twin, fitted.task)
+        twin, task = fitted.true_twin, fitted.task
+        model = engine.build_apart(lambda: _keras_model(twin, task), task.precision)
         padded, true = _network(fitted.twin, fitted.task), _network(fitted.true_twin, fitted.task)
         model.set_weights(padded.arrays(fitted.progress.weights, true))
         return model
@@ -291,7 +304,15 @@ class NetworkEstimator(
         """X validated: an array (n, ...) or CSR matrix, of the dtype that the network takes."""
         dtype = float_dtype() if reset else self._fitted.task.input_dtype
         accepted = "csr" if self._sparse_rows else False
-        return validate_data(self, X, dtype=dtype, accept_sparse=accepted, reset=reset)
+        X = validate_data(self, X, dtype=dtype, accept_sparse=accepted, reset=reset)
+        if reset:
+            return X
+        from skdeep.engine.rows import is_wide
+
+        # Whether the network has a table was decided by the rows of the first fit.
+        if self._fitted.task.wide and not sp.issparse(X):
+            return sp.csr_matrix(X)
+        return X.toarray() if is_wide(X) and not self._fitted.task.wide else X
 
     def _check_parameters(self) -> None:
         """Refuse hyper-parameters that their declared constraints cannot."""
@@ -333,6 +354,13 @@ class NetworkEstimator(
         from skdeep import engine
 
         self._check_parameters()
+        if goes_on and isinstance(self.learning_rate_schedule, str):
+            raise ValueError(
+                f"learning_rate_schedule={self.learning_rate_schedule!r} falls to zero over the "
+                f"epochs of one fit, so that there is nothing to go on with; for warm_start and "
+                f"partial_fit pass a schedule that knows all epochs, such as "
+                f"skdeep.schedules.Cosine(epochs=100)."
+            )
         X, y, weight = self._check_rows(X, y, sample_weight, reset=not goes_on)
         held_out = bool(self.early_stopping) and validation is None
         before = self._fitted if goes_on else None
@@ -372,7 +400,8 @@ class NetworkEstimator(
         if progress.interrupted:
             warnings.warn(
                 f"{type(self).__name__}.fit was interrupted after {progress.epoch} epochs; the "
-                f"estimator holds the best weights up to then.",
+                f"estimator holds the best weights up to then. Another Ctrl-C within two seconds "
+                f"stops what runs the fits.",
                 FitInterruptedWarning,
                 stacklevel=5,
             )
@@ -416,10 +445,10 @@ class NetworkEstimator(
         X, y = self._check_X(X, reset=reset), self._check_y(y)
         check_consistent_length(X, y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if weight.sum() <= 0:
+        if not 0 < weight.sum() < np.inf:
             raise ValueError(
-                f"sample_weight{suffix} sums to {weight.sum():g}, which is not more than zero; "
-                f"negative weights are legal, but the sum of all must be positive."
+                f"sample_weight{suffix} sums to {weight.sum():g}; negative weights are legal, but "
+                f"the sum of all must be positive and finite."
             )
         return X, y, weight
 
@@ -468,14 +497,28 @@ class NetworkEstimator(
 
     def _hold_out(self, X, y, weight, fitted: Fitted):
         """Rows to train on and rows to validate on, split with the fit's seed."""
-        labels = fitted.target.encode(y)
-        single = isinstance(fitted.target, Labels) and labels.shape[1] == 1
+        rows = np.flatnonzero(weight)
+        labels = fitted.target.encode(y)[rows]
+        n_held = int(np.ceil(self.validation_fraction * len(rows)))
+        if n_held == len(rows):
+            raise ValueError(
+                f"early_stopping holds out validation_fraction={self.validation_fraction:g} of "
+                f"{len(rows)} rows, which leaves none to train on; pass X_val and y_val."
+            )
+        stratify = None
+        if isinstance(fitted.target, Labels) and labels.shape[1] == 1:
+            counts = np.bincount(labels[:, 0].astype(int))
+            if counts.min() > 1 and len(counts) <= min(n_held, len(rows) - n_held):
+                stratify = labels
         kept, held = train_test_split(
-            np.arange(len(y)),
-            test_size=self.validation_fraction,
-            random_state=fitted.progress.seed % 2**32,
-            stratify=labels if single and np.bincount(labels[:, 0].astype(int)).min() > 1 else None,
+            rows, test_size=n_held, random_state=fitted.progress.seed % 2**32, stratify=stratify
         )
+        for name, part in {"hold out": held, "train on": kept}.items():
+            if weight[part].sum() <= 0:
+                raise ValueError(
+                    f"the weights of the rows that early_stopping would {name} sum to "
+                    f"{weight[part].sum():g}, which must be positive; pass X_val and y_val."
+                )
         return (X[kept], y[kept], weight[kept]), (X[held], y[held], weight[held])
 
     def _scorer(self, fitted: Fitted, validation):
@@ -486,10 +529,13 @@ class NetworkEstimator(
         probe = copy.copy(self)
         scorer = check_scoring(probe, self.early_stopping)
         weighted = {} if np.all(weight == 1) else {"sample_weight": weight}
+        if "sample_weight" not in inspect.signature(scorer).parameters:
+            weighted = {}
 
         def score(weights) -> float:
             state = {"weights": weights}
             probe._store(replace(fitted, progress=replace(fitted.progress, state=state, best=None)))
+            probe.__dict__.pop("feature_names_in_", None)  # X is an array by now
             return scorer(probe, X, y, **weighted)
 
         return score
@@ -509,7 +555,10 @@ class NetworkEstimator(
         X = self._check_X(X, reset=False)
         program = _program(fitted.twin, fitted.task)
         outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)
-        outputs["features"] = outputs["features"][:, : self._n_features_out]
+        features = outputs["features"][:, : self._n_features_out]
+        if fitted.task.precision != "float64":  # bfloat16 is for inside
+            features = features.astype(np.float32, copy=False)
+        outputs["features"] = features
         return outputs
 
     def _attribute(self, name: str) -> Fitted:
@@ -551,7 +600,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         -------
         self : object
         """
-        _refuse_early_stopping(self)
+        _check_partial(self)
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once; pass partial_fit a dict of "
@@ -643,7 +692,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         -------
         self : object
         """
-        _refuse_early_stopping(self)
+        _check_partial(self)
         return self._fit(X, y, sample_weight, 1, hasattr(self, "_fitted"))
 
     def predict(self, X):
@@ -675,6 +724,11 @@ def _chosen(class_weight: dict, classes: list) -> np.ndarray:
     unknown = [label for label in class_weight if label not in classes]
     if unknown:
         raise ValueError(f"class_weight names {unknown}, but the classes are {classes}.")
+    wrong = [
+        v for v in class_weight.values() if not isinstance(v, Real) or not np.isfinite(float(v))
+    ]
+    if wrong:
+        raise ValueError(f"class_weight must hold finite numbers, but holds {wrong}.")
     return np.array([class_weight.get(label, 1.0) for label in classes])
 
 
@@ -687,9 +741,16 @@ def _encoded(X, encoded: np.ndarray, weight: np.ndarray, factors: list):
     return X, encoded, weight
 
 
-def _refuse_early_stopping(estimator) -> None:
+def _check_partial(estimator) -> None:
+    """Refuse what needs a whole fit from an estimator that learns by ``partial_fit``."""
     if estimator.early_stopping:
         raise ValueError("partial_fit does not stop early; set early_stopping=False, or call fit.")
+    if isinstance(estimator.learning_rate_schedule, str):
+        raise ValueError(
+            f"learning_rate_schedule={estimator.learning_rate_schedule!r} needs to know the last "
+            f"epoch, which partial_fit does not; pass a schedule that does, such as "
+            f"skdeep.schedules.Cosine(epochs=100)."
+        )
 
 
 def float_dtype() -> type:

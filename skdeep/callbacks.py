@@ -1,6 +1,7 @@
 """What runs at the end of each epoch: progress bars, your functions, Keras's callbacks.
 
-A callback is any function of an ``EpochState`` (see ``skdeep.engine``):
+A callback is any function of an ``EpochState`` (see ``skdeep.engine``), or an object that has one
+by the name ``on_epoch_end``:
 
     def halve(state):
         if state.epoch == 10:
@@ -69,8 +70,9 @@ def session(
         context = estimator._init_callback_context(max_subtasks=epochs)
         if hasattr(estimator, "_skl_callbacks"):
             hooks.append(stack.enter_context(_scikit_learn(estimator, context, fitted, X, y)))
-        keras_callbacks = [c for c in estimator.callbacks if hasattr(c, "on_epoch_end")]
-        hooks += [c for c in estimator.callbacks if not hasattr(c, "on_epoch_end")]
+        keras_callbacks = [c for c in estimator.callbacks if hasattr(c, "set_model")]
+        ours = [c for c in estimator.callbacks if not hasattr(c, "set_model")]
+        hooks += [getattr(c, "on_epoch_end", c) for c in ours]
         for hook in hooks:
             if not callable(hook):
                 raise TypeError(
@@ -126,9 +128,9 @@ def _keras(callbacks: list, fitted: Any, epochs: int) -> Iterator[tuple[Callable
     """Keras's callbacks, on a stand-in for its model."""
     rate, first = fitted.hyper["learning_rate"], fitted.progress.epoch
     for callback in callbacks:
-        name = type(callback).__name__
-        if name in _NOT_RUN:
-            raise TypeError(f"keras.callbacks.{name} does not work here: {_NOT_RUN[name]}.")
+        for name in (base.__name__ for base in type(callback).__mro__):
+            if name in _NOT_RUN:
+                raise TypeError(f"keras.callbacks.{name} does not work here: {_NOT_RUN[name]}.")
         if getattr(callback, "restore_best_weights", False):
             raise TypeError(
                 "keras.callbacks.EarlyStopping(restore_best_weights=True) does not work here; "
@@ -150,6 +152,8 @@ def _keras(callbacks: list, fitted: Any, epochs: int) -> Iterator[tuple[Callable
                 callback.on_epoch_begin(state.epoch + 1, {})
         state.learning_rate_factor = float(model.learning_rate) / rate
 
-    yield end_epoch, model
-    for callback in callbacks:
-        callback.on_train_end({})
+    try:
+        yield end_epoch, model
+    finally:
+        for callback in callbacks:
+            callback.on_train_end({})

@@ -109,7 +109,7 @@ class Declared:
     """
 
     _hyperparameters: typing.ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
-    _own_hyperparameters: typing.ClassVar[tuple[str, ...]] = ()
+    _own_hyperparameters: typing.ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     _parameter_constraints: typing.ClassVar[dict[str, Any]] = {}
     _renamed: typing.ClassVar[Mapping[str, str]] = MappingProxyType({})
 
@@ -119,12 +119,10 @@ class Declared:
         for name in own:
             delattr(cls, name)  # a default on the class would hide a forgotten __init__
         fields: dict[str, Hyperparameter] = {}
-        for base in reversed(cls.__mro__[1:]):
-            if issubclass(base, Declared):
-                fields |= base._hyperparameters
-        fields |= own
+        cls._own_hyperparameters = MappingProxyType(own)
+        for base in reversed(cls.__mro__):
+            fields |= vars(base).get("_own_hyperparameters", {})
         cls._hyperparameters = MappingProxyType(fields)
-        cls._own_hyperparameters = tuple(own)
         cls._parameter_constraints = {name: f.constraint for name, f in fields.items()}
         if "__init__" in vars(cls):
             return
@@ -138,6 +136,22 @@ class Declared:
                 f"write {cls.__name__}.__init__ by hand too, or declare all parameters."
             )
 
+    def set_params(self, **params: Any) -> Any:
+        """As scikit-learn's, with a hint where another library's name is given."""
+        for name in params.keys() & self._renamed.keys():
+            if not hasattr(self, name):
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator "
+                    f"{type(self).__name__}{_hint(type(self), name)}."
+                )
+        return super().set_params(**params)  # type: ignore[misc]
+
+
+def _hint(cls: type, name: str) -> str:
+    """What a parameter that scikit-learn has by another name is called here."""
+    renamed = cls._renamed  # type: ignore[attr-defined]
+    return f"; here it is called {renamed[name]}" if name in renamed else ""
+
 
 def _hand_written_init(cls: type) -> type | None:
     """The class whose hand-written ``__init__`` a new subclass would inherit, if any."""
@@ -150,14 +164,14 @@ def _hand_written_init(cls: type) -> type | None:
 
 def _make_init(cls: type, fields: Mapping[str, Hyperparameter]) -> Callable:
     """A keyword-only ``__init__`` that stores its arguments and nothing else."""
-    renamed = cls._renamed  # type: ignore[attr-defined]
 
     def __init__(self, **parameters):
         for name, field in fields.items():
             setattr(self, name, parameters.pop(name, field.default))
         for name in parameters:
-            hint = f"; here it is called {renamed[name]}" if name in renamed else ""
-            raise TypeError(f"{cls.__name__} got an unexpected parameter {name!r}{hint}.")
+            raise TypeError(
+                f"{cls.__name__} got an unexpected parameter {name!r}{_hint(cls, name)}."
+            )
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     own_and_inherited = [
@@ -215,11 +229,16 @@ def structural_twin(instance: Any, *, padded: bool = True) -> Any:
 
 def structural_key(twin: Any) -> Hashable:
     """What makes two twins interchangeable, as a hashable key."""
-    values = sorted(vars(twin).items())
-    return (
-        type(twin),
-        tuple((k, structural_key(v) if isinstance(v, Declared) else v) for k, v in values),
-    )
+    return type(twin), tuple((name, _typed(v)) for name, v in sorted(vars(twin).items()))
+
+
+def _typed(value: Any) -> Hashable:
+    """A frozen value with its types, for 1, 1.0 and True are equal and make other networks."""
+    if isinstance(value, Declared):
+        return structural_key(value)
+    if isinstance(value, tuple):
+        return tuple(_typed(v) for v in value)
+    return type(value), value
 
 
 def runtime_values(instance: Any) -> dict[str, Any]:

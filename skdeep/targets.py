@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, softmax
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -107,9 +108,15 @@ class Labels:
     def of(cls, y, classes=None) -> "Labels":
         """The classes found in validated labels y, or those given by the user."""
         if y.ndim == 2:
-            if type_of_target(y) == "multilabel-indicator":
+            if type_of_target(y) == "multilabel-indicator" and np.isin(y, (0, 1)).all():
                 return cls([np.array([0, 1])] * y.shape[1], "multilabel")
-            return cls([np.unique(column) for column in y.T], "multioutput")
+            columns = list(y.T) if classes is None else [np.asarray(c) for c in classes]
+            if len(columns) != y.shape[1]:
+                raise ValueError(
+                    f"y has {y.shape[1]} columns, so that classes must be a list of as many "
+                    f"arrays, but has {len(columns)}."
+                )
+            return cls([np.unique(column) for column in columns], "multioutput")
         found = np.unique(y) if classes is None else np.unique(np.asarray(classes))
         if len(found) < 2:
             given = f"y has one class, {found.tolist()[0]!r}" if len(found) else "classes is empty"
@@ -201,6 +208,8 @@ class Labels:
 def check_labels(y) -> np.ndarray:
     """Labels as an array, (n,) or (n, n_columns), of a kind that classifiers take."""
     y = check_array(y, ensure_2d=False, allow_nd=False, dtype=None, input_name="y")
+    if y.dtype.kind == "O" and (missing := pd.isna(y)).any():
+        raise ValueError(f"y lacks {np.count_nonzero(missing)} labels; drop these rows.")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     check_classification_targets(y)
@@ -229,6 +238,10 @@ class Reals:
         columns = y.reshape(len(y), -1)
         mean = np.average(columns, axis=0, weights=weight)
         variance = np.average((columns - mean) ** 2, axis=0, weights=weight)
+        if not np.isfinite(variance).all():
+            raise ValueError(
+                f"y reaches {np.abs(columns).max():g}, whose square is no number; scale y."
+            )
         # Negative weights can make a variance negative; a constant target has none.
         usable = variance > np.finfo(float).tiny
         return cls(mean, np.sqrt(np.where(usable, variance, 1.0)), y.ndim == 1)
@@ -239,7 +252,7 @@ class Reals:
         return Head("squared", (1,) * len(self.mean))
 
     def encode(self, y) -> np.ndarray:
-        """Standardised targets, (n, n_columns) float32."""
+        """Standardised targets, (n, n_columns) float64."""
         columns = y.reshape(len(y), -1)
         if columns.shape[1] != len(self.mean):
             raise ValueError(

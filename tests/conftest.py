@@ -13,6 +13,12 @@ hypothesis.settings.register_profile("skdeep", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("skdeep")
 
 
+@pytest.fixture(autouse=True)
+def no_test_is_interrupted_lately(monkeypatch):
+    """Two tests of Ctrl-C within two seconds are not a user's two Ctrl-C."""
+    monkeypatch.setattr("skdeep.engine.training._last_interrupt", float("-inf"))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def no_module_fills_the_store_of_programs():
     """Hundreds of structures pass through the tests' one process: more than its store holds."""

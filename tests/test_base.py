@@ -1,6 +1,7 @@
 import copy
 import multiprocessing
 import pickle
+import random
 from io import StringIO
 
 import keras
@@ -17,7 +18,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_validate
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import FitInterruptedWarning, MLPClassifier, MLPRegressor, engine
+from skdeep import FitInterruptedWarning, MLPClassifier, MLPRegressor, config_context, engine
 from skdeep.base import NetworkClassifier
 from skdeep.hyperparameters import hyperparameter
 from skdeep.optimizers import SGD, Adam
@@ -317,3 +318,119 @@ def test_a_fit_after_a_fork_says_so_instead_of_hanging():
     finally:
         child.kill()
         child.join()
+
+
+# What early stopping watches ------------------------------------------------------------------
+
+
+def test_rows_without_weight_are_not_held_out(iris):
+    X, y = iris
+    weight = np.arange(len(X)) % 2
+    model = MLPClassifier(early_stopping=True, **SMALL).fit(X, y, weight)
+    alone = MLPClassifier(early_stopping=True, **SMALL).fit(X[weight > 0], y[weight > 0])
+    assert_allclose(model.history_["val_loss"], alone.history_["val_loss"], rtol=1e-5)
+
+
+def test_held_out_rows_of_negative_sum_are_refused(iris):
+    X, y = iris[0][:100], iris[1][:100]
+    weight = np.where(np.arange(100) % 50 < 40, -1.0, 9.0)
+    with pytest.raises(ValueError, match="rows that early_stopping would hold out sum to -"):
+        MLPClassifier(early_stopping=True, validation_fraction=0.01, **SMALL).fit(X, y, weight)
+
+
+def test_a_split_of_fewer_rows_than_classes_is_not_stratified():
+    X, y = np.eye(20), np.arange(20) % 10
+    assert MLPClassifier(early_stopping=True, **SMALL).fit(X, y).n_iter_ == 4
+
+
+def test_other_validation_rows_are_a_new_competition(iris):
+    X, y = iris
+    model = MLPClassifier(early_stopping=True, warm_start=True, **SMALL)
+    first = model.fit(X, y, X_val=X, y_val=y).best_epoch_
+    assert model.fit(X, y, X_val=X, y_val=(y + 1) % 3).best_epoch_ > first
+    whole = clone(model).set_params(epochs=8).fit(X, y, X_val=X, y_val=y)
+    parts = clone(model).fit(X, y, X_val=X, y_val=y).fit(X, y, X_val=X, y_val=y)
+    assert_array_equal(parts.predict_proba(X), whole.predict_proba(X))
+
+
+def test_a_scorer_that_finds_no_number_ends_the_fit(iris):
+    X, y = iris
+    model = MLPClassifier(early_stopping=lambda model, X, y: np.nan, **SMALL)
+    with pytest.raises(ValueError, match="validation rows is nan after epoch 0"):
+        model.fit(X, y)
+    assert not hasattr(model, "n_iter_")
+
+
+def test_scorers_need_neither_weights_nor_warn_of_names(iris):
+    X, y = pd.DataFrame(iris[0], columns=list("abcd")), iris[1]
+
+    def accuracy(model, X, y):
+        return np.mean(model.predict(X) == y)
+
+    for scorer in (accuracy, "accuracy"):
+        model = MLPClassifier(early_stopping=scorer, **SMALL).fit(X, y, 1 + np.arange(150) % 2)
+        assert model.history_["val_score"].between(0, 1).all()
+
+
+# Going on -------------------------------------------------------------------------------------
+
+
+def test_named_schedules_are_refused_where_the_last_epoch_is_unknown(iris):
+    model = MLPClassifier(learning_rate_schedule="cosine", warm_start=True, **SMALL)
+    with pytest.raises(ValueError, match="partial_fit does not; pass a schedule that does"):
+        model.partial_fit(*iris)
+    model.fit(*iris)
+    with pytest.raises(ValueError, match=r"nothing to go on with.*Cosine\(epochs=100\)"):
+        model.fit(*iris)
+
+
+def test_a_second_ctrl_c_within_two_seconds_is_for_what_runs_the_fits(iris):
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    model = MLPClassifier(callbacks=[interrupt], **SMALL)
+    with pytest.warns(FitInterruptedWarning, match="Another Ctrl-C"):
+        model.fit(*iris)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*iris)
+
+
+# Keras's ways ---------------------------------------------------------------------------------
+
+
+def test_objects_with_on_epoch_end_are_callbacks(iris):
+    class Counter:
+        seen = 0
+
+        def on_epoch_end(self, state):
+            self.seen += 1
+
+    counter = Counter()
+    MLPClassifier(callbacks=[counter], **SMALL).fit(*iris)
+    assert counter.seen == 4
+
+
+def test_keras_callbacks_are_closed_after_an_error(iris, tmp_path):
+    def fail(state):
+        raise OSError("disk full")
+
+    logger = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    with pytest.raises(OSError, match="disk full"):
+        MLPClassifier(callbacks=[logger, fail], **SMALL).fit(*iris)
+    assert logger.csv_file.closed
+
+
+def test_a_first_fit_leaves_pythons_random_numbers_alone(iris):
+    engine.cache_clear()
+    random.seed(0)
+    MLPClassifier(**SMALL).fit(*iris)
+    drawn = random.random()
+    random.seed(0)
+    assert drawn == random.random()
+
+
+def test_network_of_a_double_precision_fit_is_double(iris):
+    with config_context(precision="float64"):
+        model = MLPClassifier(**SMALL).fit(*iris)
+    assert {w.dtype for w in model.network_.weights} == {"float64"}
+    assert_allclose(model.network_(iris[0])["features"], model.transform(iris[0]), rtol=1e-12)

@@ -163,7 +163,7 @@ def test_no_default_stays_on_the_class():
 
 def test_subclass_inherits_declarations_and_may_replace_them():
     assert Wider().get_params() == Net().get_params() | {"rate": 0.2, "depth": 2}
-    assert Wider._own_hyperparameters == ("rate", "depth")
+    assert tuple(Wider._own_hyperparameters) == ("rate", "depth")
     assert Net().rate == 0.1
 
 
@@ -386,3 +386,35 @@ def test_search_space_has_nested_names():
 def test_search_space_reaches_into_a_search():
     search = GridSearchCV(Net(), {})
     assert search_space(search) == {"estimator__rate": (1e-3, 1.0, "log")}
+
+
+def test_values_that_are_equal_but_of_other_types_are_other_structures():
+    class Net(Declared, BaseEstimator):
+        depth: object = hyperparameter(default=1, doc="Of the graph.", structural=True)
+
+    keys = {structural_key(structural_twin(Net(depth=d))) for d in (1, 1.0, True, (1,), (True,))}
+    assert len(keys) == 5
+
+
+def test_declarations_follow_pythons_order_of_bases():
+    class Base(Declared, BaseEstimator):
+        rate: int = hyperparameter(default=1, doc="A number.")
+
+    class Left(Base):
+        rate: int = hyperparameter(default=2, doc="A number.")
+
+    class Right(Base):
+        pass
+
+    class Both(Right, Left):
+        pass
+
+    assert Both().rate == 2
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("alpha", "weight_decay"), ("momentum", r"optimizer=SGD\(momentum=")]
+)
+def test_scikit_learns_names_are_hinted_at_in_set_params_too(theirs, ours):
+    with pytest.raises(ValueError, match=f"Invalid parameter '{theirs}'.*here it is called {ours}"):
+        MLPClassifier().set_params(**{theirs: 1})

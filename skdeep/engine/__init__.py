@@ -10,7 +10,7 @@ from skdeep.engine import (
     tables,
 )
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
-from skdeep.engine.network import Layout, Network, current_scope
+from skdeep.engine.network import Layout, Network, build_apart, current_scope
 from skdeep.engine.program import Program, compile_mode, on_gpu, predict
 from skdeep.engine.rows import CSR, Batch, merge_equal_rows, n_rows, weighted_mean
 from skdeep.engine.steps import Losses, descend, gradient_step, value_and_gradient
@@ -26,6 +26,7 @@ __all__ = [
     "Network",
     "Program",
     "Progress",
+    "build_apart",
     "cache_clear",
     "cache_info",
     "compile_mode",

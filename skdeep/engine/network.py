@@ -6,6 +6,7 @@ others (moving averages): an optimizer's update is then a dozen operations for t
 and a loop carries two arrays instead of twenty.
 """
 
+import random as python_random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -101,10 +102,7 @@ class Network:
     """
 
     def __init__(self, build: Callable[[], keras.Model], dtype_policy: str = "float32") -> None:
-        # Keras keeps what it knows while building (names, the dtype policy, variables without
-        # value) by thread: in a thread of its own a build neither sees nor leaves anything.
-        with ThreadPoolExecutor(1) as thread:
-            self.model = thread.submit(_build, build, dtype_policy).result()
+        self.model = build_apart(build, dtype_policy, empty=True)
         if not self.model.built:
             raise ValueError(
                 f"the model {self.model.name!r} has no weights yet; begin it with keras.Input."
@@ -173,11 +171,27 @@ class Network:
         return outputs, self.fixed.join([updated.get_current_value(v) for v in self._fixed])
 
 
-def _build(build: Callable[[], keras.Model], dtype_policy: str) -> keras.Model:
-    """A model whose variables have shapes and initialisers, but no memory."""
-    keras.config.set_dtype_policy(dtype_policy)
-    with keras.StatelessScope(initialize_variables=False):
-        return build()
+def build_apart(build: Callable[[], keras.Model], dtype_policy: str, *, empty=False) -> keras.Model:
+    """A model built where nothing is seen or left behind of the user's Keras.
+
+    An empty one's variables have shapes and initialisers, but no memory.
+    """
+
+    def apart():
+        keras.config.set_dtype_policy(dtype_policy)
+        if not empty:
+            return build()
+        with keras.StatelessScope(initialize_variables=False):
+            return build()
+
+    # Keras keeps what it knows while building (names, the dtype policy, variables without value)
+    # by thread; the seeds of initialisers it draws from Python's own generator.
+    drawn = python_random.getstate()
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(apart).result()
+    finally:
+        python_random.setstate(drawn)
 
 
 def _seed_generators(model) -> list:

@@ -19,7 +19,7 @@ from skdeep.engine.runtime import tf
 
 
 class Tables:
-    """The variables of one program's table; one fit at a time uses them, under ``lock``.
+    """The variables of one program's table; a fit uses them alone, and holds ``lock``.
 
     Parameters
     ----------
@@ -39,17 +39,17 @@ class Tables:
 
     @contextmanager
     def in_use(self, progress: Any) -> Iterator[None]:
-        """Hold a fit's arrays while it runs, alone; then free the memory."""
-        with self.lock:
+        """Hold a fit's arrays while it runs; then free the memory, and the lock that it took."""
+        try:
             for name, variable in self._parts.items():
                 variable.assign(progress.state["tables"][name])
             if progress.best is not None:
                 self._best.assign(progress.best["table"])
-            try:
-                yield
-            finally:
-                for variable in (*self._parts.values(), self._best):
-                    variable.assign(np.zeros((0, variable.shape[1]), variable.dtype.name))
+            yield
+        finally:
+            for variable in (*self._parts.values(), self._best):
+                variable.assign(np.zeros((0, variable.shape[1]), variable.dtype.name))
+            self.lock.release()
 
     def unload(self) -> dict[str, np.ndarray]:
         """Copies of all parts."""

@@ -4,9 +4,11 @@ Where a call ends decides nothing: rows come from (seed, epoch), random keys fro
 """
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from numbers import Real
 from typing import Any
 
@@ -54,7 +56,7 @@ class Progress:
     best_epoch : int
         Its number, from 0; -1 for none.
     watched : str
-        What told it: "val_loss", "val_score", or "" for nothing.
+        What told it: "val_loss" or "val_score" and a digest of the rows, or "" for nothing.
     learning_rate_factor : float
         What callbacks have made of the learning rate.
     history : dict of lists of float
@@ -161,7 +163,8 @@ def train(
     FitDivergedError
         If a log becomes NaN or infinite.
     KeyboardInterrupt
-        If Ctrl-C comes before the first step, or inside a search; else it ends the fit.
+        If Ctrl-C comes before the first step, inside a search, or within two seconds of an
+        earlier one; else it ends the fit.
     RuntimeError
         In a process forked after TensorFlow was started.
     ValueError
@@ -192,8 +195,9 @@ class _Data:
         weight = np.ones(n) if weight is None else np.asarray(weight, np.float64)
         weight = (weight * (n / weight.sum())).astype(self.dtype)
         self.rows = rows.to_device((x, y, weight), rows.row_bucket(n) if xla else None)
-        self.validation, self.n_validation = (), 0
+        self.validation, self.n_validation, self.digest = (), 0, ""
         if validation is not None:
+            self.digest = _digest(validation)
             x, y, weight = validation
             self.n_validation = n = rows.n_rows(x)
             weight = np.ones(n) if weight is None else np.asarray(weight, np.float64)
@@ -209,7 +213,9 @@ class _Fit:
         self.program, self.data, self.order = program, data, data.order
         self.hyper, self.schedule, self.score = hyper, schedule, score
         self.patience, self.callbacks = patience, callbacks
-        watched = "" if patience is None else "val_loss" if score is None else "val_score"
+        watched = ""
+        if patience is not None:
+            watched = f"{'val_loss' if score is None else 'val_score'} {data.digest}"
         if watched != progress.watched:  # what an earlier fit found best is not so any more
             progress = replace(
                 progress, watched=watched, best=None, best_value=np.inf, best_epoch=-1
@@ -230,7 +236,7 @@ class _Fit:
         self.sums = np.zeros(len(program.logs) + 1)  # of this epoch: logs times rows, and rows
         self.compiled: Compiled | None = None
         self.best: Any = ()
-        if data.validation and watched == "val_loss":
+        if data.validation and watched.startswith("val_loss"):
             kept = self.state["weights"] if progress.best is None else progress.best
             if self.tables:
                 kept = {name: value for name, value in kept.items() if name != "table"}
@@ -248,7 +254,7 @@ class _Fit:
             while self.step < epochs * self.order.steps_per_epoch and not self.stop:
                 self._call()
         except KeyboardInterrupt:
-            if self.step == begun or raise_interrupts.get():
+            if self.step == begun or raise_interrupts.get() or _interrupted_lately():
                 raise
             interrupted = True
         return self._result(interrupted)
@@ -352,6 +358,11 @@ class _Fit:
         weights = self._weights()
         value = float(self.score(weights))
         epoch = self.step // self.order.steps_per_epoch - 1
+        if not np.isfinite(value):
+            raise ValueError(
+                f"the score of the validation rows is {value} after epoch {epoch}; early stopping "
+                f"needs finite scores. Do the rows hold all classes?"
+            )
         if self.patience is None:
             return value
         if -value < self.progress.best_value:
@@ -438,9 +449,33 @@ def _with_table(state: dict, tables: dict | None) -> Any:
 
 
 def _tables(program: Program, parts: dict[str, np.ndarray] | None) -> Tables | None:
-    """The program's tables, which live as long as it does."""
+    """Free tables of the program, now taken: the first ones, or more if fits run side by side."""
     if parts is None:
         return None
     table = parts["weights"]
-    key = (program.key, tuple(parts), table.shape[1], table.dtype.name)
-    return programs.get("tables", key, lambda: Tables(*key[1:]))
+    layout = (tuple(parts), table.shape[1], table.dtype.name)
+    kept = (
+        programs.get("tables", (program.key, *layout, i), lambda: Tables(*layout)) for i in count()
+    )
+    return next(tables for tables in kept if tables.lock.acquire(blocking=False))
+
+
+def _digest(nest: Any) -> str:
+    """Of the bytes of a nest of arrays, to tell whether they are the same."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in tf.nest.flatten(nest):
+        pieces = (part.indptr, part.indices, part.data) if sp.issparse(part) else (part,)
+        for piece in pieces:
+            if piece is not None:
+                digest.update(np.asarray(piece).tobytes())
+    return digest.hexdigest()
+
+
+_last_interrupt = -np.inf
+
+
+def _interrupted_lately() -> bool:
+    """Whether Ctrl-C ended a fit less than two seconds ago: then it is for what runs the fits."""
+    global _last_interrupt
+    before, _last_interrupt = _last_interrupt, time.monotonic()
+    return _last_interrupt - before < 2

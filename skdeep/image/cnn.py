@@ -21,6 +21,7 @@ from sklearn.utils.validation import validate_data
 from skdeep.base import NetworkClassifier, NetworkRegressor, float_dtype
 from skdeep.hyperparameters import Declared, hyperparameter
 
+LAST = "channels_last"  # whatever Keras's settings say
 AUGMENTATIONS = ("flip", "shift", "rotate", "crop")
 
 
@@ -72,10 +73,13 @@ class _CNN(Declared):
     def _check_X(self, X, reset):
         """Images (n, height, width, channels), uint8 as such and anything else as float32."""
         given = None
+        if isinstance(X, list):
+            X = np.asarray(X)
         if getattr(X, "ndim", 2) in (3, 4):
             given = X.shape[1:] if X.ndim == 4 else (*X.shape[1:], 1)
             X = np.asarray(X).reshape(len(X), math.prod(given))
-        accepted = [float_dtype(), np.uint8]
+        floats = float_dtype() if reset else self._fitted.task.input_dtype
+        accepted = [np.float32 if floats == "uint8" else floats, np.uint8]
         X = validate_data(self, X, dtype=accepted, reset=reset)
         if reset:
             shape = _image_shape(self.image_shape, given, X.shape[1])
@@ -330,10 +334,15 @@ def _lenet(x, filters, dense, *, padding):
         )
     for i, n in enumerate(filters):
         x = keras.layers.Conv2D(
-            n, 5, padding="valid" if i else padding, activation="tanh", name=f"conv_{i}"
+            n,
+            5,
+            padding="valid" if i else padding,
+            activation="tanh",
+            data_format=LAST,
+            name=f"conv_{i}",
         )(x)
-        x = keras.layers.AveragePooling2D(2, name=f"pool_{i}")(x)
-    x = keras.layers.Flatten(name="flatten")(x)
+        x = keras.layers.AveragePooling2D(2, data_format=LAST, name=f"pool_{i}")(x)
+    x = keras.layers.Flatten(data_format=LAST, name="flatten")(x)
     for i, n in enumerate(dense):
         x = keras.layers.Dense(n, activation="tanh", name=f"dense_{i}")(x)
     return x
@@ -347,11 +356,13 @@ def _small(x, filters):
 
     filters = (32, 64) if isinstance(filters, str) else filters
     for i, n in enumerate(filters):
-        x = keras.layers.Conv2D(n, 3, padding="same", use_bias=False, name=f"conv_{i}")(x)
-        x = keras.layers.MaxPooling2D(2, padding="same", name=f"pool_{i}")(x)
+        x = keras.layers.Conv2D(
+            n, 3, padding="same", use_bias=False, data_format=LAST, name=f"conv_{i}"
+        )(x)
+        x = keras.layers.MaxPooling2D(2, padding="same", data_format=LAST, name=f"pool_{i}")(x)
         x = layers.BatchNormalization(name=f"normalization_{i}")(x)
         x = keras.layers.Activation("relu", name=f"activation_{i}")(x)
-    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Flatten(data_format=LAST, name="flatten")(x)
     return keras.layers.Dense(128, activation="relu", name="dense")(x)
 
 

@@ -119,7 +119,8 @@ class BatchNormalization(keras.layers.Layer):
     """Shifts and scales each channel to mean 0 and variance 1 over the batch [1]_.
 
     Rows count by their weight (negative ones not at all), so that padding does not count and a
-    row of weight two counts as two rows. Predict uses running averages.
+    row of weight two counts as two rows. Predict uses running averages, which a batch that is
+    partly padding moves by as much less: the last one of an epoch may be a single row.
 
     Parameters
     ----------
@@ -150,11 +151,11 @@ class BatchNormalization(keras.layers.Layer):
 
     def call(self, x, training=False):
         if training:
-            mean, variance = self._moments(x)
+            mean, variance, full = self._moments(x)
             for running, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 old = ops.convert_to_tensor(running)
-                new = ops.cast(now, old.dtype)
-                running.assign(old * self.momentum + new * (1 - self.momentum))
+                share = ops.cast((1 - self.momentum) * full, old.dtype)
+                running.assign(old + (ops.cast(now, old.dtype) - old) * share)
         else:
             mean, variance = self.moving_mean, self.moving_variance
         scale = ops.cast(self.gamma, x.dtype) * ops.rsqrt(
@@ -164,16 +165,21 @@ class BatchNormalization(keras.layers.Layer):
         return x * scale + shift
 
     def _moments(self, x):
-        """Weighted mean and variance over rows, and plain over pixels or steps; (channels,)."""
+        """Weighted mean and variance over rows, and plain over pixels or steps; (channels,).
+
+        And how full the batch is, from 0 to 1.
+        """
         weight = current_scope().weight
         weight = (
             ops.ones(ops.shape(x)[:1], x.dtype) if weight is None else ops.cast(weight, x.dtype)
         )
         weight = ops.maximum(weight, 0)
-        weight /= ops.maximum(ops.sum(weight), 1e-12)
+        total = ops.sum(weight)
+        full = ops.minimum(total / ops.cast(ops.shape(x)[0], x.dtype), 1)
+        weight /= ops.maximum(total, 1e-12)
         weight = ops.reshape(weight, (-1, 1))
         pixels = tuple(range(1, len(x.shape) - 1))
         by_row = lambda values: ops.mean(values, axis=pixels) if pixels else values  # noqa: E731
         mean = ops.sum(by_row(x) * weight, axis=0)
         variance = ops.sum(by_row(ops.square(x - mean)) * weight, axis=0)
-        return mean, variance
+        return mean, variance, full

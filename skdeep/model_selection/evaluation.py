@@ -4,6 +4,7 @@ scikit-learn raises where all fits of one call fail, and leaves these candidates
 Here a call is one candidate, whose failure must not end the search: its row is put back at the end.
 """
 
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -56,7 +57,9 @@ class Evaluation:
                 )
             self.scores.append(self.results[self._metric()][-1])
         except ValueError as error:
-            if search.error_score == "raise" or "fits failed" not in str(error):
+            if search.error_score == "raise" or not re.match(
+                r"\s*All the \d+ fits failed", str(error)
+            ):
                 raise
             warnings.warn(str(error), FitFailedWarning, stacklevel=2)
             seconds = (time.perf_counter() - start) / search.n_splits_

@@ -162,7 +162,7 @@ class BayesSearchCV(BaseSearchCV):
             task_name="search", max_subtasks=self.n_iter
         ).call_on_fit_task_begin(estimator=self)
         evaluation = Evaluation(self, evaluate_candidates, search_ctx)
-        token = raise_interrupts.set(True)
+        outer, token = raise_interrupts.get(), raise_interrupts.set(True)
         with tqdm(total=self.n_iter, unit="candidate", disable=not self.verbose) as bar:
             try:
                 for n_evaluated in range(1, self.n_iter + 1):
@@ -174,7 +174,7 @@ class BayesSearchCV(BaseSearchCV):
                         break
                     candidate = optimizer.ask()
             except KeyboardInterrupt:
-                if not evaluation.results:
+                if outer or not evaluation.results:  # inside another search: for that to end
                     raise
                 warnings.warn(
                     f"the search was interrupted after {len(evaluation.scores)} of {self.n_iter} "

@@ -37,9 +37,14 @@ class Range:
         return list(range(int(self.low), int(self.high) + 1))
 
     def encode(self, value: Any) -> float:
-        """u of a value, outside [0, 1] for one beyond the ends; nan if it has none."""
-        if not isinstance(value, Real) or isinstance(value, bool) or (self.log and value <= 0):
+        """u of a value, outside [0, 1] for one beyond the ends; nan if it has none.
+
+        Zero, in a logarithmic range at minus infinity, is taken to lie just below the low end.
+        """
+        if not isinstance(value, Real) or isinstance(value, bool) or (self.log and value < 0):
             return np.nan
+        if self.log and value == 0:
+            return -0.1
         start, stop = self._ends()
         return float((self._scale(value) - start) / (stop - start))
 
@@ -86,9 +91,11 @@ class Choice:
 
     def encode(self, value: Any) -> float:
         """The middle of the value's bin; nan if it is no level."""
-        for index, level in enumerate(self.levels):
-            if _same(level, value):
-                return float(self._middles()[index])
+        alike = (lambda v: _same(v, value), lambda v: np.array_equal(v, value))
+        for found in alike:  # the very value, else one that equals it
+            for index, level in enumerate(self.levels):
+                if found(level):
+                    return float(self._middles()[index])
         return np.nan
 
     def decode(self, u: float) -> Any:
@@ -169,8 +176,8 @@ class Space:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two values are one category, where == may give an array."""
-    return a is b or bool(np.all(a == b))
+    """Whether two values are one category: 1, 1.0 and True are three; == may give an array."""
+    return a is b or (type(a) is type(b) and bool(np.array_equal(a, b)))
 
 
 def _parse(name: str, given: Any) -> Range | Choice:
@@ -188,7 +195,7 @@ def _parse(name: str, given: Any) -> Range | Choice:
     if isinstance(given, np.ndarray):
         given = given.tolist()
     if isinstance(given, list) and given:
-        return Choice(given.copy())
+        return Choice([v for i, v in enumerate(given) if not any(_same(v, u) for u in given[:i])])
     raise ValueError(
         f"the dimension of {name!r} must be a tuple (low, high) or (low, high, 'log') for a "
         f"range, a non-empty list for choices, or a dimension of scikit-optimize, but is "

@@ -62,6 +62,10 @@ class _MLP(Declared):
                 f"hidden_layer_sizes must hold positive integers, one for each hidden layer, but "
                 f"is {sizes!r}; () is a linear model."
             )
+        if self.normalization == "batch" and self.batch_size == 1:
+            raise ValueError(
+                "normalization='batch' needs batch_size of 2 or more: one row has no variance."
+            )
 
     def _is_noisy(self):
         return self.dropout > 0

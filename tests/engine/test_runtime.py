@@ -63,3 +63,13 @@ def test_a_tensorflow_that_is_loaded_is_left_alone(off):
         "del os.environ['TF_ENABLE_ONEDNN_OPTS']"
     )
     assert loaded == ["None", off[1]]
+
+
+def test_a_tensorflow_that_was_loaded_without_onednn_is_told_of():
+    code = (
+        "import os, warnings; os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'; import tensorflow;"
+        "del os.environ['TF_ENABLE_ONEDNN_OPTS']; warnings.simplefilter('error');"
+        "import skdeep.engine"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "RuntimeWarning: TensorFlow was imported before skdeep" in done.stderr

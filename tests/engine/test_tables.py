@@ -170,7 +170,7 @@ def test_early_stopping_keeps_the_table_of_the_best_epoch(wide, network, watched
 
 def test_tables_are_empty_between_fits(wide, network):
     program, _ = fit(network, SGD(), SGD_NUMBERS, *wide, epochs=1, batch_size=24)
-    key = (program.key, ("weights", "velocity"), WIDTH, "float32")
+    key = (program.key, ("weights", "velocity"), WIDTH, "float32", 0)
     held = engine.programs.get("tables", key, lambda: pytest.fail("another key"))
     assert {name: part.shape for name, part in held.unload().items()} == {
         "weights": (0, WIDTH),

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -5,7 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from skdeep import CNNClassifier, CNNRegressor
+from skdeep import CNNClassifier, CNNRegressor, config_context, engine
 
 FEW = {"architecture": (4, 6), "epochs": 2, "random_state": 0}
 
@@ -256,3 +257,31 @@ def test_shifts_teach_what_moved_images_mean(digits):
     assert model.set_params(augment=["shift"]).fit(X[:1200], y[:1200]).score(moved, y[1200:]) > max(
         0.85, without + 0.05
     )
+
+
+def test_keras_image_data_format_changes_nothing(digits):
+    X, y = digits[0][:100], digits[1][:100]
+    expected = CNNClassifier(**FEW).fit(X, y).predict_proba(X)
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        engine.cache_clear()
+        found = CNNClassifier(**FEW).fit(X, y).predict_proba(X)
+    finally:
+        keras.config.set_image_data_format(before)
+        engine.cache_clear()
+    assert_array_equal(found, expected)
+
+
+def test_images_may_be_nested_lists(digits):
+    X, y = digits[0][:50], digits[1][:50]
+    expected = CNNClassifier(**FEW).fit(X, y).predict(X)
+    assert_array_equal(CNNClassifier(**FEW).fit(X.tolist(), y).predict(X.tolist()), expected)
+
+
+def test_predict_outside_a_double_precision_context_rounds_nothing(digits):
+    X, y = digits[0][:50].astype(float) + 1e-9, digits[1][:50]
+    with config_context(precision="float64"):
+        model = CNNClassifier(**FEW).fit(X, y)
+        expected = model.predict_proba(X)
+    assert_array_equal(model.predict_proba(X), expected)

@@ -123,11 +123,19 @@ def test_weight_of_a_row_is_its_repetition_and_padding_does_not_count(rng, shape
     x = rng.normal(size=(6, *shape))
     counts = np.array([2, 1, 0, 3, 1, 0])
     x[counts == 0] = 1e3
-    weighted, fixed = call(ours, x, weights=weights, weight=0.7 * counts)
+    weighted, fixed = call(ours, x, weights=weights, weight=1.3 * counts)
     repeated = np.repeat(np.arange(6), counts)
     plain, same = call(ours, x[repeated], weights=weights, weight=np.ones(7))
     np.testing.assert_allclose(weighted[repeated], plain, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(fixed, same, rtol=1e-4)
+
+
+def test_a_batch_that_is_mostly_padding_moves_the_averages_little(rng):
+    ours, _, weights = batch_pair((4,), 0.9, 1e-3)
+    x, before = rng.normal(size=(8, 4)), weights["fixed"]
+    _, quarter = call(ours, x, weights=weights, weight=np.array([1, 1, *[0] * 6]))
+    _, whole = call(ours, x[:2], weights=weights, weight=np.ones(2))
+    np.testing.assert_allclose(quarter - before, (whole - before) / 4, rtol=1e-4, atol=1e-6)
 
 
 def test_negative_weights_do_not_count_in_the_moments(rng):

@@ -289,6 +289,15 @@ def test_ctrl_c_keeps_what_there_is(at_fit, n_kept, regression, monkeypatch):
     assert search.best_estimator_.coef_.shape == (4,)
 
 
+def test_ctrl_c_inside_another_search_is_for_that_one(regression, monkeypatch):
+    monkeypatch.setattr(InterruptedOnce, "n_fits", 0)
+    inner = BayesSearchCV(InterruptedOnce(tol=8), {"alpha": (1e-2, 1e2, "log")}, n_iter=6, cv=2)
+    outer = BayesSearchCV(inner, {"estimator__positive": [False, True]}, n_iter=2, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        outer.fit(*regression)
+    assert InterruptedOnce.n_fits == 8  # nothing ran on
+
+
 # --- scikit-learn's contract
 
 

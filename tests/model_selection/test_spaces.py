@@ -120,10 +120,25 @@ def test_small_spaces_are_sampled_without_repetition():
 
 
 @pytest.mark.parametrize(
-    ("dimension", "value"), [((0.1, 1.0, "log"), 0), ((0.0, 1.0), "auto"), (["a", "b"], "c")]
+    ("dimension", "value"), [((0.1, 1.0, "log"), -1), ((0.0, 1.0), "auto"), (["a", "b"], "c")]
 )
 def test_a_value_without_a_place_encodes_to_nan(dimension, value):
     assert np.isnan(Space({"a": dimension}).encode({"a": value})).all()
+
+
+def test_zero_lies_just_below_a_logarithmic_range():
+    below, low = (Space({"a": (0.1, 1.0, "log")}).encode({"a": v})[0] for v in (0, 0.1))
+    assert -0.2 < below < low == 0
+
+
+def test_choices_are_told_by_type_and_held_once():
+    space = Space({"a": [1, 1.0, True, 1, "1"]})
+    assert [type(v) for v in space.dimensions["a"].levels] == [int, float, bool, str]
+    places = [space.encode({"a": v})[0] for v in (1, 1.0, True, "1")]
+    assert len(set(places)) == 4
+    assert Space({"a": [1, 2]}).encode({"a": 1.0}) == Space({"a": [1, 2]}).encode({"a": 1})
+    uneven = Space({"a": [np.zeros(2), np.zeros(3)]})
+    assert uneven.encode({"a": np.zeros(3)}) > uneven.encode({"a": np.zeros(2)})
 
 
 def test_a_number_beyond_the_ends_encodes_to_beyond_the_unit_interval():

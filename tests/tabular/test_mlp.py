@@ -608,3 +608,74 @@ def test_wide_rows_are_never_densified():
     assert model.fit(X, y).score(X, y) == 1  # more columns than rows: all can be told apart
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 300_000  # kB
+
+
+# Rows of another kind than the first ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def words():
+    """60 rows of a few of 5,000 words, and classes that follow from them."""
+    rng = np.random.default_rng(0)
+    X = sp.random(60, 5000, density=0.004, format="csr", random_state=rng, dtype=np.float32)
+    return X, np.asarray(X[:, :2500].sum(axis=1) > X[:, 2500:].sum(axis=1)).ravel().astype(int)
+
+
+@pytest.mark.parametrize("first", ["csr_matrix", "toarray"])
+def test_predict_takes_sparse_and_dense_rows_whatever_fit_has_seen(first, words):
+    X, y = words
+    seen, other = (X, X.toarray()) if first == "csr_matrix" else (X.toarray(), X)
+    model = MLPClassifier(**SMALL).fit(seen, y, X_val=other, y_val=y)
+    assert_allclose(model.predict_proba(other), model.predict_proba(seen), rtol=1e-5)
+
+
+def test_a_callback_may_fit_the_same_wide_network(words):
+    alone = MLPClassifier(**SMALL).fit(*words).predict_proba(words[0])
+    inner = []
+
+    def fit_again(state):
+        inner.append(MLPClassifier(**SMALL).fit(*words).predict_proba(words[0]))
+
+    outer = MLPClassifier(callbacks=[fit_again], **SMALL).fit(*words)
+    assert_array_equal(outer.predict_proba(words[0]), alone)
+    assert_array_equal(inner[0], alone)
+
+
+# Batches --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [200, 201, 220])
+def test_a_last_batch_of_one_row_does_not_spoil_batch_normalisation(n):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 5))
+    y = X @ rng.normal(size=5) + X[:, 0] ** 2
+    scores = [
+        MLPRegressor(normalization="batch", batch_size=20, random_state=seed).fit(X, y).score(X, y)
+        for seed in range(3)
+    ]
+    assert np.median(scores) > 0.9
+
+
+def test_features_are_float32_under_bfloat16(iris):
+    with config_context(precision="mixed_bfloat16"):
+        features = MLPClassifier(**SMALL).fit(*iris).transform(iris[0])
+    assert features.dtype == np.float32
+    LogisticRegression(max_iter=1000).fit(features, iris[1])
+
+
+# Several outputs ------------------------------------------------------------------------------
+
+
+def test_two_columns_of_two_other_numbers_are_two_targets(iris):
+    X, y = iris[0][:80], np.tile([[1, 2], [2, 1], [1, 1], [2, 2]], (20, 1))
+    model = MLPClassifier(**SMALL).fit(X, y)
+    assert_array_equal(model.classes_, [[1, 2], [1, 2]])
+
+
+def test_partial_fit_takes_the_classes_of_each_column(iris):
+    X, y = iris[0][:4], np.array([[1, 5], [2, 5], [1, 7], [2, 7]])
+    model = MLPClassifier(**SMALL).partial_fit(X, y, classes=[[1, 2, 3], [5, 6, 7]])
+    assert [p.shape for p in model.predict_proba(X)] == [(4, 3), (4, 3)]
+    model.partial_fit(X, np.array([[3, 6]] * 4))  # not seen before, but announced
+    with pytest.raises(ValueError, match="classes must be a list of as many arrays, but has 3"):
+        MLPClassifier(**SMALL).partial_fit(X, y, classes=[1, 2, 3])
