@@ -34,9 +34,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skdeep import blueprint, optimizers, schedules
 from skdeep import callbacks as epoch_callbacks
-from skdeep import optimizers, schedules
-from skdeep._config import get_config
 from skdeep.exceptions import FitDivergedError, FitInterruptedWarning
 from skdeep.hyperparameters import (
     Declared,
@@ -45,33 +44,7 @@ from skdeep.hyperparameters import (
     structural_key,
     structural_twin,
 )
-from skdeep.targets import Head, Labels, Reals, check_labels
-
-
-@dataclass(frozen=True)
-class Task:
-    """What the data say about a network: with the hyper-parameters, all that shapes it.
-
-    Attributes
-    ----------
-    input_shape : tuple of int
-        Of one row.
-    input_dtype : str
-        Of the rows, as the network takes them.
-    head : Head
-        The network's outputs and its loss.
-    precision : str
-        What it computes in, see ``config_context``.
-    wide : bool
-        Whether rows are sparse with so many columns that they are never densified; the network's
-        input is then their product with a table of its own.
-    """
-
-    input_shape: tuple[int, ...]
-    input_dtype: str
-    head: Head
-    precision: str
-    wide: bool = False
+from skdeep.targets import Labels, Reals, check_labels, weighted
 
 
 @dataclass(frozen=True)
@@ -92,7 +65,7 @@ class Fitted:
         Weights, optimizer state, history.
     """
 
-    task: Task
+    task: blueprint.Task
     target: Any
     twin: Any
     true_twin: Any
@@ -278,8 +251,8 @@ class NetworkEstimator(
 
         fitted = self._attribute("network_")
         twin, task = fitted.true_twin, fitted.task
-        model = engine.build_apart(lambda: _keras_model(twin, task), task.precision)
-        padded, true = _network(fitted.twin, fitted.task), _network(fitted.true_twin, fitted.task)
+        model = engine.build_apart(lambda: blueprint.keras_model(twin, task), task.precision)
+        padded, true = blueprint.network(fitted.twin, task), blueprint.network(twin, task)
         model.set_weights(padded.arrays(fitted.progress.weights, true))
         return model
 
@@ -292,17 +265,17 @@ class NetworkEstimator(
 
     # What families say, on the structural twin where they build ------------------------------
 
-    def _features(self, inputs: Any, task: Task) -> Any:
+    def _features(self, inputs: Any, task: blueprint.Task) -> Any:
         """The network, from input to the features under the last layer, as Keras tensors."""
         raise NotImplementedError
 
-    def _table_width(self, task: Task) -> int:
+    def _table_width(self, task: blueprint.Task) -> int:
         """Units of the first layer, which is a table where rows are wide and sparse."""
         raise NotImplementedError
 
     def _check_X(self, X: Any, reset: bool) -> Any:
         """X validated: an array (n, ...) or CSR matrix, of the dtype that the network takes."""
-        dtype = float_dtype() if reset else self._fitted.task.input_dtype
+        dtype = blueprint.float_dtype() if reset else self._fitted.task.input_dtype
         accepted = "csr" if self._sparse_rows else False
         X = validate_data(self, X, dtype=dtype, accept_sparse=accepted, reset=reset)
         if reset:
@@ -337,7 +310,7 @@ class NetworkEstimator(
 
     def _public_attributes(self, fitted: Fitted) -> dict[str, Any]:
         """The attributes with a trailing underscore that follow from a fit."""
-        features = _network(fitted.true_twin, fitted.task).model.output["features"]
+        features = blueprint.network(fitted.true_twin, fitted.task).model.output["features"]
         return {
             "n_iter_": fitted.progress.epoch,
             "best_epoch_": fitted.progress.best_epoch,
@@ -365,7 +338,7 @@ class NetworkEstimator(
         held_out = bool(self.early_stopping) and validation is None
         before = self._fitted if goes_on else None
         target = before.target if before else self._make_target(y, weight, classes)
-        fitted = self._begin(_task(X, target.head), target, before)
+        fitted = self._begin(blueprint.task_of(X, target.head), target, before)
         if validation is not None:
             validation = self._check_validation(*validation, fitted)
         elif held_out:
@@ -382,7 +355,7 @@ class NetworkEstimator(
 
         with epoch_callbacks.session(self, fitted, epochs, X, y) as (hooks, factor):
             progress = engine.train(
-                _program(fitted.twin, fitted.task),
+                blueprint.program(fitted.twin, fitted.task),
                 replace(fitted.progress, learning_rate_factor=factor),
                 *rows,
                 epochs=epochs,
@@ -415,7 +388,7 @@ class NetworkEstimator(
         weights = fitted.progress.weights
         if np.abs(weights["trainable"]).max(initial=0) < 1e3:
             return
-        program = _program(fitted.twin, fitted.task)
+        program = blueprint.program(fitted.twin, fitted.task)
         output = engine.predict(program, weights, X, fitted.hyper)["output"]
         if not np.isfinite(output).all():
             raise FitDivergedError(
@@ -458,7 +431,7 @@ class NetworkEstimator(
         probe._fitted = fitted
         return probe._check_rows(X, y, sample_weight, reset=False, suffix="_val")
 
-    def _begin(self, task: Task, target: Any, before: Fitted | None) -> Fitted:
+    def _begin(self, task: blueprint.Task, target: Any, before: Fitted | None) -> Fitted:
         """What a fit starts from: drawn weights, or the last fit if it can be continued."""
         from skdeep import engine
 
@@ -473,27 +446,23 @@ class NetworkEstimator(
             return replace(before, hyper=hyper)
         bits = check_random_state(self.random_state).randint(2**31, size=2, dtype=np.int64)
         seed = int(bits[0] << 31 | bits[1])
-        network = _network(twin, task)
-        weights = network.initial(np.random.default_rng([seed, 1]), _network(true_twin, task))
+        network = blueprint.network(twin, task)
+        weights = network.initial(
+            np.random.default_rng([seed, 1]), blueprint.network(true_twin, task)
+        )
         state = {"weights": weights, "optimizer": optimizer.initial(weights["trainable"])}
         if task.wide:
-            state["tables"] = self._initial_table(twin, true_twin, task, optimizer, seed)
+            table = engine.tables.initial(
+                (task.input_shape[0], true_twin._table_width(task)),
+                twin._table_width(task),
+                task.input_dtype,
+                np.random.default_rng([seed, 2]),
+            )
+            slots = optimizer.initial(table)
+            del slots["t"]  # the network's counts for both
+            state["tables"] = {"weights": table, **slots}
         progress = engine.Progress(state, seed=seed)
         return Fitted(task, target, twin, true_twin, hyper, progress)
-
-    @staticmethod
-    def _initial_table(twin, true_twin, task: Task, optimizer, seed: int) -> dict[str, np.ndarray]:
-        """A first layer's kernel (Glorot, uniform), padded to the twin's width, and its slots."""
-        n_columns, width = task.input_shape[0], true_twin._table_width(task)
-        table = np.zeros((n_columns, twin._table_width(task)), task.input_dtype)
-        bound = np.sqrt(6 / (n_columns + width))
-        draw = np.random.default_rng([seed, 2])
-        for block in range(0, n_columns, 4096):  # blocks, as the draws are float64
-            rows = table[block : block + 4096, :width]
-            rows[:] = draw.uniform(-bound, bound, rows.shape)
-        slots = optimizer.initial(table)
-        del slots["t"]  # the network's counts for both
-        return {"weights": table, **slots}
 
     def _hold_out(self, X, y, weight, fitted: Fitted):
         """Rows to train on and rows to validate on, split with the fit's seed."""
@@ -553,7 +522,7 @@ class NetworkEstimator(
         check_is_fitted(self)
         fitted = self._fitted
         X = self._check_X(X, reset=False)
-        program = _program(fitted.twin, fitted.task)
+        program = blueprint.program(fitted.twin, fitted.task)
         outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)
         features = outputs["features"][:, : self._n_features_out]
         if fitted.task.precision != "float64":  # bfloat16 is for inside
@@ -647,17 +616,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return Labels.of(y, classes)
 
     def _class_factors(self, target, encoded, weight):
-        target.check_weights(encoded, weight)
-        if self.class_weight is None:
-            return []
-        factors = [
-            _balanced(column, weight, len(classes))
-            if self.class_weight == "balanced"
-            else _chosen(self.class_weight, classes.tolist())
-            for column, classes in zip(encoded.T.astype(int), target.classes, strict=True)
-        ]
-        target.check_weights(encoded, _encoded(None, encoded, weight, factors)[2])
-        return factors
+        return target.factors(self.class_weight, encoded, weight)
 
     def _public_attributes(self, fitted):
         target = fitted.target
@@ -712,32 +671,11 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         return Reals.of(y, weight)
 
 
-def _balanced(column: np.ndarray, weight: np.ndarray, n_classes: int) -> np.ndarray:
-    """Factors that give all classes present the same sum of weights."""
-    totals = np.bincount(column, weight, minlength=n_classes)
-    present = totals > 0
-    return np.divide(totals.sum() / present.sum(), totals, out=np.ones(n_classes), where=present)
-
-
-def _chosen(class_weight: dict, classes: list) -> np.ndarray:
-    """Factors from a dict, whose classes must be known; those that it lacks have one."""
-    unknown = [label for label in class_weight if label not in classes]
-    if unknown:
-        raise ValueError(f"class_weight names {unknown}, but the classes are {classes}.")
-    wrong = [
-        v for v in class_weight.values() if not isinstance(v, Real) or not np.isfinite(float(v))
-    ]
-    if wrong:
-        raise ValueError(f"class_weight must hold finite numbers, but holds {wrong}.")
-    return np.array([class_weight.get(label, 1.0) for label in classes])
-
-
 def _encoded(X, encoded: np.ndarray, weight: np.ndarray, factors: list):
     """Rows as the program takes them: inputs, encoded targets, weights times class factors."""
-    for column, factor in zip(encoded.T, factors):
-        weight = weight * factor[column.astype(int)]
+    weight = weighted(encoded, weight, factors)
     if encoded.dtype.kind == "f":
-        encoded = encoded.astype(float_dtype(), copy=False)
+        encoded = encoded.astype(blueprint.float_dtype(), copy=False)
     return X, encoded, weight
 
 
@@ -753,18 +691,7 @@ def _check_partial(estimator) -> None:
         )
 
 
-def float_dtype() -> type:
-    """The floating type of the precision in force."""
-    return np.float64 if get_config()["precision"] == "float64" else np.float32
-
-
-def _task(X, head: Head) -> Task:
-    from skdeep.engine.rows import is_wide
-
-    return Task(X.shape[1:], X.dtype.name, head, get_config()["precision"], is_wide(X))
-
-
-def _check_same(before: Fitted, task: Task, twin: Any) -> None:
+def _check_same(before: Fitted, task: blueprint.Task, twin: Any) -> None:
     """Refuse to go on where the data's shape or the network's has changed."""
     old, new = vars(before.true_twin), vars(twin)
     changed = [name for name in new if name != "optimizer" and old.get(name) != new[name]]
@@ -780,64 +707,3 @@ def _check_same(before: Fitted, task: Task, twin: Any) -> None:
             f"warm_start and partial_fit go on with the network of the first fit, which takes "
             f"{before.task}, but the data need {task}."
         )
-
-
-def _keras_model(twin: Any, task: Task):
-    """The Keras model of a twin: a dict of "output" and "features"."""
-    import keras
-
-    from skdeep import layers
-
-    shape = (twin._table_width(task),) if task.wide else task.input_shape
-    inputs = keras.Input(shape, dtype=task.input_dtype, name="rows")
-    features = twin._features(inputs, task)
-    dtype = "float64" if task.precision == "float64" else "float32"
-    if task.wide and features is inputs:  # no hidden layer: the table was the last one
-        output = layers.Bias(name="head")(features)
-    else:
-        output = keras.layers.Dense(task.head.n_outputs, name="head", dtype=dtype)(features)
-    return keras.Model(inputs, {"output": output, "features": features})
-
-
-def _network(twin: Any, task: Task):
-    """The network of a twin, from the process-wide store."""
-    from skdeep import engine
-
-    key = (structural_key(twin), task)
-    return engine.programs.get(
-        "network", key, lambda: engine.Network(lambda: _keras_model(twin, task), task.precision)
-    )
-
-
-def _program(twin: Any, task: Task):
-    """The program of a twin, from the process-wide store."""
-    from skdeep import engine
-
-    key = (structural_key(twin), task)
-
-    def build():
-        network = _network(twin, task)
-
-        def loss(outputs, batch, hyper):
-            smoothing = hyper.get("label_smoothing")
-            values, slope = task.head.row_losses(outputs["output"], batch.y, smoothing)
-            return engine.Losses(values, outputs["output"], slope)
-
-        def evaluate(weights, batch, hyper):
-            outputs = predict(weights, batch.x, hyper)
-            return task.head.row_losses(outputs["output"], batch.y)[0]
-
-        def predict(weights, x, hyper):
-            if task.wide:
-                x = engine.tables.product_with(weights["table"], x)
-            return network.apply(weights, x, training=False, hyper=hyper)[0]
-
-        return engine.Program(
-            key=key,
-            step=engine.gradient_step(network, loss, twin.optimizer),
-            evaluate=evaluate,
-            predict=predict,
-            xla_on_cpu=twin._xla_on_cpu,
-        )
-
-    return engine.programs.get("program", key, build)

@@ -8,6 +8,7 @@ predicting the mean.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,26 @@ class Labels:
                     f"be more than zero for each class. Remove the class or its weights."
                 )
 
+    def factors(self, class_weight: Any, encoded: np.ndarray, weight: np.ndarray) -> list:
+        """What multiplies the weights of each class, an array for each column; [] for ones.
+
+        Raises
+        ------
+        ValueError
+            If a class would have a sum of weights of zero or less.
+        """
+        self.check_weights(encoded, weight)
+        if class_weight is None:
+            return []
+        factors = [
+            _balanced(column, weight, len(classes))
+            if isinstance(class_weight, str)
+            else _chosen(class_weight, classes.tolist())
+            for column, classes in zip(encoded.T.astype(int), self.classes, strict=True)
+        ]
+        self.check_weights(encoded, weighted(encoded, weight, factors))
+        return factors
+
     def decision(self, outputs: np.ndarray) -> np.ndarray | list:
         """Logits as scikit-learn shapes them; a list for a multi-output target."""
         if self.kind == "multioutput":
@@ -203,6 +224,33 @@ class Labels:
         if len(classes) == 2:
             return classes[(outputs[:, 0] > 0).astype(int)]
         return classes[outputs.argmax(axis=1)]
+
+
+def weighted(encoded: np.ndarray, weight: np.ndarray, factors: list) -> np.ndarray:
+    """Weights (n,) times the factors of each row's classes."""
+    for column, factor in zip(encoded.T, factors):
+        weight = weight * factor[column.astype(int)]
+    return weight
+
+
+def _balanced(column: np.ndarray, weight: np.ndarray, n_classes: int) -> np.ndarray:
+    """Factors that give all classes present the same sum of weights."""
+    totals = np.bincount(column, weight, minlength=n_classes)
+    present = totals > 0
+    return np.divide(totals.sum() / present.sum(), totals, out=np.ones(n_classes), where=present)
+
+
+def _chosen(class_weight: dict, classes: list) -> np.ndarray:
+    """Factors from a dict, whose classes must be known; those that it lacks have one."""
+    unknown = [label for label in class_weight if label not in classes]
+    if unknown:
+        raise ValueError(f"class_weight names {unknown}, but the classes are {classes}.")
+    wrong = [
+        v for v in class_weight.values() if not isinstance(v, Real) or not np.isfinite(float(v))
+    ]
+    if wrong:
+        raise ValueError(f"class_weight must hold finite numbers, but holds {wrong}.")
+    return np.array([class_weight.get(label, 1.0) for label in classes])
 
 
 def check_labels(y) -> np.ndarray:

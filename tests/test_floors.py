@@ -18,6 +18,7 @@ FLOORS = """
     tabular factorization image sequence decomposition embedding \
     generative adaptation games network
     base
+    blueprint
     targets
     layers
     preprocessing

@@ -74,6 +74,18 @@ class Tables:
         return tf.constant(True)
 
 
+def initial(
+    shape: tuple[int, int], padded_width: int, dtype: str, rng: np.random.Generator
+) -> np.ndarray:
+    """A first layer's kernel (Glorot, uniform) of some shape, padded with zeros to a width."""
+    table = np.zeros((shape[0], padded_width), dtype)
+    bound = np.sqrt(6 / sum(shape))
+    for block in range(0, shape[0], 4096):  # blocks, as the draws are float64
+        rows = table[block : block + 4096, : shape[1]]
+        rows[:] = rng.uniform(-bound, bound, rows.shape)
+    return table
+
+
 def compact(x: sp.csr_matrix, table: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
     """Rows x in the columns that they touch, and the table's rows for these columns."""
     columns, local = np.unique(x.indices, return_inverse=True)

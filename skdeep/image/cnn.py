@@ -18,7 +18,8 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from skdeep.base import NetworkClassifier, NetworkRegressor, float_dtype
+from skdeep.base import NetworkClassifier, NetworkRegressor
+from skdeep.blueprint import float_dtype
 from skdeep.hyperparameters import Declared, hyperparameter
 
 LAST = "channels_last"  # whatever Keras's settings say

@@ -1,0 +1,114 @@
+"""What an estimator is to the engine: from its structure and its data to a program.
+
+A *twin* has the structural hyper-parameters of an estimator and nothing else, a :class:`Task` what
+the data say. Together they are the key of all that is built here, so that equal pairs share one
+network and one compiled program.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skdeep._config import get_config
+from skdeep.hyperparameters import structural_key
+from skdeep.targets import Head
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the data say about a network: with the hyper-parameters, all that shapes it.
+
+    Attributes
+    ----------
+    input_shape : tuple of int
+        Of one row.
+    input_dtype : str
+        Of the rows, as the network takes them.
+    head : Head
+        The network's outputs and its loss.
+    precision : str
+        What it computes in, see ``config_context``.
+    wide : bool
+        Whether rows are sparse with so many columns that they are never densified; the network's
+        input is then their product with a table of its own.
+    """
+
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    head: Head
+    precision: str
+    wide: bool = False
+
+
+def float_dtype() -> type:
+    """The floating type of the precision in force."""
+    return np.float64 if get_config()["precision"] == "float64" else np.float32
+
+
+def task_of(X, head: Head) -> Task:
+    """The task of validated rows X, predicted by a head."""
+    from skdeep.engine.rows import is_wide
+
+    return Task(X.shape[1:], X.dtype.name, head, get_config()["precision"], is_wide(X))
+
+
+def keras_model(twin: Any, task: Task):
+    """The Keras model of a twin: a dict of "output" and "features"."""
+    import keras
+
+    from skdeep import layers
+
+    shape = (twin._table_width(task),) if task.wide else task.input_shape
+    inputs = keras.Input(shape, dtype=task.input_dtype, name="rows")
+    features = twin._features(inputs, task)
+    dtype = "float64" if task.precision == "float64" else "float32"
+    if task.wide and features is inputs:  # no hidden layer: the table was the last one
+        output = layers.Bias(name="head")(features)
+    else:
+        output = keras.layers.Dense(task.head.n_outputs, name="head", dtype=dtype)(features)
+    return keras.Model(inputs, {"output": output, "features": features})
+
+
+def network(twin: Any, task: Task):
+    """The network of a twin, from the process-wide store."""
+    from skdeep import engine
+
+    key = (structural_key(twin), task)
+    return engine.programs.get(
+        "network", key, lambda: engine.Network(lambda: keras_model(twin, task), task.precision)
+    )
+
+
+def program(twin: Any, task: Task):
+    """The program of a twin, from the process-wide store."""
+    from skdeep import engine
+
+    key = (structural_key(twin), task)
+
+    def build():
+        net = network(twin, task)
+
+        def loss(outputs, batch, hyper):
+            smoothing = hyper.get("label_smoothing")
+            values, slope = task.head.row_losses(outputs["output"], batch.y, smoothing)
+            return engine.Losses(values, outputs["output"], slope)
+
+        def evaluate(weights, batch, hyper):
+            outputs = predict(weights, batch.x, hyper)
+            return task.head.row_losses(outputs["output"], batch.y)[0]
+
+        def predict(weights, x, hyper):
+            if task.wide:
+                x = engine.tables.product_with(weights["table"], x)
+            return net.apply(weights, x, training=False, hyper=hyper)[0]
+
+        return engine.Program(
+            key=key,
+            step=engine.gradient_step(net, loss, twin.optimizer),
+            evaluate=evaluate,
+            predict=predict,
+            xla_on_cpu=twin._xla_on_cpu,
+        )
+
+    return engine.programs.get("program", key, build)
