@@ -26,7 +26,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -195,7 +195,10 @@ class NetworkEstimator(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss; their ratios matter. Negative ones are legal.
         X_val, y_val, sample_weight_val : array-likes, default=None
-            Rows to validate on after each epoch, without training on them.
+            Rows to validate on after each epoch, without training on them. In a Pipeline they
+            are transformed as X is by ``Pipeline(steps, transform_input=["X_val"])``, with
+            scikit-learn's metadata routing enabled and ``set_fit_request(X_val=True,
+            y_val=True)``.
 
         Returns
         -------
@@ -262,6 +265,16 @@ class NetworkEstimator(
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+    def _validate_params(self):
+        if type(self.optimizer).__module__.startswith("keras"):
+            name = type(self.optimizer).__name__
+            raise InvalidParameterError(
+                f"optimizer is Keras's {name}, whose updates are no part of a compiled program; "
+                f"pass a name ({', '.join(sorted(optimizers.NAMES))}) or an object of "
+                f"skdeep.optimizers, and the step size as learning_rate."
+            )
+        super()._validate_params()
 
     # What families say, on the structural twin where they build ------------------------------
 
@@ -351,7 +364,7 @@ class NetworkEstimator(
         seen = None
         if validation is not None:
             X_val, y_val, weight_val = validation
-            seen = _encoded(X_val, target.encode(y_val), weight_val, factors)
+            seen = _encoded(X_val, target.encode(y_val, "y_val"), weight_val, factors)
 
         with epoch_callbacks.session(self, fitted, epochs, X, y) as (hooks, factor):
             progress = engine.train(

@@ -122,7 +122,8 @@ class Labels:
         if len(found) < 2:
             given = f"y has one class, {found.tolist()[0]!r}" if len(found) else "classes is empty"
             raise ValueError(
-                f"{given}; a classifier needs at least two classes, not {found.tolist()}."
+                f"{given}; a classifier needs at least two classes, not {found.tolist()}. If "
+                f"others come later, give all to partial_fit as classes."
             )
         return cls([found], "single")
 
@@ -135,8 +136,10 @@ class Labels:
             return Head("sigmoid", (1,))
         return Head("softmax", tuple(len(c) for c in self.classes))
 
-    def encode(self, y) -> np.ndarray:
+    def encode(self, y, name: str = "y") -> np.ndarray:
         """Positions of the labels, (n, n_columns): int32 for softmax, float32 for sigmoid.
+
+        ``name`` is what an error calls them.
 
         Raises
         ------
@@ -146,7 +149,7 @@ class Labels:
         columns = y.T if y.ndim == 2 else [y]
         if len(columns) != len(self.classes):
             raise ValueError(
-                f"y has {len(columns)} columns, but had {len(self.classes)} at the first fit."
+                f"{name} has {len(columns)} columns, but y had {len(self.classes)} at first."
             )
         encoded = np.empty((len(y), len(columns)), np.int32)
         for i, (column, classes) in enumerate(zip(columns, self.classes, strict=True)):
@@ -154,9 +157,9 @@ class Labels:
             unseen = classes[position] != column
             if np.any(unseen):
                 raise ValueError(
-                    f"y contains classes that were not there at the first fit: "
-                    f"{np.unique(column[unseen]).tolist()}; known are {classes.tolist()}. "
-                    f"Pass all classes to the first partial_fit."
+                    f"{name} contains unknown classes, {np.unique(column[unseen]).tolist()}; "
+                    f"known since the first fit are {classes.tolist()}. If more can come, begin "
+                    f"with partial_fit and give it all classes."
                 )
             encoded[:, i] = position
         return encoded.astype(np.float32) if self.head.loss == "sigmoid" else encoded
@@ -299,12 +302,12 @@ class Reals:
         """One squared error for each column."""
         return Head("squared", (1,) * len(self.mean))
 
-    def encode(self, y) -> np.ndarray:
+    def encode(self, y, name: str = "y") -> np.ndarray:
         """Standardised targets, (n, n_columns) float64."""
         columns = y.reshape(len(y), -1)
         if columns.shape[1] != len(self.mean):
             raise ValueError(
-                f"y has {columns.shape[1]} columns, but had {len(self.mean)} at the first fit."
+                f"{name} has {columns.shape[1]} columns, but y had {len(self.mean)} at first."
             )
         return (columns - self.mean) / self.scale
 

@@ -131,8 +131,3 @@ def test_wrong_setting_is_refused_in_fit(data):
     model = MLPClassifier(optimizer=Adam(beta_1=1.5))
     with pytest.raises(ValueError, match=r"'beta_1' parameter of Adam must be .* Got 1.5"):
         model.fit(*data)
-
-
-def test_keras_optimizer_is_refused_with_what_to_pass(data):
-    with pytest.raises((ValueError, TypeError), match=r"skdeep\.optimizers"):
-        MLPClassifier(optimizer=keras.optimizers.Adam()).fit(*data)

@@ -71,3 +71,10 @@ def test_estimators_take_names_and_functions(data, name, schedule):
 def test_unknown_name_is_refused(data):
     with pytest.raises(ValueError, match="'learning_rate_schedule' parameter of MLPRegressor"):
         MLPRegressor(learning_rate_schedule="step").fit(*data)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan])
+def test_schedules_that_give_no_factors_are_refused(wrong):
+    model = MLPRegressor(learning_rate_schedule=lambda epoch: wrong + 0 * epoch, epochs=1)
+    with pytest.raises(ValueError, match=f"schedule gives {wrong:g}, which is no factor"):
+        model.fit(np.eye(4), [0, 1, 0, 1])

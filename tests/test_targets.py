@@ -209,16 +209,16 @@ def test_one_class_is_refused_by_name():
 
 def test_unseen_classes_are_listed():
     target = Labels.of(MULTICLASS)
-    with pytest.raises(ValueError, match=r"\[15, 99\]; known are \[10, 20, 30\]"):
+    with pytest.raises(ValueError, match=r"\[15, 99\]; known .* are \[10, 20, 30\]"):
         target.encode(np.array([10, 99, 15]))
-    with pytest.raises(ValueError, match=r"\['a', 'zebra'\]; known are \['no', 'yes'\]"):
+    with pytest.raises(ValueError, match=r"\['a', 'zebra'\]; known .* are \['no', 'yes'\]"):
         Labels.of(BINARY).encode(np.array(["zebra", "no", "a"]))
 
 
 def test_another_number_of_columns_is_refused():
-    with pytest.raises(ValueError, match="y has 1 columns, but had 3 at the first fit"):
+    with pytest.raises(ValueError, match="y has 1 columns, but y had 3 at first"):
         Labels.of(MULTILABEL).encode(BINARY)
-    with pytest.raises(ValueError, match="y has 2 columns, but had 1 at the first fit"):
+    with pytest.raises(ValueError, match="y has 2 columns, but y had 1 at first"):
         Reals.of(np.arange(3.0), np.ones(3)).encode(np.ones((3, 2)))
 
 

@@ -220,6 +220,8 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
     beside it nor on their number.
     """
     check_not_forked()
+    if program.predict is None:
+        raise ValueError("the program has no predict function; give it one, Program(predict=...).")
     hyper = hyper or {}
     n = rows.n_rows(x)
     structure = structure_of(hyper)

@@ -84,7 +84,7 @@ class Progress:
         return _with_table(self.state, self.state.get("tables"))
 
 
-@dataclass
+@dataclass(slots=True)
 class EpochState:
     """What a callback sees at the end of an epoch, and may change.
 
@@ -330,6 +330,12 @@ class _Fit:
         factors = np.full(stop - step, self.factor, self.data.dtype)
         if self.schedule is not None:
             factors *= np.asarray(self.schedule(steps / order.steps_per_epoch), self.data.dtype)
+            if not (np.isfinite(factors) & (factors >= 0)).all():
+                wrong = factors[~(np.isfinite(factors) & (factors >= 0))][0]
+                raise ValueError(
+                    f"the learning-rate schedule gives {wrong:g}, which is no factor: it must map "
+                    f"an array of epochs to finite numbers from 0 on."
+                )
         if self.data.mode == "xla":
             numbers = rows.pad(numbers, _CALL_STEPS_XLA)
             keys = rows.pad(keys, _CALL_STEPS_XLA)

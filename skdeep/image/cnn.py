@@ -317,8 +317,13 @@ def _as_fitted(X, dtype: str):
     """X in the dtype that the network was fitted on; it must mean the same."""
     if dtype == "uint8" and X.dtype != np.uint8:
         raise ValueError(
-            f"fit has seen uint8 images, of values from 0 to 255, but X is {X.dtype}; "
-            f"pass uint8 images."
+            "fit has seen uint8 images, of values from 0 to 255, but X has other numbers; "
+            "pass uint8 images."
+        )
+    if dtype != "uint8" and X.dtype == np.uint8:
+        raise ValueError(
+            "fit has seen images of floating numbers, taken as they were, but X is uint8; pass "
+            "numbers on the scale that fit saw (X / 255, perhaps), or fit on uint8 images."
         )
     return X.astype(dtype, copy=False)
 

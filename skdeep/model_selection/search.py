@@ -30,11 +30,11 @@ from skdeep.model_selection.spaces import Space
 class BayesSearchCV(BaseSearchCV):
     """Hyper-parameter search by Bayesian optimisation, cross-validated.
 
-    A drop-in for scikit-learn's ``RandomizedSearchCV`` that spends each fit where its model of
-    the scores expects the most improvement. The estimator's own configuration is the first
-    candidate, so the search never ends below it; the next few fill the space evenly, and all
-    later ones are proposed by a Gaussian process. Every candidate sees the same splits. One whose
-    fits fail costs itself only.
+    It does what scikit-learn's ``RandomizedSearchCV`` does, with spaces in place of distributions,
+    and spends each fit where its model of the scores expects the most improvement. The estimator's
+    own configuration is the first candidate, so the search never ends below it; the next few fill
+    the space evenly, and all later ones are proposed by a Gaussian process. Every candidate sees
+    the same splits. One whose fits fail costs itself only.
 
     Parameters
     ----------
