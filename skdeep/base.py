@@ -255,7 +255,7 @@ class NetworkEstimator(
         fitted = self._attribute("network_")
         twin, task = fitted.true_twin, fitted.task
         model = engine.build_apart(lambda: blueprint.keras_model(twin, task), task.precision)
-        padded, true = blueprint.network(fitted.twin, task), blueprint.network(twin, task)
+        padded, true = blueprint.network(fitted.twin, task), blueprint.shapes(twin, task)
         model.set_weights(padded.arrays(fitted.progress.weights, true))
         return model
 
@@ -323,11 +323,11 @@ class NetworkEstimator(
 
     def _public_attributes(self, fitted: Fitted) -> dict[str, Any]:
         """The attributes with a trailing underscore that follow from a fit."""
-        features = blueprint.network(fitted.true_twin, fitted.task).model.output["features"]
+        width = blueprint.shapes(fitted.true_twin, fitted.task).output_shape["features"][-1]
         return {
             "n_iter_": fitted.progress.epoch,
             "best_epoch_": fitted.progress.best_epoch,
-            "_n_features_out": features.shape[-1],
+            "_n_features_out": width,
         }
 
     # The one way through a fit ---------------------------------------------------------------
@@ -461,7 +461,7 @@ class NetworkEstimator(
         seed = int(bits[0] << 31 | bits[1])
         network = blueprint.network(twin, task)
         weights = network.initial(
-            np.random.default_rng([seed, 1]), blueprint.network(true_twin, task)
+            np.random.default_rng([seed, 1]), blueprint.shapes(true_twin, task)
         )
         state = {"weights": weights, "optimizer": optimizer.initial(weights["trainable"])}
         if task.wide:

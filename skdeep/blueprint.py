@@ -80,6 +80,17 @@ def network(twin: Any, task: Task):
     )
 
 
+def shapes(true_twin: Any, task: Task):
+    """The network of a twin of true widths, of which only its shapes and initialisers are kept."""
+    from skdeep import engine
+
+    def build():
+        model = lambda: keras_model(true_twin, task)  # noqa: E731
+        return engine.Network(model, task.precision).without_model()
+
+    return engine.programs.get("shapes", (structural_key(true_twin), task), build)
+
+
 def program(twin: Any, task: Task):
     """The program of a twin, from the process-wide store."""
     from skdeep import engine

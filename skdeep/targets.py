@@ -79,7 +79,7 @@ class Head:
         if self.loss == "softmax":
             share = 1 / np.repeat(self.groups, self.groups)
         uniform = ops.convert_to_tensor(share, dtype)
-        return wanted * (1 - label_smoothing) + label_smoothing * uniform
+        return wanted + label_smoothing * (uniform - wanted)
 
     def _log_softmax(self, outputs: Any) -> Any:
         """Logarithms of the probabilities in each group, (n, n_outputs)."""

@@ -112,8 +112,15 @@ class Network:
         self._trainable = sorted(self.model.trainable_variables, key=lambda v: len(v.shape) < 2)
         self._fixed = [v for v in self.model.non_trainable_variables if id(v) not in seeds]
         self._seeds = [v for v in self.model.non_trainable_variables if id(v) in seeds]
+        self._weights = self.model.weights
         self.trainable, self.fixed = Layout(self._trainable), Layout(self._fixed)
+        self.output_shape = tf.nest.map_structure(lambda t: tuple(t.shape), self.model.output)
         self.dtype = "float64" if dtype_policy == "float64" else "float32"
+
+    def without_model(self) -> "Network":
+        """The same, no longer to be applied: it keeps shapes and initialisers alone."""
+        self.model = None
+        return self
 
     def decayed(self, vector):
         """The trainable vector with zeros where weight decay does not act: not in kernels."""
@@ -141,7 +148,7 @@ class Network:
             pieces = getattr(self, name).split(np.asarray(weights[name]))
             for variable, piece in zip(getattr(true, f"_{name}"), pieces, strict=True):
                 values[id(variable)] = piece[tuple(slice(n) for n in variable.shape)]
-        return [values[id(v)] for v in true.model.weights if id(v) in values]
+        return [values[id(v)] for v in true._weights if id(v) in values]
 
     def apply(self, weights: dict, x, *, training: bool, key=None, hyper=None, weight=None):
         """Outputs for x, and the fixed weights as the pass has updated them.
