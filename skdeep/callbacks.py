@@ -1,7 +1,7 @@
 """What runs at the end of each epoch: progress bars, your functions, Keras's callbacks.
 
 A callback is any function of an ``EpochState`` (see ``skdeep.engine``), or an object that has one
-by the name ``on_epoch_end``:
+by the name ``on_epoch_end``::
 
     def halve(state):
         if state.epoch == 10:
