@@ -102,7 +102,8 @@ class MLPClassifier(_MLP, NetworkClassifier):
 
     X is an array or DataFrame of numbers, (n_samples, n_features), or a CSR matrix: one with
     more than 4,096 columns is never densified; of its first kernel a step updates only the rows
-    that the batch touches.
+    that the batch touches (weight decay too). Scale the columns, as by ``StandardScaler``: at the
+    default learning rate large values switch units off for good, and one class is predicted.
 
     Parameters
     ----------
