@@ -10,7 +10,7 @@ import numpy as np
 from skdeep._config import get_config
 from skdeep.engine import rows, tables
 from skdeep.engine.cache import programs
-from skdeep.engine.runtime import check_not_forked, return_freed_memory, start_xla, tf
+from skdeep.engine.runtime import check_not_forked, quiet, return_freed_memory, start_xla, tf
 
 _CALL_SECONDS = 0.8
 _TILE = 64  # rows that predict computes at once, so that no row depends on its neighbours' number
@@ -66,15 +66,21 @@ class Compiled:
         self._function, self._captured = concrete.inference_fn, concrete.captured_inputs
         self._outputs = tf.nest.map_structure(lambda _: None, concrete.structured_outputs)
         _forget_graph(self._function)
-        self._is_new = True
+        self._is_new = True  # its first call compiles, and oneDNN tells of each double in it
+        doubles = any(spec.dtype == tf.float64 for spec in tf.nest.flatten(specs))
+        self._is_noisy = doubles or get_config()["precision"] != "float32"
         self.affordable_steps = 1  # until its speed is known
 
     def __call__(self, arguments: tuple) -> Any:
         # The signature was looked up already; to call by it would check it again, in 0.4 ms.
-        results = self._function.call_flat(*tf.nest.flatten(arguments), *self._captured)
+        flat = [*tf.nest.flatten(arguments), *self._captured]
         if self._is_new:
+            with quiet() if self._is_noisy else contextlib.nullcontext():
+                results = self._function.call_flat(*flat)
             self._is_new = False
             return_freed_memory()  # what compiling took is as much as the program keeps
+        else:
+            results = self._function.call_flat(*flat)
         return _rebuilt(self._outputs, iter(results))
 
     def took(self, seconds: float, steps: int) -> None:

@@ -20,6 +20,7 @@ import platform
 import re
 import sys
 import tempfile
+import threading
 import warnings
 from contextlib import contextmanager
 
@@ -27,17 +28,28 @@ _NOISE = re.compile(
     rb"^([IWE]\d{4} |WARNING: All log messages before absl|To enable the following)"
 )
 _forked = False
+_stderr_lock = threading.Lock()
 
 
 _silent = "TF_CPP_MIN_LOG_LEVEL" not in os.environ and "tensorflow" not in sys.modules
 
 
 @contextmanager
-def _quiet():
-    """Drop TensorFlow's start-up messages, which come before its log level can be set."""
+def quiet():
+    """Drop TensorFlow's messages, some of which come before its log level can be set.
+
+    The error stream is the whole process's: one block at a time holds it, and passes on what is
+    not TensorFlow's when it ends.
+    """
     if not _silent:
         yield
         return
+    with _stderr_lock:
+        yield from _without_noise()
+
+
+def _without_noise():
+    """What :func:`quiet` does, as a generator that yields once."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as heard:
@@ -89,7 +101,7 @@ def _warn_without_onednn():
 
 def _start():
     """Import TensorFlow and touch its devices, which is when it speaks."""
-    with _quiet(), _with_onednn():
+    with quiet(), _with_onednn():
         import tensorflow as tf
 
         for gpu in tf.config.list_physical_devices("GPU"):
@@ -105,7 +117,7 @@ def _start():
 @functools.cache
 def start_xla():
     """Start XLA's service by a first, small program: it announces itself at length."""
-    with _quiet():
+    with quiet():
         tf.function(tf.math.is_finite, jit_compile=True, autograph=False)(tf.ones((2,)))
 
 

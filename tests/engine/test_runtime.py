@@ -73,3 +73,15 @@ def test_a_tensorflow_that_was_loaded_without_onednn_is_told_of():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "RuntimeWarning: TensorFlow was imported before skdeep" in done.stderr
+
+
+def test_a_fit_in_double_precision_says_nothing_on_the_error_stream():
+    code = (
+        "import numpy as np, skdeep;"
+        "X, y = np.eye(40), np.arange(40) % 2;"
+        "model = skdeep.MLPClassifier(epochs=1, batch_size=10, random_state=0);"
+        "context = skdeep.config_context(precision='float64'); context.__enter__();"
+        "model.fit(X, y).predict(X)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
