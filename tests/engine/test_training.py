@@ -579,7 +579,7 @@ def test_run_time_numbers_and_epochs_need_no_new_program():
         model.set_params(**{name: value}).fit(X[:50], y[:50]).predict(X[:10])
     added = set(engine.cache_info().kinds.items()) - set(before.kinds.items())
     # Another width asks for its network's true shapes, but for no program.
-    assert dict(added).keys() <= {"network"}
+    assert dict(added).keys() <= {"shapes"}
 
 
 def test_zero_and_nonzero_dropout_are_two_programs():

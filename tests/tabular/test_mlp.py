@@ -488,7 +488,7 @@ def test_a_pipeline_transforms_validation_rows(iris):
 
 def sparse_rows(n, n_columns, seed=0, density=0.01):
     rng = np.random.default_rng(seed)
-    return sp.random(n, n_columns, density, "csr", np.float32, rng=rng)
+    return sp.random(n, n_columns, density, "csr", np.float32, random_state=rng)
 
 
 @pytest.mark.parametrize("mlp", [MLPClassifier, MLPRegressor])
