@@ -340,7 +340,10 @@ FIGURES = {
     "memory_graph": Figure(
         "Memory: growth for each new graph program",
         iris,
-        {OURS: (OURS, "memory_programs")},
+        {
+            OURS: (OURS, "memory_programs"),
+            "a bare TensorFlow loop": ("keras", "bare_programs"),
+        },
         (Target("growth_mb_each", at_most=1, unit="MB"),),
         settings={"mode": "graph", "n_programs": 20},
         quick={"n_programs": 5},

@@ -180,6 +180,74 @@ def sparse(data, shape, batch_size, epochs):
     return run
 
 
+def bare_programs(data, mode, n_programs):
+    """Growth for each bare loop of Adam steps of a network with one hidden layer.
+
+    The least that TensorFlow takes for such a program: no row weights, validation, penalties,
+    records or run-time numbers but the rate; the Python graph is dropped, freed memory returned.
+    """
+    import ctypes
+
+    import numpy as np
+    import tensorflow as tf
+
+    n, width, n_classes = data["X"].shape[1], 64, int(data["y"].max()) + 1
+    sizes = [n * width, width, width * n_classes, n_classes]
+    activations = ["relu", "tanh", "elu", "gelu", "silu", "leaky_relu", "sigmoid", "softplus"]
+    kept = []
+
+    def add(activation, repeats):
+        act = getattr(tf.nn, activation)
+
+        def run(w, m, v, t, x, y, order, rate):
+            def body(i, w, m, v, t):
+                rows = tf.gather(order, i)
+                with tf.GradientTape() as tape:
+                    tape.watch(w)
+                    w1, b1, w2, b2 = tf.split(w, sizes)
+                    z = tf.matmul(tf.gather(x, rows), tf.reshape(w1, (n, width))) + b1
+                    for _ in range(repeats):
+                        z = act(z)
+                    outputs = tf.matmul(z, tf.reshape(w2, (width, n_classes))) + b2
+                    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                        tf.gather(y, rows), outputs
+                    )
+                    loss = tf.reduce_mean(losses)
+                g, t = tape.gradient(loss, w), t + 1
+                m, v = m + 0.1 * (g - m), v + 0.001 * (g * g - v)
+                step = rate * tf.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+                return i + 1, w - step * m / (tf.sqrt(v) + 1e-7), m, v, t
+
+            return tf.while_loop(
+                lambda i, *_: tf.not_equal(i, 10), body, (0, w, m, v, t), parallel_iterations=1
+            )
+
+        w = tf.random.normal((sum(sizes),), seed=0)
+        rows = np.arange(320).reshape(10, 32) % len(data["X"])
+        x, y = tf.constant(data["X"]), tf.constant(data["y"])
+        arguments = (w, 0 * w, 0 * w, tf.constant(0.0), x, y, tf.constant(rows), tf.constant(0.01))
+        function = tf.function(run, autograph=False).get_concrete_function(*arguments).inference_fn
+        waiting = [function]
+        while waiting:
+            part = waiting.pop()
+            part._cached_graph = None
+            waiting += part.children
+        function.call_flat(*arguments)
+        kept.append(function)
+
+    add("relu", 10)
+
+    def run():
+        before = resident_mb()
+        for i in range(n_programs):
+            add(activations[i % 8], 1 + i // 8)
+        ctypes.CDLL(None).malloc_trim(0)
+        return {"growth_mb_each": (resident_mb() - before) / n_programs}
+
+    return run
+
+
 if __name__ == "__main__":
     tasks = [wrapper_fit, fit, lenet, search, architectures, first_fit, one_row, widths, sparse]
+    tasks += [bare_programs]
     serve({t.__name__: t for t in tasks}, ["keras", "tensorflow", "scikit-learn"])
