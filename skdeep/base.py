@@ -216,6 +216,8 @@ class NetworkEstimator(
             if X_val is None and given is not None:
                 raise ValueError(f"fit got {name} without X_val; pass the rows too.")
         goes_on = self.warm_start and hasattr(self, "_fitted")
+        if goes_on:
+            _check_schedule(self)
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, self.epochs, goes_on, validation=validation)
 
@@ -340,13 +342,6 @@ class NetworkEstimator(
         from skdeep import engine
 
         self._check_parameters()
-        if goes_on and isinstance(self.learning_rate_schedule, str):
-            raise ValueError(
-                f"learning_rate_schedule={self.learning_rate_schedule!r} falls to zero over the "
-                f"epochs of one fit, so that there is nothing to go on with; for warm_start and "
-                f"partial_fit pass a schedule that knows all epochs, such as "
-                f"skdeep.schedules.Cosine(epochs=100)."
-            )
         X, y, weight = self._check_rows(X, y, sample_weight, reset=not goes_on)
         held_out = bool(self.early_stopping) and validation is None
         before = self._fitted if goes_on else None
@@ -696,10 +691,16 @@ def _check_partial(estimator) -> None:
     """Refuse what needs a whole fit from an estimator that learns by ``partial_fit``."""
     if estimator.early_stopping:
         raise ValueError("partial_fit does not stop early; set early_stopping=False, or call fit.")
+    _check_schedule(estimator)
+
+
+def _check_schedule(estimator) -> None:
+    """Refuse a schedule that ends with one fit where other fits go on."""
     if isinstance(estimator.learning_rate_schedule, str):
         raise ValueError(
-            f"learning_rate_schedule={estimator.learning_rate_schedule!r} needs to know the last "
-            f"epoch, which partial_fit does not; pass a schedule that does, such as "
+            f"learning_rate_schedule={estimator.learning_rate_schedule!r} falls to zero over the "
+            f"epochs of one fit, which leaves nothing to go on with; for warm_start and "
+            f"partial_fit pass a schedule that knows all epochs, such as "
             f"skdeep.schedules.Cosine(epochs=100)."
         )
 
