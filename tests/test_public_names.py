@@ -58,6 +58,7 @@ def test_an_unknown_name_is_an_attribute_error():
         ("skdeep", {"tensorflow", "keras", "skopt"}),
         ("skdeep.model_selection", {"tensorflow", "keras"}),
         ("skdeep.gaussian_process", {"tensorflow", "keras", "skopt"}),
+        ("skdeep.metrics", {"tensorflow", "keras", "matplotlib"}),
     ],
 )
 def test_import_loads_no_more_than_it_needs(module, unwanted):
