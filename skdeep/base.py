@@ -1,7 +1,8 @@
 """The estimators' common ground: validate, encode, compile, train, store.
 
-A family derives from :class:`NetworkClassifier` and :class:`NetworkRegressor`, and contributes its
-hyper-parameters and :meth:`~NetworkEstimator._features`, its network up to the last layer.
+A family derives from :class:`BaseNetworkClassifier` and :class:`BaseNetworkRegressor`, and
+contributes its hyper-parameters and :meth:`~NetworkEstimator._features`, its network up to the last
+layer.
 """
 
 import copy
@@ -545,7 +546,7 @@ class NetworkEstimator(
         return self._fitted
 
 
-class NetworkClassifier(ClassifierMixin, NetworkEstimator):
+class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
     """Base of classifiers: two or more classes, labels that exclude each other or not."""
 
     class_weight: Any = hyperparameter(
@@ -636,7 +637,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return super()._public_attributes(fitted) | {"classes_": classes}
 
 
-class NetworkRegressor(RegressorMixin, NetworkEstimator):
+class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
     """Base of regressors, of one or several targets.
 
     Targets are standardised inside, so that the learning rate and the loss mean the same in all

@@ -19,7 +19,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.preprocessing import StandardScaler
 
 from skdeep import FitInterruptedWarning, MLPClassifier, MLPRegressor, config_context, engine
-from skdeep.base import NetworkClassifier
+from skdeep.base import BaseNetworkClassifier
 from skdeep.hyperparameters import hyperparameter
 from skdeep.optimizers import SGD, Adam
 from skdeep.schedules import Linear, Steps
@@ -36,7 +36,7 @@ def iris():
 # A family of one's own ------------------------------------------------------------------------
 
 
-class Quadratic(NetworkClassifier):
+class Quadratic(BaseNetworkClassifier):
     """Logistic regression on the columns and ``scale`` times their squares."""
 
     scale: float = hyperparameter(1.0, "Factor of the squares.")

@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from skdeep.base import NetworkClassifier, NetworkRegressor
+from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
 from skdeep.blueprint import float_dtype
 from skdeep.hyperparameters import Declared, hyperparameter
 
@@ -123,7 +123,7 @@ class _CNN(Declared):
         return x
 
 
-class CNNClassifier(_CNN, NetworkClassifier):
+class CNNClassifier(_CNN, BaseNetworkClassifier):
     """Convolutional network for classes of images.
 
     X is an array of images, (n_samples, height, width) or (n_samples, height, width, channels), or
@@ -210,7 +210,7 @@ class CNNClassifier(_CNN, NetworkClassifier):
     """
 
 
-class CNNRegressor(_CNN, NetworkRegressor):
+class CNNRegressor(_CNN, BaseNetworkRegressor):
     """Convolutional network for numbers that belong to images.
 
     X is an array of images, (n_samples, height, width) or (n_samples, height, width, channels), or

@@ -14,7 +14,7 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdeep.base import NetworkClassifier, NetworkRegressor
+from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
 from skdeep.hyperparameters import Declared, Padded, hyperparameter
 
 ACTIVATIONS = frozenset({"relu", "tanh", "sigmoid", "linear", "elu", "gelu", "silu", "leaky_relu"})
@@ -97,7 +97,7 @@ class _MLP(Declared):
         return x
 
 
-class MLPClassifier(_MLP, NetworkClassifier):
+class MLPClassifier(_MLP, BaseNetworkClassifier):
     """Multilayer perceptron for classes.
 
     X is an array or DataFrame of numbers, (n_samples, n_features), or a CSR matrix: one with
@@ -184,7 +184,7 @@ class MLPClassifier(_MLP, NetworkClassifier):
     """
 
 
-class MLPRegressor(_MLP, NetworkRegressor):
+class MLPRegressor(_MLP, BaseNetworkRegressor):
     """Multilayer perceptron for numbers.
 
     X is an array or DataFrame of numbers, (n_samples, n_features), or a CSR matrix: one with
