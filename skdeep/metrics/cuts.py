@@ -136,8 +136,9 @@ def background_rejection(
     lower, upper = np.maximum(wanted - error_s, 0), np.minimum(wanted + error_s, 1)
     change = (cuts.at_efficiency(upper)[1] - cuts.at_efficiency(lower)[1]) / total_b
     moved = error_s * change / np.where(upper > lower, upper - lower, 1)
-    error = rejection**2 * np.hypot(own, moved)
-    return _plain(rejection), _plain(np.where(np.isinf(rejection), np.inf, error))
+    finite = np.isfinite(rejection)
+    error = np.where(finite, rejection, 1) ** 2 * np.hypot(own, moved)
+    return _plain(rejection), _plain(np.where(finite, error, np.inf))
 
 
 @validate_params(
@@ -402,7 +403,7 @@ def _efficiency_error(
     efficiency: np.ndarray, passed: np.ndarray, all_squares: float, total: float
 ) -> np.ndarray:
     """Standard error of weighted efficiencies (...), from sums of squared weights."""
-    failed = all_squares - passed
+    failed = np.maximum(all_squares - passed, 0)  # which rounding may miss
     return np.sqrt((1 - efficiency) ** 2 * passed + efficiency**2 * failed) / total
 
 

@@ -97,6 +97,23 @@ def test_background_that_sums_to_nothing_or_less_is_none(weight):
     assert rejection == error == np.inf
 
 
+def test_perfect_separation_has_infinite_rejection_and_error():
+    y, score = [1, 1, 1, 1, 0, 0], [6, 5, 4, 3, 2, 1]
+    rejection, error = background_rejection(
+        y, score, signal_efficiency=[0.25, 1], return_error=True
+    )
+    assert (rejection == np.inf).all()
+    assert (error == np.inf).all()
+
+
+def test_squares_that_pass_may_exceed_their_sum_by_rounding():
+    y, score, weight = [1, 1, 1, 0], [3, 2, 2, 1], [0.0986, 0.2, 0.1, 1]
+    _, error = background_rejection(
+        y, score, signal_efficiency=1, sample_weight=weight, return_error=True
+    )
+    assert error == np.inf
+
+
 def test_no_signal_efficiency_has_infinite_rejection(rows):
     y, score, _ = rows
     assert background_rejection(y, score, signal_efficiency=0) == np.inf
