@@ -1,20 +1,11 @@
-r"""What a cut on a score keeps: background rejection, and the significance of a discovery.
+"""What a cut on a score keeps: background rejection, and the significance of a discovery.
 
 Rows of score >= t pass. Of rows with weights w, which may be negative, the expected signal s and
 background b are the sums of w that pass; s / S and b / B, of totals S and B, are the efficiencies.
 The finite simulation gives each sum the variance sum w^2.
 
-Of n events counted where b +- sigma are expected, a discovery expects the significance [1]_ [2]_
-
-    Z^2 / 2 = (s + b) ln((s + b) (b + v) / D) - b^2 / v ln(D / (b (b + v))),     equation 20 of [2]
-
-with v = sigma^2 and D = b^2 + (s + b) v. Without uncertainty it is equation 97 of [1]_,
-Z^2 / 2 = (s + b) ln(1 + s / b) - s.
-
-.. [1] Cowan, Cranmer, Gross, Vitells. Asymptotic formulae for likelihood-based tests of new
-   physics. European Physical Journal C 71, 2011, 1554; arXiv:1007.1727.
-.. [2] Cowan. Discovery sensitivity for a counting experiment with background uncertainty. 2012;
-   https://www.pp.rhul.ac.uk/~cowan/stat/medsig/medsigNote.pdf.
+The significance is that of Cowan, Cranmer, Gross, Vitells (2011), with Cowan's extension (2012)
+to a background that is uncertain; :func:`significance` has the formula and the references.
 """
 
 from dataclasses import dataclass
@@ -28,7 +19,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_pos_label_consistency, _check_sample_weight
 
-ROUNDING = 1e-12  # relative error of a sum of many weights: what is less may be nothing
+ROUNDING = 1e-12  # relative error of a sum of many weights; what is less may be nothing
 
 
 @validate_params(
@@ -128,12 +119,12 @@ def background_rejection(
     _, b, squares_s, squares_b = cuts.at_efficiency(wanted)
     total_s, total_b = cuts.signal[-1], cuts.background[-1]
     with np.errstate(divide="ignore"):
-        rejection = total_b / np.where(b > cuts.rounding, b, 0)
+        rejection = total_b / np.maximum(b, 0)
     if not return_error:
         return _plain(rejection)
     own = _efficiency_error(b / total_b, squares_b, cuts.background_squares[-1], total_b)
     error_s = _efficiency_error(wanted, squares_s, cuts.signal_squares[-1], total_s)
-    lower, upper = np.maximum(wanted - error_s, 0), np.minimum(wanted + error_s, 1)
+    lower, upper = np.clip([wanted - error_s, wanted + error_s], 0, 1)
     change = (cuts.at_efficiency(upper)[1] - cuts.at_efficiency(lower)[1]) / total_b
     moved = error_s * change / np.where(upper > lower, upper - lower, 1)
     finite = np.isfinite(rejection)
@@ -221,9 +212,17 @@ def significance(
 
     Notes
     -----
-    The uncertainty is that of a background measured in a control region, as m of Poisson
-    distribution with mean b (b / sigma^2). The formula [1]_ [2]_ heads this module; below a few
-    background events the true median departs from it.
+    Of s signal on b +- sigma background events, with v = sigma^2 and D = b^2 + (s + b) v ([2]_,
+    equation 20)::
+
+        Z^2 / 2 = (s + b) ln((s + b) (b + v) / D) - b^2 / v ln(D / (b (b + v)))
+
+    The uncertainty is that of a background measured in a control region, as a count of Poisson
+    distribution with mean b (b / v). Without it ([1]_, equation 97)::
+
+        Z^2 / 2 = (s + b) ln(1 + s / b) - s
+
+    The error of this approximation to the median grows below a few background events.
 
     The error propagates the variances sum w^2 of s and b through the formula, at a fixed threshold.
     It does not know of the choice of the best one, nor of the systematic uncertainty.
@@ -269,7 +268,7 @@ def significance(
             raise ValueError("threshold must be a number, but holds NaN; None seeks the best one.")
         passing = np.searchsorted(-cuts.thresholds, -threshold, side="right")
     s, b = cuts.signal[passing], cuts.background[passing]
-    z, by_s, by_b = _asimov(s, b, relative_uncertainty, absolute_uncertainty, cuts.rounding)
+    z, by_s, by_b = _asimov(s, b, relative_uncertainty, absolute_uncertainty)
     if not return_details:
         return _plain(z)
     error = np.sqrt(
@@ -293,11 +292,9 @@ class _Cuts:
     thresholds : ndarray of shape (n_scores,)
         The distinct scores, falling; cut i > 0 passes those of at least ``thresholds[i - 1]``.
     signal, background : ndarray of shape (n_scores + 1,)
-        Sums of the weights that pass.
+        Sums of the weights that pass; of the background 0, where it may be rounding.
     signal_squares, background_squares : ndarray of shape (n_scores + 1,)
         Sums of their squares.
-    rounding : float
-        What a sum of background weights may be off by; what is less counts as none.
     """
 
     thresholds: np.ndarray
@@ -305,7 +302,6 @@ class _Cuts:
     background: np.ndarray
     signal_squares: np.ndarray
     background_squares: np.ndarray
-    rounding: float
 
     @classmethod
     def of(
@@ -341,13 +337,13 @@ class _Cuts:
         def passed(values: np.ndarray) -> np.ndarray:
             return np.r_[0, np.cumsum(values)[last]]
 
+        background, size = passed(weight * ~is_signal), passed(np.abs(weight) * ~is_signal)
         return cls(
             thresholds=score[last],
             signal=passed(weight * is_signal),
-            background=passed(weight * ~is_signal),
+            background=np.where(np.abs(background) > ROUNDING * size, background, 0),
             signal_squares=passed(weight**2 * is_signal),
             background_squares=passed(weight**2 * ~is_signal),
-            rounding=ROUNDING * np.abs(weight[~is_signal]).sum(),
         )
 
     def at_efficiency(self, wanted: np.ndarray) -> list[np.ndarray]:
@@ -359,32 +355,32 @@ class _Cuts:
         reached = np.maximum.accumulate(efficiency)
         cut = np.maximum(np.searchsorted(reached, wanted - ROUNDING), 1)
         step = efficiency[cut] - efficiency[cut - 1]
-        share = np.clip((wanted - efficiency[cut - 1]) / np.where(step > 0, step, 1), 0, 1)
+        share = np.minimum((wanted - efficiency[cut - 1]) / np.where(step > 0, step, 1), 1)
         sums = (self.signal, self.background, self.signal_squares, self.background_squares)
         return [values[cut - 1] + share * (values[cut] - values[cut - 1]) for values in sums]
 
     def best(self, relative: float, absolute: float, min_effective_rows: float) -> int:
         """The cut of largest significance, of those that leave enough background rows."""
-        simulated = self.background > self.rounding
+        simulated = self.background > 0
         effective = self.background**2 / np.where(simulated, self.background_squares, np.inf)
         if effective.max() < min_effective_rows:
             raise ValueError(
                 f"no cut leaves min_effective_rows={min_effective_rows} background rows, as all "
                 f"are worth {effective.max():.3g}; simulate more, or lower it."
             )
-        z, _, _ = _asimov(self.signal, self.background, relative, absolute, self.rounding)
+        z, _, _ = _asimov(self.signal, self.background, relative, absolute)
         return int(np.argmax(np.where(effective >= min_effective_rows, z, -1)))
 
 
 def _asimov(
-    s: np.ndarray, b: np.ndarray, relative: float, absolute: float, rounding: float
+    s: np.ndarray, b: np.ndarray, relative: float, absolute: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Significance of s on b, and its derivatives by s and by b; all of one shape.
 
-    b^2 / v ln(D / (b (b + v))) is written as s b phi / (b + v), phi from 1 for v = 0, which costs
-    no digits where v is small.
+    The last term of the formula in `significance` is written as s b phi / (b + v), with phi from 0
+    to 1, its limit for v = 0, so that no digits are lost where v is small.
     """
-    s, b = np.maximum(s, 0), np.where(b > rounding, b, np.nan)
+    s, b = np.maximum(s, 0), np.where(b > 0, b, np.nan)
     v = (relative * b) ** 2 + absolute**2
     x = s * v / (b * (b + v))
     phi = np.where(x > 0, np.log1p(x) / np.where(x > 0, x, 1), 1)

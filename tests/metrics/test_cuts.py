@@ -75,26 +75,50 @@ def test_a_score_without_information_rejects_as_much_as_it_keeps(rows):
     np.testing.assert_allclose(rejection, 1 / np.array(EFFICIENCIES))
 
 
-def test_negative_weights_the_first_cut_that_reaches_the_efficiency_counts():
-    score = np.arange(8, 0, -1)
-    y = np.array([1, 1, 0, 1, 1, 1, 0, 0])
-    weight = np.array([1, 1, 2, -1, 1, 2, 2, 4])  # signal passing: 1, 2, 1, 2, 4
+def test_of_negative_weights_the_first_cut_that_reaches_the_efficiency_counts():
+    y = np.array([1, 1, 0, 1, 1, 0, 1, 1, 1, 0])
+    score = np.arange(10, 0, -1)
+    weight = np.array([1, 1, 2, -1, -1, 2, 1, 1, 2, 4])  # signal passing: 1, 2, 1, 0, 1, 2, 4
     rejection = background_rejection(
-        y, score, signal_efficiency=[0.25, 0.5, 0.75, 1], sample_weight=weight
+        y, score, signal_efficiency=[0.2, 0.4, 0.5, 0.6, 1], sample_weight=weight
     )
-    np.testing.assert_allclose(rejection, [np.inf, np.inf, 4, 4])
+    np.testing.assert_array_equal(rejection, [np.inf, np.inf, np.inf, 2, 2])
 
 
-@pytest.mark.parametrize("weight", [[-1, 1, 3], [0.3, -0.1, -0.2]], ids=["less", "rounded"])
+@pytest.mark.parametrize("weight", [[-1, 0, 0], [0.1, 0.2, -0.3]], ids=["less", "rounded"])
 def test_background_that_sums_to_nothing_or_less_is_none(weight):
-    # The second sums to 3e-17 in floating point.
-    y, score = [0, 0, 0, 1, 0], [5, 4, 3, 2, 1]
-    if weight[0] < 0:
-        weight = [weight[0], 0, 0]
-    rejection, error = background_rejection(
-        y, score, sample_weight=[*weight, 1, 9], return_error=True
-    )
+    # The second sums to 6e-17 in floating point.
+    y, score, weight = [0, 0, 0, 1, 0], [5, 4, 3, 2, 1], [*weight, 1, 9]
+    rejection, error = background_rejection(y, score, sample_weight=weight, return_error=True)
     assert rejection == error == np.inf
+    assert np.isnan(significance(y, score, threshold=2, sample_weight=weight))
+
+
+def test_weights_of_many_sizes_are_no_rounding():
+    y, score, weight = [1, 0, 0], [2, 2, 1], [1, 1e-9, 1e9]
+    assert background_rejection(y, score, sample_weight=weight) == pytest.approx(2e18)
+
+
+def test_equal_weights_are_as_none():
+    # 0.1 * 3 + ... rounds now above, now below: no cut may slip to the next signal row.
+    y, score = np.tile([0, 1, 0], 50), np.arange(150)
+    efficiency = np.arange(1, 51) / 50
+    for size in (0.1, 0.3, 0.7):
+        np.testing.assert_allclose(
+            background_rejection(
+                y, score, signal_efficiency=efficiency, sample_weight=np.full(150, size)
+            ),
+            background_rejection(y, score, signal_efficiency=efficiency),
+        )
+
+
+def test_no_more_passes_than_the_rows_of_equal_score():
+    # The efficiency wanted exceeds that at a score of 2 by no more than a sum is sure of.
+    y, score, weight = [1, 1, 0, 1, 0], [3, 2, 2, 1, 0], [1, 1e-13, 1, 1, 3]
+    rejection = background_rejection(
+        y, score, signal_efficiency=0.5 + 1.02e-12, sample_weight=weight
+    )
+    assert rejection == 4
 
 
 def test_perfect_separation_has_infinite_rejection_and_error():
@@ -160,6 +184,15 @@ def test_the_error_at_a_well_known_cut_is_binomial():
     assert error == pytest.approx(expected, rel=0.01)
 
 
+def test_the_error_of_a_score_without_information_is_that_of_both_samples():
+    y, efficiency = np.repeat([1, 0], [10, 30]), np.array([0.01, 0.5, 0.99])
+    rejection, error = background_rejection(
+        y, np.zeros(40), signal_efficiency=efficiency, return_error=True
+    )
+    expected = rejection**2 * np.sqrt(efficiency * (1 - efficiency) * (1 / 10 + 1 / 30))
+    np.testing.assert_allclose(error, expected)
+
+
 @pytest.mark.parametrize("negative", [0, 0.2])
 def test_the_errors_are_the_spread_of_toy_experiments(negative):
     rng = np.random.default_rng(4)
@@ -217,6 +250,13 @@ def test_uncertainties_add_in_quadrature():
     both = counting(30, 50, relative_uncertainty=0.06, absolute_uncertainty=4)
     assert both == pytest.approx(counting(30, 50, absolute_uncertainty=5))
     assert both == pytest.approx(counting(30, 50, relative_uncertainty=0.1))
+
+
+@pytest.mark.parametrize("sigma", [0, 1, 20])
+def test_next_to_no_signal_is_next_to_zero(sigma):
+    # Rounding may leave less than nothing under the root.
+    z = [counting(s, 2600, absolute_uncertainty=sigma) for s in np.logspace(-14, -8, 200)]
+    np.testing.assert_allclose(z, 0, atol=1e-5)
 
 
 @pytest.mark.parametrize("sigma", [0, 1e-7, 20])
