@@ -10,10 +10,9 @@ bins B_1 ... B_M by p_i. With weights w_i of sum W the expected calibration erro
 """
 
 from numbers import Integral
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import _check_sample_weight
@@ -31,13 +30,13 @@ from sklearn.utils.validation import _check_sample_weight
     prefer_skip_nested_validation=True,
 )
 def expected_calibration_error(
-    y_true: ArrayLike,
-    y_proba: ArrayLike,
+    y_true: Any,
+    y_proba: Any,
     *,
     n_bins: int = 15,
     strategy: Literal["uniform", "quantile"] = "uniform",
-    labels: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
+    labels: Any = None,
+    sample_weight: Any = None,
 ) -> float:
     """Weighted mean distance between probabilities and frequencies, over bins of probability.
 
@@ -119,7 +118,7 @@ def expected_calibration_error(
 
 
 def _confidences(
-    y_true: np.ndarray, proba: np.ndarray, labels: ArrayLike | None
+    y_true: np.ndarray, proba: np.ndarray, labels: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is binned, (n_samples,) float64, and whether it came true, (n_samples,) bool."""
     if proba.min() < 0 or proba.max() > 1:

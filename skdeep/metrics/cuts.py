@@ -13,7 +13,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.utils import Bunch, check_array, check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.multiclass import type_of_target
@@ -34,12 +33,12 @@ ROUNDING = 1e-12  # relative error of a sum of many weights; what is less may be
     prefer_skip_nested_validation=True,
 )
 def background_rejection(
-    y_true: ArrayLike,
-    y_score: ArrayLike,
+    y_true: Any,
+    y_score: Any,
     *,
-    signal_efficiency: ArrayLike = 0.5,
+    signal_efficiency: Any = 0.5,
     pos_label: Any = None,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: Any = None,
     return_error: bool = False,
 ) -> Any:
     """One over the share of background that passes the cut of a given signal efficiency.
@@ -147,15 +146,15 @@ def background_rejection(
     prefer_skip_nested_validation=True,
 )
 def significance(
-    y_true: ArrayLike,
-    y_score: ArrayLike,
+    y_true: Any,
+    y_score: Any,
     *,
-    threshold: ArrayLike | None = None,
+    threshold: Any = None,
     relative_uncertainty: float = 0.0,
     absolute_uncertainty: float = 0.0,
     min_effective_rows: float = 10,
     pos_label: Any = None,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: Any = None,
     return_details: bool = False,
 ) -> Any:
     """Significance with which a counting experiment is expected to discover the signal.
@@ -304,9 +303,7 @@ class _Cuts:
     background_squares: np.ndarray
 
     @classmethod
-    def of(
-        cls, y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: ArrayLike | None
-    ) -> "_Cuts":
+    def of(cls, y_true: Any, y_score: Any, pos_label: Any, sample_weight: Any) -> "_Cuts":
         """The cuts of validated rows."""
         kind = type_of_target(y_true, input_name="y_true")
         if kind != "binary" and not (kind == "multiclass" and pos_label is not None):
