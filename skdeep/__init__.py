@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from skdeep.gaussian_process import GaussianProcessRegressor
     from skdeep.image.cnn import CNNClassifier, CNNRegressor
     from skdeep.model_selection import BayesSearchCV
+    from skdeep.sequence.rnn import RNNClassifier, RNNRegressor
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
 
 _HOMES = {
@@ -24,6 +25,8 @@ _HOMES = {
     "GaussianProcessRegressor": "skdeep.gaussian_process",
     "MLPClassifier": "skdeep.tabular.mlp",
     "MLPRegressor": "skdeep.tabular.mlp",
+    "RNNClassifier": "skdeep.sequence.rnn",
+    "RNNRegressor": "skdeep.sequence.rnn",
     "config_context": "skdeep._config",
     "get_config": "skdeep._config",
 }
@@ -38,6 +41,8 @@ __all__ = [
     "GaussianProcessRegressor",
     "MLPClassifier",
     "MLPRegressor",
+    "RNNClassifier",
+    "RNNRegressor",
     "config_context",
     "get_config",
 ]

@@ -180,7 +180,6 @@ class NetworkEstimator(
         "beta_2": "optimizer=Adam(beta_2=...)",
         "epsilon": "optimizer=Adam(epsilon=...)",
     }
-    _xla_on_cpu = True  # False for convolutions and recurrent layers, which XLA is slow at there
     _sparse_rows = False  # whether _check_X takes CSR matrices
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -234,7 +233,8 @@ class NetworkEstimator(
         -------
         features : ndarray of shape (n_samples, n_features_out), float32
         """
-        return self._outputs(X)["features"]
+        features = self._outputs(X)["features"]
+        return features if isinstance(features, np.ndarray) else features.arrays()
 
     @property
     def history_(self):
@@ -303,6 +303,17 @@ class NetworkEstimator(
             return sp.csr_matrix(X)
         return X.toarray() if is_wide(X) and not self._fitted.task.wide else X
 
+    def _task(self, X: Any, head: Any) -> blueprint.Task:
+        """The task of validated rows X, predicted by a head."""
+        return blueprint.task_of(X, head)
+
+    def _uses_xla(self, device: str) -> bool:
+        """Whether XLA compiles the network, on "cpu" or "gpu".
+
+        On a CPU it is slow at convolutions, on a GPU it lacks cuDNN's recurrent layers.
+        """
+        return True
+
     def _check_parameters(self) -> None:
         """Refuse hyper-parameters that their declared constraints cannot."""
 
@@ -347,7 +358,7 @@ class NetworkEstimator(
         held_out = bool(self.early_stopping) and validation is None
         before = self._fitted if goes_on else None
         target = before.target if before else self._make_target(y, weight, classes)
-        fitted = self._begin(blueprint.task_of(X, target.head), target, before)
+        fitted = self._begin(self._task(X, target.head), target, before)
         if validation is not None:
             validation = self._check_validation(*validation, fitted)
         elif held_out:
@@ -399,7 +410,7 @@ class NetworkEstimator(
             return
         program = blueprint.program(fitted.twin, fitted.task)
         output = engine.predict(program, weights, X, fitted.hyper)["output"]
-        if not np.isfinite(output).all():
+        if not np.isfinite(getattr(output, "values", output)).all():
             raise FitDivergedError(
                 f"the outputs became NaN or infinite with learning_rate={self.learning_rate:g}; "
                 f"lower the learning rate, scale the inputs, or set clip_norm."
@@ -461,8 +472,9 @@ class NetworkEstimator(
         )
         state = {"weights": weights, "optimizer": optimizer.initial(weights["trainable"])}
         if task.wide:
+            (n_columns,) = task.input_shape
             table = engine.tables.initial(
-                (task.input_shape[0], true_twin._table_width(task)),
+                (n_columns, true_twin._table_width(task)),
                 twin._table_width(task),
                 task.input_dtype,
                 np.random.default_rng([seed, 2]),
@@ -533,10 +545,14 @@ class NetworkEstimator(
         X = self._check_X(X, reset=False)
         program = blueprint.program(fitted.twin, fitted.task)
         outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)
-        features = outputs["features"][:, : self._n_features_out]
+        features = outputs["features"]
+        values = features.values if isinstance(features, engine.Sequences) else features
+        values = values[..., : self._n_features_out]
         if fitted.task.precision != "float64":  # bfloat16 is for inside
-            features = features.astype(np.float32, copy=False)
-        outputs["features"] = features
+            values = values.astype(np.float32, copy=False)
+        if isinstance(features, engine.Sequences):
+            values = features.with_values(values)
+        outputs["features"] = values
         return outputs
 
     def _attribute(self, name: str) -> Fitted:
@@ -628,7 +644,7 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         return target.factors(self.class_weight, encoded, weight)
 
     def _public_attributes(self, fitted):
-        target = fitted.target
+        target = getattr(fitted.target, "each", fitted.target)  # of each step, or of a row
         classes = {
             "single": target.classes[0],
             "multilabel": np.arange(len(target.classes)),
@@ -680,12 +696,19 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         return Reals.of(y, weight)
 
 
-def _encoded(X, encoded: np.ndarray, weight: np.ndarray, factors: list):
+def _encoded(X, encoded: Any, weight: np.ndarray, factors: list):
     """Rows as the program takes them: inputs, encoded targets, weights times class factors."""
-    weight = weighted(encoded, weight, factors)
-    if encoded.dtype.kind == "f":
-        encoded = encoded.astype(blueprint.float_dtype(), copy=False)
-    return X, encoded, weight
+    steps = None if isinstance(encoded, np.ndarray) else encoded
+    values = encoded if steps is None else steps.values
+    if values.dtype.kind == "f":
+        values = values.astype(blueprint.float_dtype(), copy=False)
+    if steps is None:
+        return X, values, weighted(encoded, weight, factors)
+    # A row's loss is the mean over its steps; so each step counts alike.
+    weight = weight * steps.lengths
+    if isinstance(X, np.ndarray):  # all rows have all steps
+        return X, values.reshape(*X.shape[:2], -1), weight
+    return X, steps.with_values(values), weight
 
 
 def _check_partial(estimator) -> None:

@@ -21,8 +21,8 @@ class Task:
 
     Attributes
     ----------
-    input_shape : tuple of int
-        Of one row.
+    input_shape : tuple of int or None
+        Of one row; None where its length is free.
     input_dtype : str
         Of the rows, as the network takes them.
     head : Head
@@ -32,13 +32,16 @@ class Task:
     wide : bool
         Whether rows are sparse with so many columns that they are never densified; the network's
         input is then their product with a table of its own.
+    n_tokens : int
+        How many tokens the rows are numbers of; 0 where they are no tokens.
     """
 
-    input_shape: tuple[int, ...]
+    input_shape: tuple
     input_dtype: str
     head: Head
     precision: str
     wide: bool = False
+    n_tokens: int = 0
 
 
 def float_dtype() -> type:
@@ -119,7 +122,8 @@ def program(twin: Any, task: Task):
             step=engine.gradient_step(net, loss, twin.optimizer),
             evaluate=evaluate,
             predict=predict,
-            xla_on_cpu=twin._xla_on_cpu,
+            xla_on_cpu=twin._uses_xla("cpu"),
+            xla_on_gpu=twin._uses_xla("gpu"),
         )
 
     return engine.programs.get("program", key, build)

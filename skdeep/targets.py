@@ -7,7 +7,8 @@ rows, so that step sizes and losses mean the same whatever the unit of y; a loss
 predicting the mean.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -28,10 +29,13 @@ class Head:
     loss : {"sigmoid", "softmax", "squared"}
     groups : tuple of int
         Outputs that belong together: of each softmax; ones for the others.
+    per_step : bool
+        Whether each step of a row has outputs, not the row as a whole.
     """
 
     loss: str
     groups: tuple[int, ...]
+    per_step: bool = False
 
     @property
     def n_outputs(self) -> int:
@@ -44,10 +48,27 @@ class Head:
         Of tensors outputs (n, n_outputs) and encoded y. The loss is the mean over groups:
         cross-entropy in nats, or the squared error in units of the target's variance. The
         gradient is what the network expects less what is wanted (twice that for squared errors).
+        Where each step has outputs, they are (n, n_steps, n_outputs), y is an array or ``Steps``,
+        and the loss of a row is the mean over its steps.
         ``label_smoothing`` s mixes a share s of the uniform distribution into the labels [1]_.
 
         .. [1] Szegedy et al. Rethinking the inception architecture. CVPR, 2016, section 7.
         """
+        from keras import ops
+
+        y, lengths = y if self.per_step and isinstance(y, tuple) else (y, None)
+        values, slope = self._losses(outputs, y, label_smoothing)
+        if not self.per_step:
+            return values, slope
+        share = ops.ones_like(values)
+        if lengths is not None:
+            steps = ops.arange(ops.shape(values)[1])
+            share = ops.cast(steps < ops.expand_dims(lengths, 1), values.dtype)
+        share /= ops.sum(share, axis=1, keepdims=True)
+        return ops.sum(values * share, axis=1), slope * share[..., None]
+
+    def _losses(self, outputs: Any, y: Any, label_smoothing: Any) -> tuple[Any, Any]:
+        """Losses (...) and their gradients (..., n_outputs) for outputs (..., n_outputs)."""
         from keras import ops
 
         wanted = self._wanted(y, outputs.dtype, label_smoothing)
@@ -65,12 +86,12 @@ class Head:
         return ops.sum(values, axis=-1) * scale, slope * scale
 
     def _wanted(self, y: Any, dtype: Any, label_smoothing: Any) -> Any:
-        """Encoded y as the numbers that outputs are compared with, (n, n_outputs)."""
+        """Encoded y as the numbers that outputs are compared with, (..., n_outputs)."""
         from keras import ops
 
         if self.loss == "softmax":
             first = np.cumsum([0, *self.groups[:-1]], dtype=np.int32)  # of each group's outputs
-            wanted = ops.sum(ops.one_hot(y + first, self.n_outputs, dtype=dtype), axis=1)
+            wanted = ops.sum(ops.one_hot(y + first, self.n_outputs, dtype=dtype), axis=-2)
         else:
             wanted = ops.cast(y, dtype)
         if label_smoothing is None or self.loss == "squared":
@@ -82,7 +103,7 @@ class Head:
         return wanted + label_smoothing * (uniform - wanted)
 
     def _log_softmax(self, outputs: Any) -> Any:
-        """Logarithms of the probabilities in each group, (n, n_outputs)."""
+        """Logarithms of the probabilities in each group, (..., n_outputs)."""
         from keras import ops
 
         if len(self.groups) == 1:
@@ -315,3 +336,60 @@ class Reals:
         """Targets in the units of y, float64, shaped as y was."""
         values = outputs.astype(np.float64) * self.scale + self.mean
         return values[:, 0] if self.flat else values
+
+
+@dataclass(frozen=True)
+class PerStep:
+    """A target of which each step of a row has one.
+
+    Encoded targets are ``Sequences``; outputs are an array (n, n_steps, n_outputs) or
+    ``Sequences``, and what follows from them an array or a list of arrays.
+
+    Attributes
+    ----------
+    each : Labels or Reals
+        Of one step.
+    """
+
+    each: Any
+
+    @property
+    def head(self) -> Head:
+        """That of one step, for all."""
+        return replace(self.each.head, per_step=True)
+
+    def encode(self, y: Any, name: str = "y") -> Any:
+        """Targets of all steps, (n_steps_in_all, n_columns)."""
+        return y.with_values(self.each.encode(y.values, name))
+
+    def factors(self, class_weight: Any, encoded: Any, weight: np.ndarray) -> list:
+        """As ``Labels.factors``: no factors, for the weights are those of rows."""
+        if class_weight is not None:
+            raise ValueError(
+                f"class_weight weighs rows, but y has a label for each step; leave it None, not "
+                f"{class_weight!r}."
+            )
+        return self.each.factors(None, encoded.values, np.repeat(weight, encoded.lengths))
+
+    def labels(self, outputs: Any) -> Any:
+        """The likeliest classes, (n, n_steps)."""
+        return self._of_steps(self.each.labels, outputs)
+
+    def probabilities(self, outputs: Any) -> Any:
+        """Probabilities, (n, n_steps, n_classes)."""
+        return self._of_steps(self.each.probabilities, outputs)
+
+    def decision(self, outputs: Any) -> Any:
+        """Logits, (n, n_steps) for two classes, else (n, n_steps, n_classes)."""
+        return self._of_steps(self.each.decision, outputs)
+
+    def values(self, outputs: Any) -> Any:
+        """Targets in the units of y, (n, n_steps) or (n, n_steps, n_columns)."""
+        return self._of_steps(self.each.values, outputs)
+
+    @staticmethod
+    def _of_steps(function: Callable, outputs: Any) -> Any:
+        if isinstance(outputs, np.ndarray):
+            results = function(outputs.reshape(-1, outputs.shape[-1]))
+            return results.reshape(*outputs.shape[:2], *results.shape[1:])
+        return outputs.with_values(function(outputs.values)).arrays()

@@ -11,12 +11,14 @@ from skdeep import (
     FitDivergedError,
     MLPClassifier,
     MLPRegressor,
+    RNNClassifier,
+    RNNRegressor,
     engine,
 )
 
 N = 30
-ESTIMATORS = [MLPClassifier, MLPRegressor, CNNClassifier, CNNRegressor]
-CLASSIFIERS = [MLPClassifier, CNNClassifier]
+CLASSIFIERS = [MLPClassifier, CNNClassifier, RNNClassifier]
+ESTIMATORS = [*CLASSIFIERS, MLPRegressor, CNNRegressor, RNNRegressor]
 CNNS = [CNNClassifier, CNNRegressor]
 
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -17,9 +17,23 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import estimator_checks
 
-from skdeep import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor
+from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    RNNClassifier,
+    RNNRegressor,
+)
 
-ESTIMATORS = [MLPClassifier, MLPRegressor, CNNClassifier, CNNRegressor]
+ESTIMATORS = [
+    MLPClassifier,
+    MLPRegressor,
+    CNNClassifier,
+    CNNRegressor,
+    RNNClassifier,
+    RNNRegressor,
+]
 SKIPPED = {"check_array_api_input": "SCIPY_ARRAY_API is not set"}
 
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)

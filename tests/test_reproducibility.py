@@ -10,7 +10,15 @@ import joblib
 import numpy as np
 import pytest
 
-from skdeep import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor, engine
+from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    RNNClassifier,
+    RNNRegressor,
+    engine,
+)
 from skdeep.optimizers import SGD, Adam
 from skdeep.schedules import Cosine
 
@@ -26,6 +34,8 @@ MODELS = {
         architecture=(4, 4), batch_size=32, augment=("shift", "rotate", "flip", "crop"), **NOISY
     ),
     "cnn-regressor": CNNRegressor(architecture=(4,), batch_size=32, **NOISY),
+    "lstm": RNNClassifier(hidden_layer_sizes=(8, 4), bidirectional=True, **NOISY),
+    "gru-regressor": RNNRegressor(cell="gru", hidden_layer_sizes=(8,), pooling="mean", **NOISY),
 }
 each_model = pytest.mark.parametrize("name", sorted(MODELS))
 
@@ -108,6 +118,8 @@ LONG = {
         random_state=0,
     ),
     "cnn-regressor": CNNRegressor(**MOMENTUM, architecture=(4,), batch_size=32, random_state=0),
+    "lstm": RNNClassifier(**MOMENTUM, hidden_layer_sizes=(8,), dropout=0.2, random_state=0),
+    "gru-regressor": RNNRegressor(**ADAM, cell="gru", hidden_layer_sizes=(8,), random_state=0),
 }
 
 

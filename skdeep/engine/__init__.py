@@ -12,7 +12,15 @@ from skdeep.engine import (
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
 from skdeep.engine.network import Layout, Network, build_apart, current_scope
 from skdeep.engine.program import Program, compile_mode, on_gpu, predict
-from skdeep.engine.rows import CSR, Batch, merge_equal_rows, n_rows, weighted_mean
+from skdeep.engine.rows import (
+    CSR,
+    Batch,
+    Sequences,
+    Steps,
+    merge_equal_rows,
+    n_rows,
+    weighted_mean,
+)
 from skdeep.engine.steps import Losses, descend, gradient_step, value_and_gradient
 from skdeep.engine.training import EpochState, Progress, train
 
@@ -26,6 +34,8 @@ __all__ = [
     "Network",
     "Program",
     "Progress",
+    "Sequences",
+    "Steps",
     "build_apart",
     "cache_clear",
     "cache_info",

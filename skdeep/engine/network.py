@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from skdeep.engine import random
+from skdeep.engine.rows import Steps
 from skdeep.engine.runtime import tf
 
 
@@ -35,12 +36,15 @@ class Scope:
         Run-time hyper-parameters, scalar (or vector) tensors by name.
     weight : tensor (batch_size,) or None
         The rows' weights; zero for padding. None at predict.
+    lengths : tensor (batch_size,), int32, or None
+        The steps of each row that are real; None where all are.
     """
 
     training: bool
     key: Any
     hyper: dict
     weight: Any
+    lengths: Any = None
 
 
 _scope: ContextVar[Scope | None] = ContextVar("skdeep_scope", default=None)
@@ -157,10 +161,11 @@ class Network:
         ----------
         weights : dict
             ``trainable``: a vector or a list of arrays; ``fixed``: a vector, if there are any.
-        x : nest of tensors
+        x : nest of tensors, or Steps
         training, key, hyper, weight :
             See :class:`Scope`.
         """
+        x, lengths = x if isinstance(x, Steps) else (x, None)
         trainable = weights["trainable"]
         if not isinstance(trainable, list):
             trainable = self.trainable.split(trainable)
@@ -170,7 +175,7 @@ class Network:
         for i, state in enumerate(self._seeds):
             value = tf.zeros((2,), tf.uint32) if key is None else random.fold(key, 1000 + i)
             mapping.append((state, tf.ensure_shape(tf.cast(value, state.dtype), state.shape)))
-        with _entered(Scope(training, key, hyper or {}, weight)):
+        with _entered(Scope(training, key, hyper or {}, weight, lengths)):
             with keras.StatelessScope(mapping, initialize_variables=False) as updated:
                 outputs = self.model.call(x, training=training)
         if not self._fixed:

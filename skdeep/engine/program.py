@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,9 @@ class Program:
         ``evaluate(weights, batch, hyper)`` returns the loss of each row, for validation.
     predict : callable, optional
         ``predict(weights, x, hyper)`` returns a nest of arrays, each (n, ...).
-    xla_on_cpu : bool, default=True
-        False keeps the program out of XLA on a CPU, where convolutions and recurrent layers
-        are slow.
+    xla_on_cpu, xla_on_gpu : bool, default=True
+        False keeps the program out of XLA on that device: on a CPU it is slow at convolutions, on
+        a GPU it lacks cuDNN's recurrent layers.
     """
 
     key: Hashable
@@ -49,6 +50,7 @@ class Program:
     evaluate: Callable | None = None
     predict: Callable | None = None
     xla_on_cpu: bool = True
+    xla_on_gpu: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.logs, str) or not self.logs:
@@ -112,9 +114,9 @@ def compile_mode(program: Program, steps_per_epoch: int, sparse: bool = False) -
         return "graph"
     if (chosen := get_config()["compile"]) is not None:
         return chosen
-    if on_gpu() or (program.xla_on_cpu and steps_per_epoch >= 4):
-        return "xla"
-    return "graph"
+    if on_gpu():
+        return "xla" if program.xla_on_gpu else "graph"
+    return "xla" if program.xla_on_cpu and steps_per_epoch >= 4 else "graph"
 
 
 def on_gpu() -> bool:
@@ -212,14 +214,15 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
     """Outputs for rows x, a nest of arrays (n, ...), as a nest of ndarrays (n, ...).
 
     Rows are computed in tiles of fixed size, so that a row's outputs depend neither on the rows
-    beside it nor on their number.
+    beside it nor on their number. Of sequences those of about one length share a tile; outputs
+    that they have for each step come as :class:`~skdeep.engine.rows.Sequences`.
     """
     check_not_forked()
     if program.predict is None:
         raise ValueError("the program has no predict function; give it one, Program(predict=...).")
     hyper = hyper or {}
-    n = rows.n_rows(x)
     structure = structure_of(hyper)
+    numbers, n_steps, lengths = _tiles(x)
     with device():
         on_device = rows.to_device(x)
         table: Any = ()
@@ -230,38 +233,79 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
         weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
         floats = [t.dtype for t in tf.nest.flatten(weights) if t.dtype.is_floating]
         dtype = floats[0] if floats else tf.float32
-        arguments = (weights, pack(hyper, dtype), on_device, tf.constant(n), table)
+        tiles = tf.constant(numbers), tf.constant(n_steps)
+        arguments = (weights, pack(hyper, dtype), on_device, tiles, table)
         function = compiled(
             "predict",
             program,
             "graph",
             arguments,
-            loose=(0, 0, 1, 0, 1),
+            loose=(0, 0, 1, 1, 1),
             make=lambda: _tiled(program, structure),
             detail=repr(structure),
         )
-        return tf.nest.map_structure(np.asarray, function(arguments))
+        outputs = tf.nest.map_structure(np.asarray, function(arguments))
+    return tf.nest.map_structure(partial(_in_order, numbers, n_steps, lengths), outputs)
+
+
+def _tiles(x: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Row numbers of the tiles, (n_tiles, 64), -1 for none; their steps (n_tiles,); row lengths."""
+    n = rows.n_rows(x)
+    lengths = next((p.lengths for p in tf.nest.flatten(x) if isinstance(p, rows.Sequences)), None)
+    if lengths is None:
+        numbers = np.full((-(-n // _TILE), _TILE), -1, np.int32)
+        numbers.ravel()[:n] = np.arange(n)
+        return numbers, np.zeros(len(numbers), np.int32), None
+    buckets = rows.length_bucket(lengths)
+    tiles, n_steps = [], []
+    for bucket in np.unique(buckets):
+        members = np.flatnonzero(buckets == bucket).astype(np.int32)
+        missing = np.full(-len(members) % _TILE, -1, np.int32)
+        tiles.append(np.append(members, missing).reshape(-1, _TILE))
+        n_steps += [bucket] * len(tiles[-1])
+    return np.concatenate(tiles), np.array(n_steps, np.int32), lengths
+
+
+def _in_order(numbers: np.ndarray, n_steps: np.ndarray, lengths: np.ndarray | None, output: Any):
+    """A tiled output, its rows in the order of x, without padding.
+
+    Where rows have lengths, an output longer than the tiles is one for each step.
+    """
+    real = numbers.ravel() >= 0
+    if lengths is None:
+        return output[: np.count_nonzero(real)]
+    rank = np.empty(len(lengths), np.int64)  # where each row stands in the tiles
+    rank[numbers.ravel()[real]] = np.flatnonzero(real)
+    if len(output) == numbers.size:
+        return output[rank]
+    ends = np.cumsum(np.repeat(n_steps, _TILE), dtype=np.int64)
+    first = ends[rank] - n_steps[rank // _TILE]
+    return rows.Sequences.of(output[rows.positions(first, lengths)], lengths)
 
 
 def _tiled(program: Program, like: dict) -> Callable:
-    """``program.predict`` over tiles of rows, as a function to be traced."""
+    """``program.predict`` over tiles of rows, as a function to be traced.
 
-    def outputs(weights, hyper, x, n, table):
+    Outputs are (n_tiles * 64, ...); one with a number for each step, whose number of steps is not
+    known while tracing, has those of all rows of all tiles behind each other.
+    """
+
+    def outputs(weights, hyper, x, tiles, table):
+        numbers, n_steps = tiles
         hyper = unpack(like, hyper)
         if isinstance(x, rows.WideCSR):
             weights = {**weights, "table": table}
 
         def tile(i):
-            numbers = i * _TILE + tf.range(_TILE)
-            part = rows.take(x, tf.where(numbers < n, numbers, 0))
-            return tf.nest.map_structure(
-                tf.convert_to_tensor, program.predict(weights, part, hyper)
-            )
+            part = rows.take(x, tf.maximum(numbers[i], 0), n_steps[i])
+            return tf.nest.map_structure(_stacked, program.predict(weights, part, hyper))
 
         first = tile(0)
-        n_tiles = (n + _TILE - 1) // _TILE
+        n_tiles = tf.shape(numbers)[0]
         written = [
-            tf.TensorArray(t.dtype, n_tiles, element_shape=t.shape).write(0, t)
+            tf.TensorArray(
+                t.dtype, n_tiles, infer_shape=False, element_shape=(None, *t.shape[1:])
+            ).write(0, t)
             for t in tf.nest.flatten(first)
         ]
 
@@ -270,10 +314,14 @@ def _tiled(program: Program, like: dict) -> Callable:
             return i + 1, [a.write(i, t) for a, t in zip(arrays, results, strict=True)]
 
         _, written = tf.while_loop(lambda i, _: i < n_tiles, write, (1, written))
-        joined = [
-            tf.reshape(a.stack(), tf.concat([[n_tiles * _TILE], tf.shape(t)[1:]], axis=0))[:n]
-            for a, t in zip(written, tf.nest.flatten(first), strict=True)
-        ]
-        return tf.nest.pack_sequence_as(first, joined)
+        return tf.nest.pack_sequence_as(first, [a.concat() for a in written])
 
     return outputs
+
+
+def _stacked(output: Any):
+    """An output of a tile; the steps of its rows behind each other, where it has any."""
+    output = tf.convert_to_tensor(output)
+    if output.shape.rank > 1 and output.shape[1] is None:
+        return tf.reshape(output, (-1, *output.shape[2:]))
+    return output

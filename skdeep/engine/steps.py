@@ -23,9 +23,9 @@ class Losses(NamedTuple):
     Attributes
     ----------
     values : tensor (batch_size,)
-    output : tensor (batch_size, n_outputs)
+    output : tensor (batch_size, ..., n_outputs)
         The output of the network that they depend on.
-    slope : tensor (batch_size, n_outputs)
+    slope : tensor (batch_size, ..., n_outputs)
         Gradient of each row's loss by its outputs.
     """
 
@@ -133,7 +133,8 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
             losses = loss(outputs, batch, hyper)
             if not isinstance(losses, Losses):
                 return weighted_mean(losses, batch), fixed
-            slope = losses.slope * shares(batch)[:, None]
+            share = tf.reshape(shares(batch), (-1, *[1] * (losses.slope.shape.rank - 1)))
+            slope = losses.slope * share
             return weighted_mean(losses.values, batch), fixed, (losses.output, slope)
 
         rows: dict = {}

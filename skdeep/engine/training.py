@@ -137,7 +137,8 @@ def train(
     progress : Progress
         Where to start: ``Progress(state, seed=...)``, or what an earlier call returned.
     x, y : nests of arrays, each (n, ...)
-        Rows and targets; ``()`` for no targets. Parts of x may be SciPy CSR matrices.
+        Rows and targets; ``()`` for no targets. Parts of x may be SciPy CSR matrices, parts of
+        both :class:`~skdeep.engine.Sequences`.
     weight : ndarray (n,), default=None
         Row weights; scaled here to a mean of one.
     epochs, batch_size : int
@@ -183,13 +184,14 @@ class _Data:
     """Rows and validation rows on the device, and the order in which steps take them."""
 
     def __init__(self, program, x, y, weight, validation, batch_size, shuffle, progress):
-        n = rows.n_rows(x)
-        sparse = any(sp.issparse(part) for part in tf.nest.flatten(x))
+        n, parts = rows.n_rows(x), tf.nest.flatten(x)
+        sparse = any(sp.issparse(part) for part in parts)
         self.mode = compile_mode(program, -(-n // batch_size), sparse)
         xla = self.mode == "xla"
         if n < batch_size:
             batch_size = min(batch_size, rows.row_bucket(n)) if xla else n
-        self.order = rows.Order(n, batch_size, progress.seed, shuffle)
+        lengths = next((part.lengths for part in parts if isinstance(part, rows.Sequences)), None)
+        self.order = rows.Order(n, batch_size, progress.seed, shuffle, lengths)
         floats = [a.dtype for a in tf.nest.flatten(progress.state) if a.dtype.kind == "f"]
         self.dtype = np.dtype(floats[0]) if floats else np.dtype(np.float32)
         weight = np.ones(n) if weight is None else np.asarray(weight, np.float64)
@@ -470,7 +472,11 @@ def _digest(nest: Any) -> str:
     """Of the bytes of a nest of arrays, to tell whether they are the same."""
     digest = hashlib.blake2b(digest_size=8)
     for part in tf.nest.flatten(nest):
-        pieces = (part.indptr, part.indices, part.data) if sp.issparse(part) else (part,)
+        pieces: tuple = (part,)
+        if sp.issparse(part):
+            pieces = (part.indptr, part.indices, part.data)
+        if isinstance(part, rows.Sequences):
+            pieces = (part.values, part.offsets)
         for piece in pieces:
             if piece is not None:
                 digest.update(np.asarray(piece).tobytes())

@@ -69,7 +69,9 @@ class _CNN(Declared):
         constraint=Interval(Real, 0, None, closed="neither"),
         search=(1e-4, 1e-1, "log"),
     )
-    _xla_on_cpu = False
+
+    def _uses_xla(self, device):
+        return device != "cpu"
 
     def _check_X(self, X, reset):
         """Images (n, height, width, channels), uint8 as such and anything else as float32."""

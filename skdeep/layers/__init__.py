@@ -6,6 +6,15 @@ at predict.
 """
 
 from skdeep.layers.augmentation import Augment
+from skdeep.layers.recurrent import (
+    GRU,
+    LSTM,
+    AttentionPooling,
+    PoolSteps,
+    ReverseSteps,
+    SimpleRNN,
+    real_steps,
+)
 from skdeep.layers.regularization import (
     BatchNormalization,
     Bias,
@@ -14,4 +23,18 @@ from skdeep.layers.regularization import (
     LayerNormalization,
 )
 
-__all__ = ["Augment", "BatchNormalization", "Bias", "Dropout", "KeepUnits", "LayerNormalization"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "AttentionPooling",
+    "Augment",
+    "BatchNormalization",
+    "Bias",
+    "Dropout",
+    "KeepUnits",
+    "LayerNormalization",
+    "PoolSteps",
+    "ReverseSteps",
+    "SimpleRNN",
+    "real_steps",
+]

@@ -1,0 +1,1 @@
+"""What stands between data as users have them and arrays as networks take them."""

@@ -1,0 +1,530 @@
+"""Recurrent networks: one state carried along the steps of a row.
+
+    h_t = cell(x_t, h_{t-1}),   output = W pool(h_1, ..., h_T) + b
+
+With one label or number for a row, or one for each step: output_t = W h_t + b. Bidirectional layers
+read the row from its end too, and put both states side by side [2]_.
+
+.. [1] Hochreiter, Schmidhuber. Long short-term memory. Neural Computation 9(8), 1997.
+.. [2] Schuster, Paliwal. Bidirectional recurrent neural networks. IEEE Transactions on Signal
+   Processing 45(11), 1997.
+"""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
+from skdeep.blueprint import Task, float_dtype, task_of
+from skdeep.hyperparameters import Declared, hyperparameter
+from skdeep.preprocessing import sequences
+from skdeep.targets import PerStep
+
+
+class _RNN(Declared):
+    """What RNNClassifier and RNNRegressor share."""
+
+    cell: str = hyperparameter(
+        default="lstm",
+        doc="Recurrent unit: long short-term memory, gated recurrent unit, or plain tanh.",
+        constraint=StrOptions({"lstm", "gru", "simple"}),
+        structural=True,
+    )
+    hidden_layer_sizes: Any = hyperparameter(
+        default=(64,),
+        doc="Units of each recurrent layer, in each direction.",
+        constraint=["array-like"],
+        structural=True,
+    )
+    bidirectional: bool = hyperparameter(
+        default=False,
+        doc="Whether each layer also reads the rows from their end.",
+        structural=True,
+    )
+    pooling: str = hyperparameter(
+        default="last",
+        doc="What of the steps makes the row: the last state, the mean or the maximum over steps, "
+        "or a mean with learnt weights. Without effect where each step has a target.",
+        constraint=StrOptions({"last", "mean", "max", "attention"}),
+        structural=True,
+    )
+    dropout: float = hyperparameter(
+        default=0.0,
+        doc="Probability that a step of the training ignores a unit, between layers and under the "
+        "last; not from one step of a row to the next.",
+        constraint=Interval(Real, 0, 1, closed="left"),
+        search=(0.0, 0.5),
+        structural=bool,
+    )
+    n_steps: int | None = hyperparameter(
+        default=None,
+        doc="Steps of the rows where X is flat, (n_samples, n_steps * n_features), the features "
+        "of a step side by side. None takes each column for a step.",
+        constraint=[Interval(Integral, 1, None, closed="left"), None],
+        structural=None,
+    )
+    embedding_size: int | None = hyperparameter(
+        default=None,
+        doc="Length of the learnt vectors that stand for tokens. Strings always are tokens, with "
+        "64 for None; integers are if it is set.",
+        constraint=[Interval(Integral, 1, None, closed="left"), None],
+        structural=True,
+    )
+    max_vocabulary: int = hyperparameter(
+        default=20_000,
+        doc="How many of the most frequent tokens have vectors of their own; the others, and those "
+        "that ``fit`` has not seen, share one.",
+        constraint=Interval(Integral, 1, None, closed="left"),
+        structural=None,
+    )
+    epochs: int = hyperparameter(
+        default=30,
+        doc="Passes over the rows.",
+        constraint=Interval(Integral, 1, None, closed="left"),
+        structural=None,
+    )
+    batch_size: int = hyperparameter(
+        default=32,
+        doc="Rows in a step; larger is faster an epoch, but takes fewer steps. Where rows differ "
+        "in length, those of a batch are alike.",
+        constraint=Interval(Integral, 1, None, closed="left"),
+        structural=None,
+    )
+    learning_rate: float = hyperparameter(
+        default=1e-2,
+        doc="The optimizer's step size; larger is faster until the loss oscillates or diverges.",
+        constraint=Interval(Real, 0, None, closed="neither"),
+        search=(1e-4, 1e-1, "log"),
+    )
+    clip_norm: float | None = hyperparameter(
+        default=1.0,
+        doc="Longest gradient; a longer one is shortened to it. None leaves all as they are.",
+        constraint=[Interval(Real, 0, None, closed="neither"), None],
+    )
+
+    def _uses_xla(self, device):
+        return device == "cpu" and self.cell != "lstm"  # whose fused operation XLA does not have
+
+    def _check_parameters(self):
+        sizes = self.hidden_layer_sizes
+        if len(sizes) == 0 or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must hold positive integers, one for each recurrent layer, "
+                f"but is {sizes!r}."
+            )
+
+    def _is_noisy(self):
+        return self.dropout > 0
+
+    def _check_X(self, X, reset):
+        """Sequences (n, None, n_features) of floats or (n, None) of tokens; or floats (n, T, F)."""
+        from skdeep.engine import Sequences
+
+        if isinstance(X, Sequences):  # checked before, as rows that a scorer is given
+            return X
+        fitted = None if reset else self._fitted.task
+        strings = sequences.is_list(X) and sequences.has_strings(X)
+        if fitted.n_tokens if fitted else strings or self.embedding_size:
+            return self._check_tokens(X, reset)
+        if strings and fitted:
+            raise TypeError("X holds strings, but fit has seen numbers; pass numbers.")
+        X = self._check_numbers(X, float_dtype() if reset else fitted.input_dtype, reset)
+        if reset:
+            self.__dict__.pop("vocabulary_", None)
+        elif X.shape[-1] != fitted.input_shape[-1]:
+            raise ValueError(
+                f"X has {X.shape[-1]} features in each step, but {type(self).__name__} is "
+                f"expecting {fitted.input_shape[-1]} features."
+            )
+        return X
+
+    def _check_numbers(self, X, dtype, reset):
+        """Numbers as sequences or as an array (n, n_steps, n_features)."""
+        if sequences.is_table(X) and (reset or self._flat or not sequences.is_list(X)):
+            X = validate_data(self, X, dtype=dtype, reset=reset)
+            n_features = _n_features(X.shape[1], self.n_steps)
+            if not reset:
+                n_features = self._fitted.task.input_shape[-1]
+            flat, X = True, X.reshape(len(X), -1, n_features)
+        else:
+            X = sequences.padded(X) if getattr(X, "ndim", 0) == 3 else X
+            if isinstance(X, np.ndarray) and X.ndim == 3:
+                X = check_array(X, dtype=dtype, allow_nd=True, input_name="X", estimator=self)
+            else:
+                X = sequences.number_sequences(X, dtype)
+            flat = False
+        if reset:
+            self._flat = flat
+            if not flat:
+                self.n_features_in_ = X.shape[-1]
+                self.__dict__.pop("feature_names_in_", None)
+        return X
+
+    def _check_tokens(self, X, reset):
+        """Tokens as sequences of their numbers; their vocabulary is learnt at reset."""
+        rows = sequences.token_sequences(X)
+        if reset:
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)
+            self.vocabulary_ = sequences.vocabulary_of(rows.values, self.max_vocabulary)
+        integers = self.vocabulary_.dtype.kind in "iu"
+        if integers != (rows.dtype.kind in "iu"):
+            given, seen = ("strings", "integers") if integers else ("integers", "strings")
+            raise TypeError(f"X holds {given} as tokens, but fit has seen {seen}.")
+        return rows.with_values(sequences.token_numbers(rows.values, self.vocabulary_))
+
+    def _check_rows(self, X, y, sample_weight, *, reset, suffix=""):
+        from skdeep.engine import Sequences
+
+        lengths = _steps_of(y)
+        if lengths is not None and sequences.is_table(X) and np.ptp(lengths) == 0:
+            lengths = None  # several targets for each row of a table
+        if lengths is not None:
+            y = Sequences.of(np.concatenate([np.asarray(part) for part in y]), lengths)
+        X, y, weight = super()._check_rows(X, y, sample_weight, reset=reset, suffix=suffix)
+        if lengths is None:
+            return X, y, weight
+        steps = X.lengths if isinstance(X, Sequences) else np.full(len(X), X.shape[1])
+        if (other := np.flatnonzero(steps != lengths)).size:
+            i = other[0]
+            raise ValueError(
+                f"y{suffix}[{i}] has {lengths[i]} targets, but X{suffix}[{i}] has {steps[i]} "
+                f"steps; give one for each step, or one for each row as a flat array."
+            )
+        if not isinstance(self.early_stopping, bool | np.bool_):
+            raise ValueError(
+                "early_stopping by a scorer needs one target for each row, but y has one for each "
+                "step; early_stopping=True watches the loss."
+            )
+        return X, y, weight
+
+    def _check_y(self, y):
+        from skdeep.engine import Sequences
+
+        if not isinstance(y, Sequences):
+            return super()._check_y(y)
+        checked = super()._check_y(y.values)
+        if isinstance(self, BaseNetworkClassifier) and checked.ndim > 1:
+            raise ValueError(
+                f"y has {checked.shape[1]} labels for each step; give one, as arrays (n_steps,)."
+            )
+        return y.with_values(checked)
+
+    def _make_target(self, y, weight, classes):
+        from skdeep.engine import Sequences
+
+        if not isinstance(y, Sequences):
+            return super()._make_target(y, weight, classes)
+        return PerStep(super()._make_target(y.values, np.repeat(weight, y.lengths), classes))
+
+    def _task(self, X, head):
+        task = task_of(X, head)
+        shape = (None, *task.input_shape[1:])
+        n_tokens = len(self.vocabulary_) + 1 if hasattr(self, "vocabulary_") else 0
+        return Task(shape, task.input_dtype, head, task.precision, n_tokens=n_tokens)
+
+    def _features(self, inputs, task):
+        import keras
+
+        from skdeep import layers
+
+        x = inputs
+        if task.n_tokens:
+            size = self.embedding_size or 64
+            x = keras.layers.Embedding(task.n_tokens, size, name="embedding")(x)
+            x = self._dropped(x, "embedding_dropout")
+        cell = {"lstm": layers.LSTM, "gru": layers.GRU, "simple": layers.SimpleRNN}[self.cell]
+        for i, units in enumerate(self.hidden_layer_sizes):
+            pooled = not task.head.per_step and i + 1 == len(self.hidden_layer_sizes)
+            last = pooled and self.pooling == "last"
+            states = cell(units, return_sequences=True, name=f"{self.cell}_{i}")(x)
+            parts = [layers.PoolSteps("last", name="last")(states) if last else states]
+            if self.bidirectional:
+                x = layers.ReverseSteps(name=f"reverse_{i}")(x)
+                states = cell(units, return_sequences=True, name=f"{self.cell}_{i}_backward")(x)
+                restore = layers.ReverseSteps(name=f"restore_{i}")
+                parts.append(
+                    layers.PoolSteps("last", name="first")(states) if last else restore(states)
+                )
+            x = keras.layers.Concatenate(name=f"directions_{i}")(parts) if parts[1:] else parts[0]
+            if pooled and not last:
+                attention = self.pooling == "attention"
+                pool = layers.AttentionPooling if attention else layers.PoolSteps
+                x = pool(*[] if attention else [self.pooling], name=self.pooling)(x)
+            x = self._dropped(x, f"dropout_{i}")
+        return x
+
+    def _dropped(self, x, name):
+        from skdeep import layers
+
+        return layers.Dropout("dropout", name=name)(x) if self.dropout else x
+
+    def _all_steps(self, X, y, sample_weight):
+        """Targets, predictions and weights of the steps of all rows."""
+        X, y, weight = self._check_rows(X, y, sample_weight, reset=False)
+        return y.values, np.concatenate([*self.predict(X)]), np.repeat(weight, y.lengths)
+
+    def _is_per_step(self):
+        check_is_fitted(self)
+        return isinstance(self._fitted.target, PerStep)
+
+
+class RNNClassifier(_RNN, BaseNetworkClassifier):
+    """Recurrent network for classes of sequences, or of their steps.
+
+    X holds numbers: an array (n_samples, n_steps, n_features), whose rows may end in steps of NaN,
+    which are padding; a list of arrays (n_steps, n_features) or (n_steps,) of any lengths, or an
+    awkward array; or flat rows (n_samples, n_columns) with ``n_steps``. Or it holds tokens: texts,
+    which are split into lower-case words and punctuation; lists of strings; or, with
+    ``embedding_size``, lists of integers.
+
+    y has a label for each row; or, as a list of arrays (n_steps,), one for each step. Predictions
+    then are lists of arrays too (arrays where X is one).
+
+    Parameters
+    ----------
+    cell : {'gru', 'lstm', 'simple'}, default='lstm'
+        Recurrent unit: long short-term memory, gated recurrent unit, or plain tanh.
+    hidden_layer_sizes : array-like, default=(64,)
+        Units of each recurrent layer, in each direction.
+    bidirectional : bool, default=False
+        Whether each layer also reads the rows from their end.
+    pooling : {'attention', 'last', 'max', 'mean'}, default='last'
+        What of the steps makes the row: the last state, the mean or the maximum over steps, or a
+        mean with learnt weights. Without effect where each step has a target.
+    dropout : float in [0, 1), default=0.0
+        Probability that a step of the training ignores a unit, between layers and under the last;
+        not from one step of a row to the next.
+    n_steps : int in [1, inf) or None, default=None
+        Steps of the rows where X is flat, (n_samples, n_steps * n_features), the features of a step
+        side by side. None takes each column for a step.
+    embedding_size : int in [1, inf) or None, default=None
+        Length of the learnt vectors that stand for tokens. Strings always are tokens, with 64 for
+        None; integers are if it is set.
+    max_vocabulary : int in [1, inf), default=20000
+        How many of the most frequent tokens have vectors of their own; the others, and those that
+        ``fit`` has not seen, share one.
+    epochs : int in [1, inf), default=30
+        Passes over the rows.
+    batch_size : int in [1, inf), default=32
+        Rows in a step; larger is faster an epoch, but takes fewer steps. Where rows differ in
+        length, those of a batch are alike.
+    learning_rate : float in (0, inf), default=0.01
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    clip_norm : float in (0, inf) or None, default=1.0
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    class_weight : dict, {'balanced'} or None, default=None
+        Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of the uniform distribution that is mixed into the labels; it keeps probabilities from
+        0 and 1.
+    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
+        A name, or an object of ``skdeep.optimizers`` with settings of its own.
+    weight_decay : float in [0, inf), default=0.0
+        L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW shrinks
+        the kernels directly.
+    early_stopping : bool, str or callable, default=False
+        Whether to stop when validation rows no longer improve, and keep the best weights. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+    patience : int in [1, inf), default=10
+        Epochs without improvement that end the fit, under early stopping.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted classes; a list of them for a multi-output target.
+    vocabulary_ : ndarray of shape (n_tokens,)
+        Tokens with vectors of their own, most frequent first, where X holds tokens.
+    history_ : DataFrame
+        ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        The epoch, from 0, whose weights early stopping kept; -1 without it.
+    network_ : keras.Model
+        A copy of the fitted network, to look at. It takes all steps for real.
+    n_features_in_ : int
+        Columns of X where rows are flat, else features of a step; not there for tokens.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, where X had names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeep import RNNClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=n) for n in rng.integers(5, 15, size=200)]
+    >>> y = [x[0] > 0 for x in X]  # what the first step said, remembered to the last
+    >>> RNNClassifier(random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    def score(self, X, y, sample_weight=None):
+        """Share of right labels; where each step has one, of the steps of all rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-likes
+            As for ``fit``.
+
+        Returns
+        -------
+        score : float
+        """
+        if not self._is_per_step():
+            return super().score(X, y, sample_weight)
+        true, predicted, weight = self._all_steps(X, y, sample_weight)
+        return accuracy_score(true, predicted, sample_weight=weight)
+
+
+class RNNRegressor(_RNN, BaseNetworkRegressor):
+    """Recurrent network for numbers that belong to sequences, or to their steps.
+
+    X is as for :class:`RNNClassifier`. y has one number for each row, or one row of numbers; or, as
+    a list of arrays (n_steps,) or (n_steps, n_outputs), as much for each step. Predictions then are
+    lists of arrays too (arrays where X is one).
+
+    Parameters
+    ----------
+    cell : {'gru', 'lstm', 'simple'}, default='lstm'
+        Recurrent unit: long short-term memory, gated recurrent unit, or plain tanh.
+    hidden_layer_sizes : array-like, default=(64,)
+        Units of each recurrent layer, in each direction.
+    bidirectional : bool, default=False
+        Whether each layer also reads the rows from their end.
+    pooling : {'attention', 'last', 'max', 'mean'}, default='last'
+        What of the steps makes the row: the last state, the mean or the maximum over steps, or a
+        mean with learnt weights. Without effect where each step has a target.
+    dropout : float in [0, 1), default=0.0
+        Probability that a step of the training ignores a unit, between layers and under the last;
+        not from one step of a row to the next.
+    n_steps : int in [1, inf) or None, default=None
+        Steps of the rows where X is flat, (n_samples, n_steps * n_features), the features of a step
+        side by side. None takes each column for a step.
+    embedding_size : int in [1, inf) or None, default=None
+        Length of the learnt vectors that stand for tokens. Strings always are tokens, with 64 for
+        None; integers are if it is set.
+    max_vocabulary : int in [1, inf), default=20000
+        How many of the most frequent tokens have vectors of their own; the others, and those that
+        ``fit`` has not seen, share one.
+    epochs : int in [1, inf), default=30
+        Passes over the rows.
+    batch_size : int in [1, inf), default=32
+        Rows in a step; larger is faster an epoch, but takes fewer steps. Where rows differ in
+        length, those of a batch are alike.
+    learning_rate : float in (0, inf), default=0.01
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    clip_norm : float in (0, inf) or None, default=1.0
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
+        A name, or an object of ``skdeep.optimizers`` with settings of its own.
+    weight_decay : float in [0, inf), default=0.0
+        L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW shrinks
+        the kernels directly.
+    early_stopping : bool, str or callable, default=False
+        Whether to stop when validation rows no longer improve, and keep the best weights. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+    patience : int in [1, inf), default=10
+        Epochs without improvement that end the fit, under early stopping.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    vocabulary_ : ndarray of shape (n_tokens,)
+        Tokens with vectors of their own, most frequent first, where X holds tokens.
+    history_ : DataFrame
+        ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        The epoch, from 0, whose weights early stopping kept; -1 without it.
+    network_ : keras.Model
+        A copy of the fitted network, to look at. It takes all steps for real.
+    n_features_in_ : int
+        Columns of X where rows are flat, else features of a step; not there for tokens.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, where X had names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeep import RNNRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=n) for n in rng.integers(5, 15, size=200)]
+    >>> y = [np.cumsum(x) for x in X]  # a number for each step
+    >>> RNNRegressor(random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination R^2; where each step has a target, over all steps.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array-likes
+            As for ``fit``.
+
+        Returns
+        -------
+        score : float
+        """
+        if not self._is_per_step():
+            return super().score(X, y, sample_weight)
+        true, predicted, weight = self._all_steps(X, y, sample_weight)
+        return r2_score(true, predicted, sample_weight=weight)
+
+
+def _n_features(n_columns: int, n_steps: int | None) -> int:
+    """Features of a step in flat rows."""
+    if n_steps is None:
+        return 1
+    if n_columns % n_steps:
+        raise ValueError(
+            f"n_steps={n_steps} does not divide the {n_columns} columns of X; a flat row has "
+            f"n_steps * n_features of them."
+        )
+    return n_columns // n_steps
+
+
+def _steps_of(y: Any) -> np.ndarray | None:
+    """Lengths of the rows of y where it has targets for each step, else None."""
+    if not sequences.is_list(y) or not len(y):
+        return None
+    if not all(isinstance(part, list | tuple | np.ndarray) and np.ndim(part) > 0 for part in y):
+        return None
+    lengths = np.array([len(part) for part in y])
+    arrays = all(isinstance(part, np.ndarray) for part in y)  # lists alike are rows of a table
+    return lengths if arrays or np.ptp(lengths) else None

@@ -1,0 +1,318 @@
+"""Recurrent networks on arrays, lists of unequal length and tokens, by row and by step."""
+
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, log_loss, r2_score
+from sklearn.model_selection import KFold, cross_val_score
+
+from skdeep import RNNClassifier, RNNRegressor, engine
+from skdeep.optimizers import SGD
+
+SMALL = {"hidden_layer_sizes": (8,), "random_state": 0}
+STILL = {"learning_rate": 1e-12, "epochs": 1}  # the loss is that of the first weights
+RNG = np.random.default_rng(0)
+LENGTHS = RNG.integers(3, 20, size=120)
+ROWS = [RNG.normal(size=(n, 2)).astype(np.float32) for n in LENGTHS]
+FIRST = np.array([row[0, 0] > 0 for row in ROWS])  # a label that the first step decides
+SIGNS = [np.cumsum(row[:, 0]) > 0 for row in ROWS]  # one for each step
+ARRAY = RNG.normal(size=(60, 7, 2)).astype(np.float32)
+ARRAY_LABELS = np.arange(60) % 3
+
+each_cell = pytest.mark.parametrize("cell", ["lstm", "gru", "simple"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "bidirectional", "pooling"),
+    [
+        ("lstm", False, "last"),
+        ("lstm", True, "max"),
+        ("gru", True, "last"),
+        ("gru", False, "attention"),
+        ("simple", True, "mean"),
+    ],
+)
+def test_a_step_on_padded_rows_is_the_step_of_each_row_alone(cell, bidirectional, pooling):
+    """Keras's gradients of unpadded rows, one by one, make the same step of gradient descent."""
+    model = RNNRegressor(
+        **SMALL,
+        cell=cell,
+        bidirectional=bidirectional,
+        pooling=pooling,
+        optimizer=SGD(),
+        clip_norm=None,
+        epochs=1,
+    )
+    rows, y = ROWS[:6], np.array([row[:, 1].mean() for row in ROWS[:6]])
+    before = clone(model).set_params(learning_rate=1e-12).fit(rows, y).network_
+    after = model.set_params(learning_rate=0.1).fit(rows, y).network_
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        outputs = tf.concat([before(row[None])["output"][:, 0] for row in rows], axis=0)
+        loss = tf.reduce_mean((outputs - (y - y.mean()) / y.std()) ** 2)
+    gradients = tape.gradient(loss, [w.value for w in before.trainable_weights])
+    for old, gradient, new in zip(before.trainable_weights, gradients, after.get_weights()):
+        np.testing.assert_allclose(new, old - 0.1 * gradient, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.history_["loss"][0], loss, rtol=1e-5)
+
+
+@each_cell
+def test_rows_of_one_length_are_the_same_as_list_and_as_array(cell):
+    model = RNNClassifier(**SMALL, cell=cell, epochs=3, batch_size=16)
+    one = clone(model).fit(ARRAY, ARRAY_LABELS).predict_proba(ARRAY)
+    other = model.fit([*ARRAY], ARRAY_LABELS).predict_proba([*ARRAY])
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_flat_rows_are_cut_into_n_steps():
+    flat = ARRAY.reshape(60, 14)
+    model = RNNClassifier(**SMALL, epochs=2)
+    one = clone(model).set_params(n_steps=7).fit(flat, ARRAY_LABELS)
+    other = model.fit(ARRAY, ARRAY_LABELS)
+    np.testing.assert_array_equal(one.predict_proba(flat), other.predict_proba(ARRAY))
+    np.testing.assert_array_equal(one.predict_proba(ARRAY), other.predict_proba(ARRAY))
+    assert (one.n_features_in_, other.n_features_in_) == (14, 2)
+
+
+def test_steps_of_nan_at_the_end_are_no_steps():
+    padded = np.full((120, 19, 2), np.nan, np.float32)
+    for row, values in zip(padded, ROWS):
+        row[: len(values)] = values
+    model = RNNClassifier(**SMALL, epochs=2).fit(ROWS, FIRST)
+    np.testing.assert_array_equal(model.predict_proba(padded), model.predict_proba(ROWS))
+    other = clone(model).fit(padded, FIRST)
+    np.testing.assert_array_equal(other.predict_proba(ROWS), model.predict_proba(ROWS))
+
+
+@each_cell
+def test_a_row_is_predicted_alike_alone_and_among_others(cell):
+    model = RNNClassifier(**SMALL, cell=cell, bidirectional=True, epochs=1).fit(ROWS, SIGNS)
+    together = model.predict_proba(ROWS)
+    for i in (0, 3, 50):
+        np.testing.assert_array_equal(model.predict_proba(ROWS[i : i + 1])[0], together[i])
+
+
+@each_cell
+def test_what_the_first_step_said_is_remembered(cell):
+    rows = [row[:8] for row in ROWS]
+    model = RNNClassifier(hidden_layer_sizes=(16,), cell=cell, epochs=60, random_state=0)
+    assert model.fit(rows[:90], FIRST[:90]).score(rows[:90], FIRST[:90]) > 0.95
+    assert model.score(rows[90:], FIRST[90:]) > 0.75
+
+
+def test_lists_can_be_cross_validated():
+    scores = cross_val_score(RNNClassifier(hidden_layer_sizes=(16,)), ROWS, FIRST, cv=3)
+    assert scores.mean() > 0.55
+
+
+def test_each_step_can_have_a_label():
+    model = RNNClassifier(hidden_layer_sizes=(16,), random_state=0).fit(ROWS, SIGNS)
+    predicted = model.predict(ROWS)
+    assert [len(row) for row in predicted] == LENGTHS.tolist()
+    flat = accuracy_score(np.concatenate(SIGNS), np.concatenate(predicted))
+    assert flat > 0.9
+    assert model.score(ROWS, SIGNS) == flat
+    for row, features in zip(model.predict_proba(ROWS), model.transform(ROWS), strict=True):
+        np.testing.assert_allclose(row.sum(axis=1), 1)
+        assert features.shape == (len(row), 16)
+    assert cross_val_score(model, ROWS, SIGNS, cv=KFold(3)).mean() > 0.75
+
+
+def test_each_step_can_have_numbers():
+    y = [np.stack([np.cumsum(row[:, 0]), row[:, 1]], axis=1) for row in ROWS]
+    model = RNNRegressor(hidden_layer_sizes=(16,), random_state=0).fit(ROWS, y)
+    flat = r2_score(np.concatenate(y), np.concatenate(model.predict(ROWS)))
+    assert flat > 0.8
+    assert model.score(ROWS, y) == pytest.approx(flat)
+
+
+def test_steps_of_all_rows_count_alike_in_the_loss():
+    weight = RNG.uniform(0.5, 2, size=120)
+    model = RNNClassifier(**SMALL, **STILL).fit(ROWS, SIGNS, weight)
+    expected = log_loss(
+        np.concatenate(SIGNS),
+        np.concatenate(model.predict_proba(ROWS)),
+        sample_weight=np.repeat(weight, LENGTHS),
+    )
+    assert model.history_["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_labels_of_steps_are_the_same_in_arrays_and_lists():
+    labels = [*(ARRAY[:, :, 0] > ARRAY[:, :, 1]).astype(int)]
+    model = RNNClassifier(**SMALL, epochs=3, batch_size=16)
+    one = clone(model).fit(ARRAY, labels)
+    other = model.fit([*ARRAY], labels)
+    assert one.predict(ARRAY).shape == (60, 7)
+    assert one.transform(ARRAY).shape == (60, 7, 8)
+    np.testing.assert_allclose(
+        one.predict_proba(ARRAY), other.predict_proba([*ARRAY]), rtol=1e-4, atol=1e-6
+    )
+    assert one.score(ARRAY, labels) == other.score([*ARRAY], labels)
+
+
+def test_several_targets_of_flat_rows_are_not_taken_for_steps():
+    y = [*np.eye(3, dtype=int)[ARRAY_LABELS]]
+    model = RNNClassifier(**SMALL, epochs=1, n_steps=7).fit(ARRAY.reshape(60, 14), y)
+    assert model.predict(ARRAY).shape == (60, 3)
+
+
+TEXTS = ["good " * n + "film" for n in (1, 2, 3)] + ["bad " * n + "film" for n in (1, 2, 3)]
+OPINIONS = ["yes"] * 3 + ["no"] * 3
+
+
+def test_texts_lists_of_strings_and_of_numbers_are_tokens():
+    words = [text.split() for text in TEXTS]
+    numbers = [[{"good": 7, "bad": -2, "film": 100}[word] for word in row] for row in words]
+    model = RNNClassifier(**SMALL, embedding_size=4)
+    fits = [clone(model).fit(X, OPINIONS) for X in (TEXTS, words, numbers)]
+    assert all((fit.predict(X) == OPINIONS).all() for fit, X in zip(fits, (TEXTS, words, numbers)))
+    assert fits[0].vocabulary_.tolist() == ["good", "film", "bad"]
+    for fit, X in zip(fits[1:], (words, numbers)):
+        np.testing.assert_array_equal(fit.predict_proba(X), fits[0].predict_proba(TEXTS))
+
+
+def test_unknown_and_rare_tokens_share_one_vector():
+    model = RNNClassifier(**SMALL, epochs=2, max_vocabulary=2).fit(TEXTS, OPINIONS)
+    assert model.vocabulary_.tolist() == ["good", "film"]
+    seen = model.predict_proba(["bad film", "never seen", "seen never", "good film"])
+    np.testing.assert_array_equal(seen[1], seen[2])
+    assert not np.array_equal(seen[0], seen[3])
+    np.testing.assert_array_equal(seen[0], model.predict_proba(["dull film"])[0])
+
+
+def test_the_embedding_has_a_row_for_each_token_and_one_for_the_others():
+    model = RNNClassifier(**SMALL, epochs=1, embedding_size=5).fit(TEXTS, OPINIONS)
+    embedding = model.network_.get_layer("embedding")
+    assert embedding.get_weights()[0].shape == (4, 5)
+    assert RNNClassifier(**SMALL, epochs=1).fit(TEXTS, OPINIONS).network_.get_layer(
+        "embedding"
+    ).get_weights()[0].shape == (4, 64)
+
+
+def test_a_refit_on_numbers_forgets_the_vocabulary():
+    model = RNNClassifier(**SMALL, epochs=1).fit(TEXTS, OPINIONS)
+    assert not hasattr(model, "n_features_in_")
+    model.fit(ROWS, FIRST)
+    assert not hasattr(model, "vocabulary_")
+    assert model.n_features_in_ == 2
+
+
+def test_validation_rows_may_be_lists_too():
+    model = RNNClassifier(**SMALL, epochs=3, early_stopping=True)
+    model.fit(ROWS[:80], SIGNS[:80], X_val=ROWS[80:], y_val=SIGNS[80:])
+    expected = log_loss(np.concatenate(SIGNS[80:]), np.concatenate(model.predict_proba(ROWS[80:])))
+    assert model.history_["val_loss"].min() == pytest.approx(expected, rel=1e-5)
+    held_out = clone(model).fit(ROWS, SIGNS)
+    assert held_out.history_["val_loss"].notna().all()
+
+
+def test_a_scorer_that_stops_early_is_given_the_rows():
+    model = RNNClassifier(**SMALL, epochs=3, early_stopping="accuracy").fit(ROWS, FIRST)
+    assert model.history_["val_score"].between(0, 1).all()
+
+
+def test_partial_fit_takes_rows_of_other_lengths():
+    model = RNNClassifier(**SMALL).partial_fit(ARRAY, ARRAY_LABELS)
+    model.partial_fit(ARRAY[:, :4], ARRAY_LABELS)
+    model.partial_fit([*ARRAY[:, :5]], ARRAY_LABELS)
+    assert model.n_iter_ == 3
+
+
+def test_a_pickle_predicts_the_same_and_the_network_is_kerass():
+    model = RNNClassifier(**SMALL, epochs=1, cell="gru").fit(ARRAY, ARRAY_LABELS)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(ARRAY), model.predict_proba(ARRAY))
+    gru = keras.layers.GRU(8)
+    gru(ARRAY)
+    gru.set_weights(model.network_.get_layer("gru_0").get_weights())
+    np.testing.assert_allclose(gru(ARRAY), model.transform(ARRAY), rtol=1e-4, atol=1e-5)
+
+
+def test_double_precision_trains_as_single_does():
+    from skdeep import config_context
+
+    model = RNNClassifier(**SMALL, epochs=2)
+    single = clone(model).fit(ROWS, FIRST).predict_proba(ROWS)
+    with config_context(precision="float64"):
+        double = clone(model).fit(ROWS, FIRST).predict_proba(ROWS)
+    np.testing.assert_allclose(double, single, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fit", "error", "message"),
+    [
+        (lambda m: m.fit(ROWS, SIGNS[:-1]), ValueError, "inconsistent numbers of samples"),
+        (
+            lambda m: m.fit(ROWS, [*SIGNS[:-1], SIGNS[-1][1:]]),
+            ValueError,
+            r"y\[119\] has \d+ targets, but X\[119\] has \d+ steps",
+        ),
+        (lambda m: m.fit([*ROWS[:-1], ROWS[0][:0]], FIRST), ValueError, r"X\[119\] has no steps"),
+        (lambda m: m.fit([*ROWS[:-1], ROWS[0][:, :1]], FIRST), ValueError, r"X\[119\] has steps"),
+        (
+            lambda m: m.set_params(class_weight="balanced").fit(ROWS, SIGNS),
+            ValueError,
+            "class_weight weighs rows",
+        ),
+        (
+            lambda m: m.set_params(early_stopping="accuracy").fit(ROWS, SIGNS),
+            ValueError,
+            "early_stopping by a scorer needs one target for each row",
+        ),
+        (
+            lambda m: m.set_params(n_steps=3).fit(ARRAY.reshape(60, 14), ARRAY_LABELS),
+            ValueError,
+            "n_steps=3 does not divide the 14 columns",
+        ),
+        (
+            lambda m: m.set_params(hidden_layer_sizes=()).fit(ROWS, FIRST),
+            ValueError,
+            "hidden_layer_sizes must hold positive integers",
+        ),
+        (
+            lambda m: m.set_params(embedding_size=3).fit(ROWS, FIRST),
+            ValueError,
+            "a sequence of tokens has one",
+        ),
+        (
+            lambda m: m.fit(ROWS, [np.eye(2, dtype=int)[np.zeros(n, int)] for n in LENGTHS]),
+            ValueError,
+            "y has 2 labels for each step",
+        ),
+        (lambda m: m.fit(TEXTS[0], OPINIONS), ValueError, "X is one text"),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused_and_leaves_the_model(fit, error, message):
+    model = RNNClassifier(**SMALL, epochs=1).fit(ROWS, FIRST)
+    before = model.predict_proba(ROWS)
+    with pytest.raises(error, match=message):
+        fit(model)
+    np.testing.assert_array_equal(model.predict_proba(ROWS), before)
+
+
+@pytest.mark.parametrize(
+    ("seen", "X", "error", "message"),
+    [
+        (ROWS, TEXTS, TypeError, "X holds strings, but fit has seen numbers"),
+        (ROWS, [row[:, :1] for row in ROWS], ValueError, "X has 1 features.*expecting 2 features"),
+        (TEXTS, ROWS, ValueError, "a sequence of tokens has one"),
+        (TEXTS, [[1, 2]], TypeError, "X holds integers as tokens, but fit has seen strings"),
+    ],
+)
+def test_other_rows_than_fit_has_seen_are_refused(seen, X, error, message):
+    y = FIRST if seen is ROWS else OPINIONS
+    model = RNNClassifier(**SMALL, epochs=1).fit(seen, y)
+    with pytest.raises(error, match=message):
+        model.predict(X)
+
+
+def test_all_lengths_share_one_program():
+    engine.cache_clear()
+    model = RNNClassifier(**SMALL, epochs=1)
+    for n in (5, 6, 7):
+        model.fit([row[:n] for row in ROWS], FIRST)
+    assert engine.cache_info().kinds["train (graph)"] == 1
