@@ -1,13 +1,10 @@
-"""Convolutional networks: small filters, the same at every place of an image.
+"""Convolutional networks: small filters, the same at every place of an image or of a series.
 
     h_i = activation(normalize(pool(h_{i-1} * K_i + b_i))),   output = W dense(h_L) + b
 
-with K_i * h the convolution. Two historic networks [1]_ [2]_, a batch-normalised one for today,
-and any depth by a tuple of filters.
-
-.. [1] Le Cun et al. Handwritten digit recognition with a back-propagation network. NIPS, 1990.
-.. [2] LeCun, Bottou, Bengio, Haffner. Gradient-based learning applied to document recognition.
-   Proceedings of the IEEE 86(11), 1998.
+with K_i * h the convolution. Two historic networks, a batch-normalised one for today, and any
+depth by a tuple of filters; for series two that are hard to beat. They stand in
+``skdeep.image.architectures``.
 """
 
 import math
@@ -22,7 +19,7 @@ from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
 from skdeep.blueprint import float_dtype
 from skdeep.hyperparameters import Declared, hyperparameter
 
-LAST = "channels_last"  # whatever Keras's settings say
+SERIES = ("fcn", "inception")
 AUGMENTATIONS = ("flip", "shift", "rotate", "crop")
 
 
@@ -32,14 +29,19 @@ class _CNN(Declared):
     architecture: Any = hyperparameter(
         default="small",
         doc="``'lenet1'`` (1990, for images of 28 x 28), ``'lenet5'`` (1998), ``'small'``, or the "
-        "filters of each convolution, as (32, 64).",
-        constraint=[StrOptions({"lenet1", "lenet5", "small"}), tuple, list],
+        "filters of each convolution, as (32, 64); for series ``'fcn'`` and ``'inception'``.",
+        constraint=[
+            StrOptions({"lenet1", "lenet5", "small", *SERIES}),
+            tuple,
+            list,
+        ],
         structural=True,
     )
     image_shape: tuple | None = hyperparameter(
         default=None,
-        doc="(height, width) or (height, width, channels) of the images in flat rows. None takes a "
-        "square of one channel, where the number of columns is a square, else one line.",
+        doc="(height, width) or (height, width, channels) of the images in flat rows; of series "
+        "(n_steps, n_features). None takes a square of one channel, where the number of columns "
+        "is a square, else one line; of series each column for a step.",
         constraint=[tuple, list, None],
         structural=None,
     )
@@ -74,23 +76,27 @@ class _CNN(Declared):
         return device != "cpu"
 
     def _check_X(self, X, reset):
-        """Images (n, height, width, channels), uint8 as such and anything else as float32."""
-        given = None
+        """Images (n, height, width, channels), uint8 as such and anything else as float32.
+
+        Or series (n, n_steps, n_features).
+        """
+        given, series = None, self.architecture in SERIES
         if isinstance(X, list):
             X = np.asarray(X)
-        if getattr(X, "ndim", 2) in (3, 4):
-            given = X.shape[1:] if X.ndim == 4 else (*X.shape[1:], 1)
+        if getattr(X, "ndim", 2) in ((3,) if series else (3, 4)):
+            given = X.shape[1:] if series or X.ndim == 4 else (*X.shape[1:], 1)
             X = np.asarray(X).reshape(len(X), math.prod(given))
         floats = float_dtype() if reset else self._fitted.task.input_dtype
         accepted = [np.float32 if floats == "uint8" else floats, np.uint8]
         X = validate_data(self, X, dtype=accepted, reset=reset)
         if reset:
-            shape = _image_shape(self.image_shape, given, X.shape[1])
+            shape = _shape(self.image_shape, given, X.shape[1], series)
         else:
             shape = self._fitted.task.input_shape
             X = _as_fitted(X, self._fitted.task.input_dtype)
             if given not in (None, shape):
-                raise ValueError(f"X has images of {given}, but fit has seen images of {shape}.")
+                kind = "series" if series else "images"
+                raise ValueError(f"X has {kind} of {given}, but fit has seen {kind} of {shape}.")
         return X.reshape(len(X), *shape)
 
     def _check_parameters(self):
@@ -106,6 +112,12 @@ class _CNN(Declared):
                 f"convolution, but is {self.architecture!r}."
             )
 
+        if self.augment and self.architecture in SERIES:
+            raise ValueError(
+                f"augment={self.augment!r} changes images, but architecture={self.architecture!r} "
+                f"is for series; leave augment empty."
+            )
+
     def _is_noisy(self):
         return self.dropout > 0 or len(self.augment) > 0
 
@@ -113,33 +125,39 @@ class _CNN(Declared):
         import keras
 
         from skdeep import layers
+        from skdeep.image import architectures
 
         x = inputs
         if x.dtype == "uint8":
             x = keras.layers.Rescaling(1 / 255, name="rescaling")(x)
         if self.augment:
             x = layers.Augment(self.augment, name="augment")(x)
-        x = _ARCHITECTURES.get(self.architecture, _small)(x, self.architecture)
+        if isinstance(self.architecture, str):
+            x = architectures.ARCHITECTURES[self.architecture](x)
+        else:
+            x = architectures.small(x, self.architecture)
         if self.dropout:
             x = layers.Dropout("dropout", name="dropout")(x)
         return x
 
 
 class CNNClassifier(_CNN, BaseNetworkClassifier):
-    """Convolutional network for classes of images.
+    """Convolutional network for classes of images or series.
 
     X is an array of images, (n_samples, height, width) or (n_samples, height, width, channels), or
     of flat rows (n_samples, n_features) with ``image_shape``. uint8 images stay so in memory, and
-    are divided by 255 in each step; other numbers are taken as they are.
+    are divided by 255 in each step; other numbers are taken as they are. With the architectures
+    for series X is (n_samples, n_steps, n_features), or flat rows.
 
     Parameters
     ----------
-    architecture : {'lenet1', 'lenet5', 'small'}, tuple or list, default='small'
+    architecture : {'fcn', 'inception', 'lenet1', 'lenet5', 'small'}, tuple or list, default='small'
         ``'lenet1'`` (1990, for images of 28 x 28), ``'lenet5'`` (1998), ``'small'``, or the filters
-        of each convolution, as (32, 64).
+        of each convolution, as (32, 64); for series ``'fcn'`` and ``'inception'``.
     image_shape : tuple, list or None, default=None
-        (height, width) or (height, width, channels) of the images in flat rows. None takes a square
-        of one channel, where the number of columns is a square, else one line.
+        (height, width) or (height, width, channels) of the images in flat rows; of series (n_steps,
+        n_features). None takes a square of one channel, where the number of columns is a square,
+        else one line; of series each column for a step.
     augment : tuple or list, default=()
         Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth of
         the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
@@ -213,20 +231,22 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
 
 
 class CNNRegressor(_CNN, BaseNetworkRegressor):
-    """Convolutional network for numbers that belong to images.
+    """Convolutional network for numbers that belong to images or series.
 
     X is an array of images, (n_samples, height, width) or (n_samples, height, width, channels), or
     of flat rows (n_samples, n_features) with ``image_shape``. uint8 images stay so in memory, and
-    are divided by 255 in each step; other numbers are taken as they are.
+    are divided by 255 in each step; other numbers are taken as they are. With the architectures
+    for series X is (n_samples, n_steps, n_features), or flat rows.
 
     Parameters
     ----------
-    architecture : {'lenet1', 'lenet5', 'small'}, tuple or list, default='small'
+    architecture : {'fcn', 'inception', 'lenet1', 'lenet5', 'small'}, tuple or list, default='small'
         ``'lenet1'`` (1990, for images of 28 x 28), ``'lenet5'`` (1998), ``'small'``, or the filters
-        of each convolution, as (32, 64).
+        of each convolution, as (32, 64); for series ``'fcn'`` and ``'inception'``.
     image_shape : tuple, list or None, default=None
-        (height, width) or (height, width, channels) of the images in flat rows. None takes a square
-        of one channel, where the number of columns is a square, else one line.
+        (height, width) or (height, width, channels) of the images in flat rows; of series (n_steps,
+        n_features). None takes a square of one channel, where the number of columns is a square,
+        else one line; of series each column for a step.
     augment : tuple or list, default=()
         Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth of
         the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
@@ -292,25 +312,33 @@ class CNNRegressor(_CNN, BaseNetworkRegressor):
     """
 
 
-def _image_shape(asked, given, n_columns: int) -> tuple[int, int, int]:
-    """(height, width, channels) of images, from image_shape, X's own shape, or its columns."""
+def _shape(asked: Any, given: tuple | None, n_columns: int, series: bool) -> tuple[int, ...]:
+    """Of images (height, width, channels), of series (n_steps, n_features): from image_shape.
+
+    Or from X's own shape, or from its columns.
+    """
     if asked is not None:
-        asked = (*asked, 1) if len(asked) == 2 else tuple(asked)
-        if len(asked) != 3 or not all(isinstance(n, Integral) and int(n) > 0 for n in asked):
+        rank = 2 if series else 3
+        asked = (*asked, 1) if len(asked) == rank - 1 else tuple(asked)
+        if len(asked) != rank or not all(isinstance(n, Integral) and int(n) > 0 for n in asked):
+            wanted = "(height, width) or (height, width, channels)"
             raise ValueError(
-                f"image_shape must be (height, width) or (height, width, channels), of "
+                f"image_shape must be {'(n_steps, n_features)' if series else wanted}, of "
                 f"positive integers, but is {asked}."
             )
         if given not in (None, asked):
-            raise ValueError(f"X has images of {given}, but image_shape is {asked}.")
+            kind = "series" if series else "images"
+            raise ValueError(f"X has {kind} of {given}, but image_shape is {asked}.")
         if math.prod(asked) != n_columns:
             raise ValueError(
                 f"image_shape {asked} has {math.prod(asked)} values, but X has {n_columns} "
-                f"columns; give the shape of one image."
+                f"columns; give the shape of one {'series' if series else 'image'}."
             )
         return asked
     if given is not None:
         return given
+    if series:
+        return (n_columns, 1)
     side = math.isqrt(n_columns)
     return (side, side, 1) if side * side == n_columns else (1, n_columns, 1)
 
@@ -328,53 +356,3 @@ def _as_fitted(X, dtype: str):
             "numbers on the scale that fit saw (X / 255, perhaps), or fit on uint8 images."
         )
     return X.astype(dtype, copy=False)
-
-
-def _lenet(x, filters, dense, *, padding):
-    """Two convolutions of 5 x 5 with average pooling, and dense layers."""
-    import keras
-
-    smallest = 16 if padding == "valid" else 12
-    if min(x.shape[1:3]) < smallest:
-        raise ValueError(
-            f"LeNet needs images of at least {smallest} x {smallest} pixels, but they are "
-            f"{x.shape[1]} x {x.shape[2]}; use architecture='small'."
-        )
-    for i, n in enumerate(filters):
-        x = keras.layers.Conv2D(
-            n,
-            5,
-            padding="valid" if i else padding,
-            activation="tanh",
-            data_format=LAST,
-            name=f"conv_{i}",
-        )(x)
-        x = keras.layers.AveragePooling2D(2, data_format=LAST, name=f"pool_{i}")(x)
-    x = keras.layers.Flatten(data_format=LAST, name="flatten")(x)
-    for i, n in enumerate(dense):
-        x = keras.layers.Dense(n, activation="tanh", name=f"dense_{i}")(x)
-    return x
-
-
-def _small(x, filters):
-    """Convolutions of 3 x 3, each pooled before it is normalised: a quarter of the work."""
-    import keras
-
-    from skdeep import layers
-
-    filters = (32, 64) if isinstance(filters, str) else filters
-    for i, n in enumerate(filters):
-        x = keras.layers.Conv2D(
-            n, 3, padding="same", use_bias=False, data_format=LAST, name=f"conv_{i}"
-        )(x)
-        x = keras.layers.MaxPooling2D(2, padding="same", data_format=LAST, name=f"pool_{i}")(x)
-        x = layers.BatchNormalization(name=f"normalization_{i}")(x)
-        x = keras.layers.Activation("relu", name=f"activation_{i}")(x)
-    x = keras.layers.Flatten(data_format=LAST, name="flatten")(x)
-    return keras.layers.Dense(128, activation="relu", name="dense")(x)
-
-
-_ARCHITECTURES = {
-    "lenet1": lambda x, _: _lenet(x, (4, 12), (), padding="valid"),
-    "lenet5": lambda x, _: _lenet(x, (6, 16), (120, 84), padding="same"),
-}
