@@ -94,8 +94,19 @@ def shapes(true_twin: Any, task: Task):
     return engine.programs.get("shapes", (structural_key(true_twin), task), build)
 
 
+def has_dropout(twin: Any, task: Task) -> bool:
+    """Whether the network of a twin has layers of dropout."""
+    from skdeep import layers
+
+    model = network(twin, task).model
+    return any(isinstance(layer, layers.Dropout) for layer in model._flatten_layers())
+
+
 def program(twin: Any, task: Task):
-    """The program of a twin, from the process-wide store."""
+    """The program of a twin, from the process-wide store.
+
+    Its predict may find a random key among the weights: dropout then acts, see ``layers.Dropout``.
+    """
     from skdeep import engine
 
     key = (structural_key(twin), task)
@@ -115,7 +126,8 @@ def program(twin: Any, task: Task):
         def predict(weights, x, hyper):
             if task.wide:
                 x = engine.tables.product_with(weights["table"], x)
-            return net.apply(weights, x, training=False, hyper=hyper)[0]
+            key = weights.get("key")
+            return net.apply(weights, x, training=False, key=key, hyper=hyper)[0]
 
         return engine.Program(
             key=key,

@@ -31,7 +31,7 @@ class Scope:
     ----------
     training : bool
     key : tensor (2,), uint32, or None
-        The step's random key; None at predict.
+        The step's random key; at predict None, or that of one thinned network.
     hyper : dict
         Run-time hyper-parameters, scalar (or vector) tensors by name.
     weight : tensor (batch_size,) or None

@@ -25,6 +25,11 @@ def step_keys(seed: int, epoch: np.ndarray, step: np.ndarray) -> np.ndarray:
     return _hashed(seed, epoch, step)[:, None].view(np.uint32)
 
 
+def sample_keys(seed: int, n: int) -> np.ndarray:
+    """Keys of n draws at predict, (n, 2) uint32: those of an epoch that is never trained."""
+    return step_keys(seed, np.full(n, 2**32 - 1), np.arange(n))
+
+
 def permutations(seed: int, epochs: np.ndarray, n: int) -> np.ndarray:
     """A permutation of n rows for each epoch, (n_epochs, n): the order of their hashes."""
     return np.argsort(_hashed(~seed, epochs[:, None], np.arange(n)[None]), axis=1)

@@ -16,6 +16,8 @@ def layer_key(layer: keras.layers.Layer):
 class Dropout(keras.layers.Layer):
     """Zeroes units with a run-time probability p and scales the others by 1 / (1 - p) [1]_.
 
+    At predict it acts if there is a random key, on the same units of all rows: one thinned network.
+
     Parameters
     ----------
     rate : str
@@ -31,10 +33,12 @@ class Dropout(keras.layers.Layer):
         self.rate = rate
 
     def call(self, x, training=False):
-        if not training:
+        scope = current_scope()
+        if scope.key is None:
             return x
-        p = current_scope().hyper[self.rate]
-        kept = random.uniform(layer_key(self), ops.shape(x)) >= ops.cast(p, "float32")
+        shape = ops.shape(x) if training else (1, *ops.shape(x)[1:])
+        p = scope.hyper[self.rate]
+        kept = random.uniform(layer_key(self), shape) >= ops.cast(p, "float32")
         return ops.where(kept, x / ops.cast(1 - p, x.dtype), ops.zeros((), x.dtype))
 
 

@@ -36,9 +36,8 @@ def call(net, x, *, training=True, weights=None, seed=0, **scope):
     if (weight := scope.pop("weight", None)) is not None:
         weight = tf.constant(weight, tf.float32)
     x = tf.constant(x, tf.float32)
-    outputs, fixed = net.apply(
-        weights, x, training=training, key=key(seed), hyper=hyper, weight=weight
-    )
+    a_key = None if seed is None else key(seed)
+    outputs, fixed = net.apply(weights, x, training=training, key=a_key, hyper=hyper, weight=weight)
     return outputs.numpy(), fixed.numpy()
 
 
@@ -81,8 +80,20 @@ def test_dropout_draws_anew_for_each_key_and_layer(rng):
 
 def test_dropout_is_nothing_at_predict_and_outside_of_the_engine(dropout, rng):
     x = rng.normal(size=(5, 100)).astype(np.float32)
-    np.testing.assert_array_equal(call(dropout, x, training=False, hyper={"p": 0.9})[0], x)
+    found, _ = call(dropout, x, training=False, seed=None, hyper={"p": 0.9})
+    np.testing.assert_array_equal(found, x)
     np.testing.assert_array_equal(Dropout("p")(x), x)
+
+
+def test_dropout_with_a_key_at_predict_drops_the_same_units_of_all_rows(dropout, rng):
+    x = rng.uniform(1, 2, size=(5, 100)).astype(np.float32)
+    kept = []
+    for seed in range(50):
+        found, _ = call(dropout, x, training=False, seed=seed, hyper={"p": 0.3})
+        kept.append(found[0] != 0)
+        np.testing.assert_allclose(found, x * kept[-1] / 0.7, rtol=1e-6)
+    assert np.mean(kept) == pytest.approx(0.7, abs=5 * np.sqrt(0.21 / 5000))
+    assert np.all(np.std(kept, axis=0) > 0)  # no unit is always kept, or never
 
 
 # Normalisation --------------------------------------------------------------------------------
