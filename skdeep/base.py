@@ -682,7 +682,7 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
     def predict(self, X):
         """Targets of rows X, (n_samples,) or (n_samples, n_outputs), float64."""
         outputs = self._outputs(X)["output"]
-        return self._fitted.target.values(outputs)
+        return self._fitted.target.mixture(iter([outputs]))[0]
 
     def _check_y(self, y):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")

@@ -3,21 +3,33 @@
 A classifier's outputs are logits, in groups: one sigmoid for two classes, one softmax for more,
 a sigmoid for each label of a multilabel target, a softmax for each column of a multi-output one.
 A regressor's outputs are the targets shifted and scaled to mean 0 and variance 1 over the training
-rows, so that step sizes and losses mean the same whatever the unit of y; a loss of 1 is that of
-predicting the mean.
+rows, so that step sizes and losses mean the same whatever the unit of y; a squared loss of 1 is
+that of predicting the mean. For each target they are one number, or the mean and the spread of a
+normal distribution, or quantiles.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, softmax
+from scipy.interpolate import make_interp_spline
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logsumexp, ndtri, softmax
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array
+
+# Learnt under loss="quantile": deciles, and the bounds of the intervals of 90, 95 and 98 percent.
+QUANTILE_LEVELS = (
+    *(0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4),
+    *(0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99),
+)
+_OUTPUTS_OF_A_TARGET = {"squared": 1, "gaussian": 2, "quantile": len(QUANTILE_LEVELS)}
+_LEAST_VARIANCE = 1e-6  # of the target's; what keeps the likelihood of noiseless rows bounded
 
 
 @dataclass(frozen=True)
@@ -26,9 +38,10 @@ class Head:
 
     Attributes
     ----------
-    loss : {"sigmoid", "softmax", "squared"}
+    loss : {"sigmoid", "softmax", "squared", "gaussian", "quantile"}
     groups : tuple of int
-        Outputs that belong together: of each softmax; ones for the others.
+        Outputs that belong together: of each softmax, or of each regression target; ones for
+        sigmoids.
     per_step : bool
         Whether each step of a row has outputs, not the row as a whole.
     """
@@ -46,11 +59,12 @@ class Head:
         """Loss of each row, (n,), and its gradient by the outputs, (n, n_outputs).
 
         Of tensors outputs (n, n_outputs) and encoded y. The loss is the mean over groups:
-        cross-entropy in nats, or the squared error in units of the target's variance. The
-        gradient is what the network expects less what is wanted (twice that for squared errors).
-        Where each step has outputs, they are (n, n_steps, n_outputs), y is an array or ``Steps``,
-        and the loss of a row is the mean over its steps.
-        ``label_smoothing`` s mixes a share s of the uniform distribution into the labels [1]_.
+        cross-entropy in nats, the squared error in units of the target's variance, or what
+        :func:`_gaussian` and :func:`_quantile` say. The gradient is what the network expects less
+        what is wanted (twice that for squared errors). Where each step has outputs, they are
+        (n, n_steps, n_outputs), y is an array or ``Steps``, and the loss of a row is the mean over
+        its steps. ``label_smoothing`` s mixes a share s of the uniform distribution into the
+        labels [1]_.
 
         .. [1] Szegedy et al. Rethinking the inception architecture. CVPR, 2016, section 7.
         """
@@ -75,6 +89,10 @@ class Head:
         if self.loss == "squared":
             difference = outputs - wanted
             values, slope = ops.square(difference), 2 * difference
+        elif self.loss == "gaussian":
+            values, slope = _gaussian(outputs, wanted)
+        elif self.loss == "quantile":
+            values, slope = _quantile(outputs, wanted)
         elif self.loss == "sigmoid":
             values = ops.maximum(outputs, 0) - outputs * wanted
             values += ops.log1p(ops.exp(-ops.abs(outputs)))
@@ -94,7 +112,7 @@ class Head:
             wanted = ops.sum(ops.one_hot(y + first, self.n_outputs, dtype=dtype), axis=-2)
         else:
             wanted = ops.cast(y, dtype)
-        if label_smoothing is None or self.loss == "squared":
+        if label_smoothing is None or self.loss not in ("sigmoid", "softmax"):
             return wanted
         share = np.array([0.5])
         if self.loss == "softmax":
@@ -110,6 +128,49 @@ class Head:
             return ops.log_softmax(outputs, axis=-1)
         parts = ops.split(outputs, np.cumsum(self.groups)[:-1].tolist(), axis=-1)
         return ops.concatenate([ops.log_softmax(part, axis=-1) for part in parts], axis=-1)
+
+
+def _gaussian(outputs: Any, y: Any) -> tuple[Any, Any]:
+    """Negative log-likelihoods of y, (..., n_columns), under normal distributions, and slopes.
+
+    Of the outputs (m, s) for each target, m is the mean, and softplus(s) the variance [1]_: as
+    good as exp(s) where it is small, but without its explosion far from the training rows. The
+    slopes are those of the likelihood times the standard deviation: the beta-NLL of [2]_,
+    equation 4, with beta = 1/2. It has the same optimum, and is not drawn to explain what it could
+    learn as noise.
+
+    .. [1] Lakshminarayanan, Pritzel, Blundell. Simple and scalable predictive uncertainty
+       estimation using deep ensembles. NeurIPS, 2017, section 2.2.1.
+    .. [2] Seitzer, Tavakoli, Antic, Martius. On the pitfalls of heteroscedastic uncertainty
+       estimation with probabilistic neural networks. ICLR, 2022.
+    """
+    from keras import ops
+
+    spread = outputs[..., 1::2]
+    variance = ops.softplus(spread) + _LEAST_VARIANCE
+    deviation = ops.sqrt(variance)
+    error = (outputs[..., ::2] - y) / deviation
+    squared = ops.square(error)
+    values = (squared + ops.log(2 * np.pi * variance)) / 2
+    slopes = ops.stack([error, (1 - squared) / (2 * deviation) * ops.sigmoid(spread)], axis=-1)
+    return values, ops.reshape(slopes, ops.shape(outputs))
+
+
+def _quantile(outputs: Any, y: Any) -> tuple[Any, Any]:
+    """Twice the pinball losses [1]_, (..., n_outputs), over the number of levels, and slopes.
+
+    The loss of a quantile q of level p is (p - 1[y < q]) (y - q): for the median twice that is the
+    absolute error.
+
+    .. [1] Koenker, Bassett. Regression quantiles. Econometrica 46(1), 1978, equation 3.1.
+    """
+    from keras import ops
+
+    n_levels = len(QUANTILE_LEVELS)
+    levels = ops.convert_to_tensor(QUANTILE_LEVELS * y.shape[-1], outputs.dtype)
+    y = ops.repeat(y, n_levels, axis=-1)
+    slopes = (ops.cast(y < outputs, outputs.dtype) - levels) * (2 / n_levels)
+    return slopes * (outputs - y), slopes
 
 
 @dataclass(frozen=True)
@@ -227,15 +288,26 @@ class Labels:
             else outputs
         )
 
-    def probabilities(self, outputs: np.ndarray) -> np.ndarray | list:
-        """Probabilities as scikit-learn shapes them; a list for a multi-output target."""
+    def probabilities(self, outputs: np.ndarray, temperatures=None) -> np.ndarray | list:
+        """Probabilities as scikit-learn shapes them; a list for a multi-output target.
+
+        ``temperatures``, one of each column, divide the logits.
+        """
         outputs = outputs.astype(np.float64)
+        if temperatures is not None:
+            outputs /= np.repeat(temperatures, self.head.groups)
         if self.kind == "multioutput":
             return [softmax(part, axis=1) for part in self.decision(outputs)]
         if self.head.loss == "softmax":
             return softmax(outputs, axis=1)
         positive = expit(outputs)
         return positive if self.kind == "multilabel" else np.hstack([1 - positive, positive])
+
+    def temperatures(self, outputs: np.ndarray, encoded: np.ndarray, weight: np.ndarray):
+        """Temperatures that make logits tell the truth about held-out rows, (n_columns,)."""
+        parts = np.split(outputs.astype(np.float64), np.cumsum(self.head.groups)[:-1], axis=1)
+        columns = zip(parts, encoded.T.astype(int), strict=True)
+        return np.array([_temperature(part, labels, weight) for part, labels in columns])
 
     def labels(self, outputs: np.ndarray) -> np.ndarray:
         """The likeliest classes, (n,) or (n, n_columns)."""
@@ -248,6 +320,26 @@ class Labels:
         if len(classes) == 2:
             return classes[(outputs[:, 0] > 0).astype(int)]
         return classes[outputs.argmax(axis=1)]
+
+
+def _temperature(logits: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> float:
+    """The T whose logits / T have the least log loss, of logits (n, 1) or (n, n_classes) [1]_.
+
+    A row of weight one is added that wants log T = 0, by (log T)^2 / 2: without it T would be 0,
+    all certainty, wherever the network is right about all of a few rows.
+
+    .. [1] Guo, Pleiss, Sun, Weinberger. On calibration of modern neural networks. ICML, 2017,
+       section 4.2.
+    """
+    if logits.shape[1] == 1:
+        logits = np.hstack([np.zeros_like(logits), logits])
+    logits = logits - np.take_along_axis(logits, labels[:, None], axis=1)
+    weight = weight * (len(weight) / weight.sum())
+
+    def loss(log_t: float) -> float:
+        return weight @ logsumexp(logits / np.exp(log_t), axis=1) + log_t**2 / 2
+
+    return np.exp(minimize_scalar(loss, bounds=(-5, 5), options={"xatol": 1e-8}).x)
 
 
 def weighted(encoded: np.ndarray, weight: np.ndarray, factors: list) -> np.ndarray:
@@ -290,7 +382,7 @@ def check_labels(y) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reals:
-    """Location and scale of a regression target.
+    """Location and scale of a regression target, and what a network says of it.
 
     Attributes
     ----------
@@ -298,14 +390,16 @@ class Reals:
         Of the training rows; weighted.
     flat : bool
         Whether y was one-dimensional.
+    loss : {"squared", "gaussian", "quantile"}
     """
 
     mean: np.ndarray
     scale: np.ndarray
     flat: bool
+    loss: str = "squared"
 
     @classmethod
-    def of(cls, y, weight: np.ndarray) -> "Reals":
+    def of(cls, y, weight: np.ndarray, loss: str = "squared") -> "Reals":
         """Location and scale of validated targets y, (n,) or (n, n_columns)."""
         columns = y.reshape(len(y), -1)
         mean = np.average(columns, axis=0, weights=weight)
@@ -316,12 +410,12 @@ class Reals:
             )
         # Negative weights can make a variance negative; a constant target has none.
         usable = variance > np.finfo(float).tiny
-        return cls(mean, np.sqrt(np.where(usable, variance, 1.0)), y.ndim == 1)
+        return cls(mean, np.sqrt(np.where(usable, variance, 1.0)), y.ndim == 1, loss)
 
     @property
     def head(self) -> Head:
-        """One squared error for each column."""
-        return Head("squared", (1,) * len(self.mean))
+        """One group of outputs for each column."""
+        return Head(self.loss, (_OUTPUTS_OF_A_TARGET[self.loss],) * len(self.mean))
 
     def encode(self, y, name: str = "y") -> np.ndarray:
         """Standardised targets, (n, n_columns) float64."""
@@ -332,10 +426,65 @@ class Reals:
             )
         return (columns - self.mean) / self.scale
 
-    def values(self, outputs: np.ndarray) -> np.ndarray:
-        """Targets in the units of y, float64, shaped as y was."""
-        values = outputs.astype(np.float64) * self.scale + self.mean
-        return values[:, 0] if self.flat else values
+    def mixture(self, samples: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Means (or medians) and standard deviations in the units of y, shaped as y was, float64.
+
+        Of the equal mixture of what several networks say, each by its outputs: the variance is
+        the mean of theirs and the variance of their means [1]_, equation 9.
+
+        .. [1] Kendall, Gal. What uncertainties do we need in Bayesian deep learning for computer
+           vision? NeurIPS, 2017.
+        """
+        mean = within = between = np.zeros(len(self.mean))
+        n = 0
+        for outputs in samples:  # Welford's algorithm: no memory of them, no cancellation
+            own, variance = self._moments(outputs.astype(np.float64))
+            n += 1
+            step = own - mean
+            mean = mean + step / n
+            between = between + step * (own - mean)
+            within = within + variance
+        deviation = np.sqrt((within + between) / n) * self.scale
+        return self._shaped(mean * self.scale + self.mean), self._shaped(deviation)
+
+    def quantiles(self, outputs: np.ndarray, levels: np.ndarray) -> np.ndarray:
+        """Quantiles of y, float64, (n, n_levels) or (n, n_columns, n_levels).
+
+        Between those learnt they are linear in the normal distribution's.
+        """
+        outputs = outputs.astype(np.float64)
+        if self.loss == "gaussian":
+            mean, variance = self._moments(outputs)
+            found = mean[:, :, None] + np.sqrt(variance)[:, :, None] * ndtri(levels)
+        else:
+            found = self._curves(outputs)(ndtri(levels))
+        return self._shaped(found * self.scale[:, None] + self.mean[:, None])
+
+    def _moments(self, outputs: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Locations and variances of the standardised targets, each (n, n_columns)."""
+        if self.loss == "gaussian":
+            variance = np.logaddexp(0, outputs[:, 1::2]) + _LEAST_VARIANCE
+            return outputs[:, ::2], variance
+        if self.loss == "quantile":
+            # For a normal distribution half of the difference is the standard deviation.
+            low, median, high = np.moveaxis(self._curves(outputs)([-1, 0, 1]), -1, 0)
+            return median, ((high - low) / 2) ** 2
+        return outputs, 0.0
+
+    def _curves(self, outputs: np.ndarray) -> Any:
+        """From a normal distribution's quantiles to each target's, (n, n_columns, ...).
+
+        They are sorted, so as not to cross, by which they fit no worse [1]_.
+
+        .. [1] Chernozhukov, Fernandez-Val, Galichon. Quantile and probability curves without
+           crossing. Econometrica 78(3), 2010, proposition 4.
+        """
+        learnt = np.sort(outputs.reshape(len(outputs), len(self.mean), -1), axis=-1)
+        return make_interp_spline(ndtri(QUANTILE_LEVELS), learnt, k=1, axis=-1)
+
+    def _shaped(self, columns: np.ndarray) -> np.ndarray:
+        """(n, n_columns, ...) without the second axis where y had none."""
+        return columns[:, 0] if self.flat else columns
 
 
 @dataclass(frozen=True)
@@ -371,25 +520,46 @@ class PerStep:
             )
         return self.each.factors(None, encoded.values, np.repeat(weight, encoded.lengths))
 
+    def temperatures(self, outputs: Any, encoded: Any, weight: np.ndarray) -> np.ndarray:
+        """As ``Labels.temperatures``, of all steps; a row's weight counts its steps."""
+        lengths = getattr(encoded, "lengths", None)
+        if lengths is None:
+            lengths = np.full(len(encoded), encoded.shape[1])
+        weight = np.repeat(weight / lengths, lengths)
+        return self.each.temperatures(_steps(outputs), _steps(encoded), weight)
+
     def labels(self, outputs: Any) -> Any:
         """The likeliest classes, (n, n_steps)."""
-        return self._of_steps(self.each.labels, outputs)
+        return _by_row(self.each.labels(_steps(outputs)), outputs)
 
-    def probabilities(self, outputs: Any) -> Any:
+    def probabilities(self, outputs: Any, temperatures: Any = None) -> Any:
         """Probabilities, (n, n_steps, n_classes)."""
-        return self._of_steps(self.each.probabilities, outputs)
+        return _by_row(self.each.probabilities(_steps(outputs), temperatures), outputs)
 
     def decision(self, outputs: Any) -> Any:
         """Logits, (n, n_steps) for two classes, else (n, n_steps, n_classes)."""
-        return self._of_steps(self.each.decision, outputs)
+        return _by_row(self.each.decision(_steps(outputs)), outputs)
 
-    def values(self, outputs: Any) -> Any:
-        """Targets in the units of y, (n, n_steps) or (n, n_steps, n_columns)."""
-        return self._of_steps(self.each.values, outputs)
+    def mixture(self, samples: Iterator) -> tuple[Any, Any]:
+        """As ``Reals.mixture``, each (n, n_steps) or (n, n_steps, n_columns)."""
+        first = next(samples)
+        moments = self.each.mixture(map(_steps, chain([first], samples)))
+        return _by_row(moments[0], first), _by_row(moments[1], first)
 
-    @staticmethod
-    def _of_steps(function: Callable, outputs: Any) -> Any:
-        if isinstance(outputs, np.ndarray):
-            results = function(outputs.reshape(-1, outputs.shape[-1]))
-            return results.reshape(*outputs.shape[:2], *results.shape[1:])
-        return outputs.with_values(function(outputs.values)).arrays()
+    def quantiles(self, outputs: Any, levels: np.ndarray) -> Any:
+        """As ``Reals.quantiles``, (n, n_steps, n_levels) or (n, n_steps, n_columns, n_levels)."""
+        return _by_row(self.each.quantiles(_steps(outputs), levels), outputs)
+
+
+def _steps(outputs: Any) -> np.ndarray:
+    """The steps of all rows, (n_steps_in_all, ...), of an array (n, n_steps, ...) or Sequences."""
+    if isinstance(outputs, np.ndarray):
+        return outputs.reshape(-1, outputs.shape[-1])
+    return outputs.values
+
+
+def _by_row(results: np.ndarray, outputs: Any) -> Any:
+    """What follows from the steps of all rows as an array, or a list of arrays, like outputs."""
+    if isinstance(outputs, np.ndarray):
+        return results.reshape(*outputs.shape[:2], *results.shape[1:])
+    return outputs.with_values(results).arrays()
