@@ -8,8 +8,10 @@ layer.
 import copy
 import inspect
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
 from numbers import Integral, Real
 from typing import Any
 
@@ -45,7 +47,7 @@ from skdeep.hyperparameters import (
     structural_key,
     structural_twin,
 )
-from skdeep.targets import Labels, Reals, check_labels, weighted
+from skdeep.targets import QUANTILE_LEVELS, Labels, Reals, check_labels, weighted
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Fitted:
         Run-time numbers.
     progress : engine.Progress
         Weights, optimizer state, history.
+    temperatures : ndarray (n_columns,) or None
+        What divides each column's logits in probabilities.
     """
 
     task: blueprint.Task
@@ -72,6 +76,7 @@ class Fitted:
     true_twin: Any
     hyper: dict
     progress: Any
+    temperatures: Any = None
 
 
 class NetworkEstimator(
@@ -135,7 +140,8 @@ class NetworkEstimator(
     )
     validation_fraction: float = hyperparameter(
         default=0.1,
-        doc="Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.",
+        doc="Share of the rows that are held out, where early stopping or ``calibrate`` needs some "
+        "and ``fit`` gets no ``X_val``.",
         constraint=Interval(Real, 0, 1, closed="neither"),
         structural=None,
     )
@@ -335,6 +341,13 @@ class NetworkEstimator(
         """For each column of the encoded targets, what multiplies the weights by class."""
         return []
 
+    def _watches_rows(self) -> bool:
+        """Whether a fit needs rows that it does not train on."""
+        return bool(self.early_stopping)
+
+    def _temperatures(self, fitted: Fitted, validation: tuple | None) -> Any:
+        """What divides the logits of each column, found on encoded validation rows; or None."""
+
     def _public_attributes(self, fitted: Fitted) -> dict[str, Any]:
         """The attributes with a trailing underscore that follow from a fit."""
         width = blueprint.shapes(fitted.true_twin, fitted.task).output_shape["features"][-1]
@@ -355,7 +368,7 @@ class NetworkEstimator(
 
         self._check_parameters()
         X, y, weight = self._check_rows(X, y, sample_weight, reset=not goes_on)
-        held_out = bool(self.early_stopping) and validation is None
+        held_out = self._watches_rows() and validation is None
         before = self._fitted if goes_on else None
         target = before.target if before else self._make_target(y, weight, classes)
         fitted = self._begin(self._task(X, target.head), target, before)
@@ -389,7 +402,8 @@ class NetworkEstimator(
                 patience=self.patience if self.early_stopping else None,
                 callbacks=hooks,
             )
-        self._check_outputs(replace(fitted, progress=progress), rows[0][:64])
+        fitted = replace(fitted, progress=progress)
+        self._check_outputs(fitted, rows[0][:64])
         if progress.interrupted:
             warnings.warn(
                 f"{type(self).__name__}.fit was interrupted after {progress.epoch} epochs; the "
@@ -398,7 +412,7 @@ class NetworkEstimator(
                 FitInterruptedWarning,
                 stacklevel=5,
             )
-        self._store(replace(fitted, progress=progress))
+        self._store(replace(fitted, temperatures=self._temperatures(fitted, seen)))
         return self
 
     def _check_outputs(self, fitted: Fitted, X: Any) -> None:
@@ -463,7 +477,7 @@ class NetworkEstimator(
         hyper["optimizer"] = runtime_values(optimizer)
         if before is not None:
             _check_same(before, task, true_twin)
-            return replace(before, hyper=hyper)
+            return replace(before, hyper=hyper, temperatures=None)
         bits = check_random_state(self.random_state).randint(2**31, size=2, dtype=np.int64)
         seed = int(bits[0] << 31 | bits[1])
         network = blueprint.network(twin, task)
@@ -490,9 +504,10 @@ class NetworkEstimator(
         rows = np.flatnonzero(weight)
         labels = fitted.target.encode(y)[rows]
         n_held = int(np.ceil(self.validation_fraction * len(rows)))
+        purpose = "early_stopping" if self.early_stopping else "calibrate"
         if n_held == len(rows):
             raise ValueError(
-                f"early_stopping holds out validation_fraction={self.validation_fraction:g} of "
+                f"{purpose} holds out validation_fraction={self.validation_fraction:g} of "
                 f"{len(rows)} rows, which leaves none to train on; pass X_val and y_val."
             )
         stratify = None
@@ -506,7 +521,7 @@ class NetworkEstimator(
         for name, part in {"hold out": held, "train on": kept}.items():
             if weight[part].sum() <= 0:
                 raise ValueError(
-                    f"the weights of the rows that early_stopping would {name} sum to "
+                    f"the weights of the rows that {purpose} would {name} sum to "
                     f"{weight[part].sum():g}, which must be positive; pass X_val and y_val."
                 )
         return (X[kept], y[kept], weight[kept]), (X[held], y[held], weight[held])
@@ -555,6 +570,29 @@ class NetworkEstimator(
         outputs["features"] = values
         return outputs
 
+    def _sampled(self, X, n_samples: int) -> Iterator[np.ndarray]:
+        """The outputs (n, n_outputs) of n_samples networks, thinned by dropout, for rows X.
+
+        Each is one network for all rows, so that no row's outputs depend on its neighbours.
+        """
+        from skdeep import engine
+
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+            raise ValueError(f"n_samples must be a positive integer or None, but is {n_samples!r}.")
+        fitted = self._fitted
+        if not blueprint.has_dropout(fitted.twin, fitted.task):
+            raise ValueError(
+                f"n_samples={n_samples} asks for networks thinned by dropout, but this one was "
+                f"fitted without; fit it with dropout > 0 in a hidden layer, or leave n_samples "
+                f"at None."
+            )
+        X = self._check_X(X, reset=False)
+        program = blueprint.program(fitted.twin, fitted.task)
+        for key in engine.random.sample_keys(fitted.progress.seed, n_samples):
+            weights = {**fitted.progress.weights, "key": key}
+            yield engine.predict(program, weights, X, fitted.hyper)["output"]
+
     def _attribute(self, name: str) -> Fitted:
         """The fit behind an attribute, which is not there before it."""
         if not hasattr(self, "_fitted"):
@@ -577,6 +615,12 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         "probabilities from 0 and 1.",
         constraint=Interval(Real, 0, 1, closed="left"),
     )
+    calibrate: bool = hyperparameter(
+        default=False,
+        doc="Whether to divide the logits, after training, by the temperature at which "
+        "probabilities tell the truth about validation rows; it changes no ranking.",
+        structural=None,
+    )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -595,6 +639,10 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         self : object
         """
         _check_partial(self)
+        if self.calibrate:
+            raise ValueError(
+                "partial_fit holds out no rows to calibrate on; set calibrate=False, or call fit."
+            )
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once; pass partial_fit a dict of "
@@ -607,14 +655,35 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         outputs = self._outputs(X)["output"]
         return self._fitted.target.labels(outputs)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, n_samples=None):
         """Probabilities of the classes, (n_samples, n_classes), float64.
 
         For a multilabel target those of each label, (n_samples, n_labels); for a multi-output one
         a list of arrays.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        n_samples : int, default=None
+            Average the probabilities of so many networks, each thinned by dropout as in a step of
+            training [1]_: less sure where they disagree. The same ones for all rows, in each call.
+            None is one network without dropout.
+
+        References
+        ----------
+        .. [1] Gal, Ghahramani. Dropout as a Bayesian approximation: representing model uncertainty
+           in deep learning. ICML, 2016, section 4.
         """
-        outputs = self._outputs(X)["output"]
-        return self._fitted.target.probabilities(outputs)
+        check_is_fitted(self)
+        target, temperatures = self._fitted.target, self._fitted.temperatures
+        if n_samples is None:
+            return target.probabilities(self._outputs(X)["output"], temperatures)
+        samples = (target.probabilities(s, temperatures) for s in self._sampled(X, n_samples))
+        total = reduce(_sum, samples)
+        if isinstance(total, list):
+            return [part / n_samples for part in total]
+        return total / n_samples
 
     def predict_log_proba(self, X):
         """Logarithm of :meth:`predict_proba`."""
@@ -625,7 +694,10 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
             return np.log(probabilities)
 
     def decision_function(self, X):
-        """Logits: (n_samples,) for two classes, else (n_samples, n_classes)."""
+        """Logits: (n_samples,) for two classes, else (n_samples, n_classes).
+
+        They are the network's: probabilities have been divided by ``temperature_`` before.
+        """
         outputs = self._outputs(X)["output"]
         return self._fitted.target.decision(outputs)
 
@@ -643,14 +715,33 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
     def _class_factors(self, target, encoded, weight):
         return target.factors(self.class_weight, encoded, weight)
 
+    def _watches_rows(self):
+        return super()._watches_rows() or self.calibrate
+
+    def _temperatures(self, fitted, validation):
+        from skdeep import engine
+
+        if not self.calibrate:
+            return None
+        X, encoded, weight = validation
+        program = blueprint.program(fitted.twin, fitted.task)
+        outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)["output"]
+        return fitted.target.temperatures(outputs, encoded, weight)
+
     def _public_attributes(self, fitted):
         target = getattr(fitted.target, "each", fitted.target)  # of each step, or of a row
+        temperature = fitted.temperatures
         classes = {
             "single": target.classes[0],
             "multilabel": np.arange(len(target.classes)),
             "multioutput": target.classes,
         }[target.kind]
-        return super()._public_attributes(fitted) | {"classes_": classes}
+        if temperature is None:
+            temperature = 1.0
+        elif target.kind == "single":
+            temperature = float(temperature[0])
+        own = {"classes_": classes, "temperature_": temperature}
+        return super()._public_attributes(fitted) | own
 
 
 class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
@@ -659,6 +750,14 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
     Targets are standardised inside, so that the learning rate and the loss mean the same in all
     units; predictions are in the units of y.
     """
+
+    loss: str = hyperparameter(
+        default="squared",
+        doc="What the network learns of y: its mean ('squared'), mean and variance of a normal "
+        "distribution ('gaussian'), or quantiles ('quantile').",
+        constraint=StrOptions({"squared", "gaussian", "quantile"}),
+        structural=True,
+    )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
@@ -679,10 +778,91 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         _check_partial(self)
         return self._fit(X, y, sample_weight, 1, hasattr(self, "_fitted"))
 
-    def predict(self, X):
-        """Targets of rows X, (n_samples,) or (n_samples, n_outputs), float64."""
-        outputs = self._outputs(X)["output"]
-        return self._fitted.target.mixture(iter([outputs]))[0]
+    def predict(self, X, return_std=False, n_samples=None):
+        """Targets of rows X, (n_samples,) or (n_samples, n_outputs), float64.
+
+        They are means, or medians under ``loss="quantile"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        return_std : bool, default=False
+            Whether to return standard deviations as well: of the noise in y under
+            ``loss="gaussian"``, under ``loss="quantile"`` half the distance of the quantiles that
+            a normal distribution has one deviation below and above its mean.
+        n_samples : int, default=None
+            Average so many networks, each thinned by dropout as in a step of training [1]_. The
+            variance of their predictions adds to that of the noise [2]_. The same networks for
+            all rows, in each call. None is one network without dropout.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+        std : ndarray of the same shape, float64
+            Only if ``return_std``.
+
+        References
+        ----------
+        .. [1] Gal, Ghahramani. Dropout as a Bayesian approximation: representing model uncertainty
+           in deep learning. ICML, 2016, section 4.
+        .. [2] Kendall, Gal. What uncertainties do we need in Bayesian deep learning for computer
+           vision? NeurIPS, 2017, equation 9.
+        """
+        check_is_fitted(self)
+        target = self._fitted.target
+        if n_samples is not None:
+            samples = self._sampled(X, n_samples)
+        elif return_std and target.head.loss == "squared":
+            raise ValueError(
+                "return_std=True needs a network that knows its uncertainty: fit with "
+                "loss='gaussian' or 'quantile', or give n_samples to one that has dropout."
+            )
+        else:
+            samples = iter([self._outputs(X)["output"]])
+        values, deviations = target.mixture(samples)
+        return (values, deviations) if return_std else values
+
+    def predict_quantiles(self, X, quantiles=(0.05, 0.5, 0.95)):
+        """Quantiles of the targets of rows X, float64.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
+            Their levels, in (0, 1); in [0.01, 0.99] under ``loss="quantile"``. The default is a
+            median and an interval of 90%.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_quantiles), or \
+                (n_samples, n_outputs, n_quantiles) for y of two dimensions
+            They do not cross.
+
+        Raises
+        ------
+        ValueError
+            If the fit had ``loss="squared"``, or a level is out of range.
+        """
+        check_is_fitted(self)
+        target = self._fitted.target
+        if target.head.loss == "squared":
+            raise ValueError(
+                "predict_quantiles needs a fit with loss='gaussian' or 'quantile', but this one "
+                "had loss='squared'."
+            )
+        levels = check_array(quantiles, ensure_2d=False, dtype=np.float64, input_name="quantiles")
+        inside = (levels > 0) & (levels < 1)
+        if target.head.loss == "quantile":
+            inside = (levels >= QUANTILE_LEVELS[0]) & (levels <= QUANTILE_LEVELS[-1])
+        if levels.ndim != 1 or not inside.all():
+            known = "[0.01, 0.99], where loss='quantile' learns them"
+            raise ValueError(
+                f"quantiles must be a list of levels in "
+                f"{known if target.head.loss == 'quantile' else '(0, 1)'}, but is {quantiles!r}."
+            )
+        return target.quantiles(self._outputs(X)["output"], levels)
 
     def _check_y(self, y):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -693,7 +873,14 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         return y
 
     def _make_target(self, y, weight, classes):
-        return Reals.of(y, weight)
+        return Reals.of(y, weight, self.loss)
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """The sum of two arrays, or of the arrays of two lists, pair by pair."""
+    if isinstance(one, list):
+        return [a + b for a, b in zip(one, other, strict=True)]
+    return one + other
 
 
 def _encoded(X, encoded: Any, weight: np.ndarray, factors: list):

@@ -30,6 +30,9 @@ MODELS = {
     "mlp-full-batch": MLPClassifier(random_state=7, epochs=4),
     "mlp-stopping": MLPClassifier(random_state=7, epochs=4, early_stopping=True, batch_size=16),
     "mlp-regressor": MLPRegressor(hidden_layer_sizes=(20, 10), batch_size=16, **NOISY),
+    "mlp-calibrated": MLPClassifier(calibrate=True, batch_size=16, **NOISY),
+    "mlp-gaussian": MLPRegressor(loss="gaussian", batch_size=16, **NOISY),
+    "mlp-quantile": MLPRegressor(loss="quantile", normalization="batch", **NOISY),
     "cnn": CNNClassifier(
         architecture=(4, 4), batch_size=32, augment=("shift", "rotate", "flip", "crop"), **NOISY
     ),
@@ -48,7 +51,9 @@ def rows():
 
 def answers(model, X):
     """The most telling predictions of a model, as bytes can be compared."""
-    return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+    if hasattr(model, "predict_proba"):
+        return model.predict_proba(X)
+    return model.predict(X) if model.loss == "squared" else model.predict_quantiles(X)
 
 
 def fit(name, **parameters):
@@ -109,6 +114,7 @@ LONG = {
     ),
     "regressor": MLPRegressor(**MOMENTUM, dropout=0.2, batch_size=16, random_state=0),
     "regressor-full-batch": MLPRegressor(**ADAM, random_state=0),
+    "gaussian": MLPRegressor(**ADAM, loss="gaussian", batch_size=16, random_state=0),
     "cnn": CNNClassifier(
         **MOMENTUM,
         architecture=(4,),

@@ -172,6 +172,9 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
     label_smoothing : float in [0, 1), default=0.0
         Share of the uniform distribution that is mixed into the labels; it keeps probabilities from
         0 and 1.
+    calibrate : bool, default=False
+        Whether to divide the logits, after training, by the temperature at which probabilities tell
+        the truth about validation rows; it changes no ranking.
     epochs : int in [1, inf), default=20
         Passes over the rows.
     learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
@@ -188,7 +191,8 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
+        ``fit`` gets no ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()
@@ -206,6 +210,9 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Sorted classes; a list of them for a multi-output target.
+    temperature_ : float or ndarray of shape (n_outputs,)
+        What divides the logits in probabilities: 1 without ``calibrate``. An array for labels and
+        for a multi-output target, with one for each column.
     history_ : DataFrame
         ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
     n_iter_ : int
@@ -256,6 +263,9 @@ class CNNRegressor(_CNN, BaseNetworkRegressor):
         Images in a step; larger is faster an epoch, but takes fewer steps.
     learning_rate : float in (0, inf), default=0.003
         The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    loss : {'gaussian', 'quantile', 'squared'}, default='squared'
+        What the network learns of y: its mean ('squared'), mean and variance of a normal
+        distribution ('gaussian'), or quantiles ('quantile').
     epochs : int in [1, inf), default=20
         Passes over the rows.
     learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
@@ -272,7 +282,8 @@ class CNNRegressor(_CNN, BaseNetworkRegressor):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
+        ``fit`` gets no ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()

@@ -322,6 +322,9 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
     label_smoothing : float in [0, 1), default=0.0
         Share of the uniform distribution that is mixed into the labels; it keeps probabilities from
         0 and 1.
+    calibrate : bool, default=False
+        Whether to divide the logits, after training, by the temperature at which probabilities tell
+        the truth about validation rows; it changes no ranking.
     learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
@@ -334,7 +337,8 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
+        ``fit`` gets no ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()
@@ -352,6 +356,9 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Sorted classes; a list of them for a multi-output target.
+    temperature_ : float or ndarray of shape (n_outputs,)
+        What divides the logits in probabilities: 1 without ``calibrate``. An array for labels and
+        for a multi-output target, with one for each column.
     vocabulary_ : ndarray of shape (n_tokens,)
         Tokens with vectors of their own, most frequent first, where X holds tokens.
     history_ : DataFrame
@@ -435,6 +442,9 @@ class RNNRegressor(_RNN, BaseNetworkRegressor):
         The optimizer's step size; larger is faster until the loss oscillates or diverges.
     clip_norm : float in (0, inf) or None, default=1.0
         Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    loss : {'gaussian', 'quantile', 'squared'}, default='squared'
+        What the network learns of y: its mean ('squared'), mean and variance of a normal
+        distribution ('gaussian'), or quantiles ('quantile').
     learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
@@ -447,7 +457,8 @@ class RNNRegressor(_RNN, BaseNetworkRegressor):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
+        ``fit`` gets no ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()

@@ -122,6 +122,9 @@ class MLPClassifier(_MLP, BaseNetworkClassifier):
     label_smoothing : float in [0, 1), default=0.0
         Share of the uniform distribution that is mixed into the labels; it keeps probabilities from
         0 and 1.
+    calibrate : bool, default=False
+        Whether to divide the logits, after training, by the temperature at which probabilities tell
+        the truth about validation rows; it changes no ranking.
     epochs : int in [1, inf), default=20
         Passes over the rows.
     batch_size : int in [1, inf), default=200
@@ -142,7 +145,8 @@ class MLPClassifier(_MLP, BaseNetworkClassifier):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
+        ``fit`` gets no ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()
@@ -160,6 +164,9 @@ class MLPClassifier(_MLP, BaseNetworkClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Sorted classes; a list of them for a multi-output target.
+    temperature_ : float or ndarray of shape (n_outputs,)
+        What divides the logits in probabilities: 1 without ``calibrate``. An array for labels and
+        for a multi-output target, with one for each column.
     history_ : DataFrame
         ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
     n_iter_ : int
@@ -205,6 +212,9 @@ class MLPRegressor(_MLP, BaseNetworkRegressor):
         Probability that a step ignores a hidden unit; more regularises more.
     normalization : {'batch', 'layer'} or None, default=None
         Of the hidden units, before the activation: over the batch, or over the layer.
+    loss : {'gaussian', 'quantile', 'squared'}, default='squared'
+        What the network learns of y: its mean ('squared'), mean and variance of a normal
+        distribution ('gaussian'), or quantiles ('quantile').
     epochs : int in [1, inf), default=20
         Passes over the rows.
     batch_size : int in [1, inf), default=200
@@ -225,7 +235,8 @@ class MLPRegressor(_MLP, BaseNetworkRegressor):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that early stopping holds out if ``fit`` gets no ``X_val``.
+        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
+        ``fit`` gets no ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()
