@@ -836,8 +836,7 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
 
         Returns
         -------
-        quantiles : ndarray of shape (n_samples, n_quantiles), or \
-                (n_samples, n_outputs, n_quantiles) for y of two dimensions
+        quantiles : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
             They do not cross.
 
         Raises

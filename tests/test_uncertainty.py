@@ -2,6 +2,9 @@
 
 import itertools
 import pickle
+import re
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss, roc_auc_score
 
 from skdeep import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor, engine
+from skdeep.metrics import expected_calibration_error
 
 BIAS_ALONE = {  # on rows of zeros: one constant for all
     "hidden_layer_sizes": (),
@@ -343,14 +347,6 @@ def test_samples_need_a_fit():
 # Temperatures -----------------------------------------------------------------------------------
 
 
-def calibration_error(y, p, bins=15):
-    """Expected calibration error of the likeliest class: |accuracy - confidence| by bins."""
-    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(np.sum((right - confidence)[which == b])) for b in range(bins)]
-    return np.sum(gaps) / len(y)
-
-
 def hard_classes(n_classes, seed=0):
     """Rows of classes that lie in each other: 500 to train, 1000 to validate, 3000 to test on."""
     X, y = make_classification(
@@ -378,8 +374,9 @@ def test_calibration_halves_the_error_of_an_overfitted_network_and_keeps_the_ran
     sure = MLPClassifier(**OVERFITTED).fit(X, y)
     model = MLPClassifier(calibrate=True, **OVERFITTED).fit(X, y, X_val=X_val, y_val=y_val)
     before, after = sure.predict_proba(X_test), model.predict_proba(X_test)
-    assert calibration_error(y_test, before) > 0.1
-    assert calibration_error(y_test, after) < calibration_error(y_test, before) / 2
+    errors = [expected_calibration_error(y_test, p) for p in (before, after)]
+    assert errors[0] > 0.1
+    assert errors[1] < errors[0] / 2
     assert log_loss(y_test, after) < log_loss(y_test, before)
     assert_array_equal(model.predict(X_test), sure.predict(X_test))
     assert_array_equal(model.decision_function(X_test), sure.decision_function(X_test))
@@ -526,4 +523,22 @@ def test_a_convolutional_network_is_calibrated_as_well():
     model = clone(sure).set_params(calibrate=True)
     before = sure.fit(images[0], y).predict_proba(images[2])
     after = model.fit(images[0], y, X_val=images[1], y_val=y_val).predict_proba(images[2])
-    assert calibration_error(y_test, after) < calibration_error(y_test, before) / 2
+    errors = [expected_calibration_error(y_test, p) for p in (before, after)]
+    assert errors[1] < errors[0] / 2
+
+
+# The guide page ---------------------------------------------------------------------------------
+
+
+def test_the_lines_of_the_guide_run():
+    page = Path(__file__).parents[1] / "docs" / "guide" / "uncertainty.rst"
+    (block,) = re.findall(
+        r"^\.\. code-block:: python\n\n(.*?)(?=^\S)",
+        page.read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    X, y = changing_noise(300, 0)
+    names = {"X": X, "y": y, "X_new": X[:20], "labels": y > 0}
+    exec(textwrap.dedent(block), globals() | names, names)
+    assert np.all(names["low"] <= names["high"])
+    assert np.all(names["noise_and_doubt"] > 0)
