@@ -140,8 +140,8 @@ class NetworkEstimator(
     )
     validation_fraction: float = hyperparameter(
         default=0.1,
-        doc="Share of the rows that are held out, where early stopping or ``calibrate`` needs some "
-        "and ``fit`` gets no ``X_val``.",
+        doc="Share of the rows that are held out to validate on, where that is needed and ``fit`` "
+        "gets no ``X_val``.",
         constraint=Interval(Real, 0, 1, closed="neither"),
         structural=None,
     )
@@ -696,7 +696,7 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
     def decision_function(self, X):
         """Logits: (n_samples,) for two classes, else (n_samples, n_classes).
 
-        They are the network's: probabilities have been divided by ``temperature_`` before.
+        They are the network's own: ``predict_proba`` divides them by ``temperature_`` first.
         """
         outputs = self._outputs(X)["output"]
         return self._fitted.target.decision(outputs)
@@ -851,7 +851,7 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
                 "predict_quantiles needs a fit with loss='gaussian' or 'quantile', but this one "
                 "had loss='squared'."
             )
-        levels = check_array(quantiles, ensure_2d=False, dtype=np.float64, input_name="quantiles")
+        levels = np.asarray(quantiles, dtype=np.float64)
         inside = (levels > 0) & (levels < 1)
         if target.head.loss == "quantile":
             inside = (levels >= QUANTILE_LEVELS[0]) & (levels <= QUANTILE_LEVELS[-1])

@@ -185,7 +185,7 @@ def test_a_squared_loss_knows_no_deviations_and_no_quantiles():
         model.predict_quantiles(X)
 
 
-@pytest.mark.parametrize("levels", [[0.5, 1], [0.0], [[0.5]], [-0.1]])
+@pytest.mark.parametrize("levels", [[0.5, 1], [0.0], [[0.5]], [-0.1], 0.5, [np.nan]])
 def test_levels_that_are_none_are_refused(fitted, levels):
     with pytest.raises(ValueError, match=r"levels in \(0, 1\), but is"):
         fitted["gaussian", 0].predict_quantiles([[0.0]], levels)

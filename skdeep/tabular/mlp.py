@@ -145,8 +145,8 @@ class MLPClassifier(_MLP, BaseNetworkClassifier):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
-        ``fit`` gets no ``X_val``.
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()
@@ -235,8 +235,8 @@ class MLPRegressor(_MLP, BaseNetworkRegressor):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
-        ``fit`` gets no ``X_val``.
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()

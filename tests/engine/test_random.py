@@ -150,3 +150,13 @@ def test_shape_may_be_a_tensor_and_only_lays_numbers_out():
     flat = random.bits(key(), (12,)).numpy()
     shaped = random.bits(key(), tf.constant([3, 4])).numpy()
     np.testing.assert_array_equal(shaped, flat.reshape(3, 4))
+
+
+def test_keys_of_samples_differ_from_each_other_and_from_those_of_steps():
+    seed = 2**63 + 5
+    epoch, step = np.divmod(np.arange(20_000), 100)
+    steps = random.step_keys(seed, epoch, step)
+    samples = random.sample_keys(seed, 5000)
+    assert len(np.unique(np.vstack([steps, samples]), axis=0)) == 25_000
+    np.testing.assert_array_equal(random.sample_keys(seed, 7), samples[:7])
+    assert not np.isin(random.sample_keys(seed + 1, 7), samples).any()

@@ -106,6 +106,8 @@ def test_float64_comes_closer_to_the_optimum_than_float32_can(iris):
     "model",
     [
         MLPRegressor(**SMALL),
+        MLPRegressor(loss="gaussian", **SMALL),
+        MLPRegressor(loss="quantile", **SMALL),
         MLPClassifier(label_smoothing=0.1, **SMALL),
         MLPClassifier(normalization="batch", batch_size=100, **SMALL),
         MLPClassifier(normalization="layer", **SMALL),
