@@ -20,7 +20,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss, roc_auc_score
 
-from skdeep import CNNClassifier, CNNRegressor, MLPClassifier, MLPRegressor, engine
+from skdeep import (
+    CNNClassifier,
+    CNNRegressor,
+    MLPClassifier,
+    MLPRegressor,
+    RNNClassifier,
+    RNNRegressor,
+    engine,
+)
 from skdeep.metrics import expected_calibration_error
 
 BIAS_ALONE = {  # on rows of zeros: one constant for all
@@ -158,6 +166,39 @@ def test_convolutional_networks_have_intervals_too(loss):
     assert np.corrcoef(deviation, X[:, 0, 0])[0, 1] > 0.9
 
 
+def walks(n, seed, least=3):
+    """Rows of 3 to 8 steps (n_steps, 1), and their running sums plus noise as large as the step."""
+    rng = np.random.default_rng(seed)
+    X = [rng.uniform(0.1, 1, size=(k, 1)) for k in rng.integers(least, 9, size=n)]
+    return X, [x[:, 0].cumsum() + x[:, 0] * rng.normal(size=len(x)) for x in X]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("of", ["rows", "steps"])
+def test_recurrent_networks_have_intervals_of_rows_and_of_steps(of, loss):
+    def targets(y):
+        return [part[-1] for part in y] if of == "rows" else y
+
+    (X, y), (X_new, y_new) = walks(2000, 0), walks(2000, 1)
+    model = RNNRegressor(
+        cell="gru",
+        hidden_layer_sizes=(16,),
+        loss=loss,
+        epochs=15,
+        learning_rate_schedule="cosine",
+        random_state=0,
+    ).fit(X, targets(y))
+    together = np.asarray if of == "rows" else np.concatenate
+    low, median, high = together(model.predict_quantiles(X_new)).T
+    covered = (low <= together(targets(y_new))) & (together(targets(y_new)) <= high)
+    assert 0.86 < covered.mean() < 0.94
+    mean, deviation = map(together, model.predict(X_new, return_std=True))
+    assert_allclose(mean, median, atol=1e-5)
+    last = [x[-1, 0] for x in X_new] if of == "rows" else np.concatenate(X_new)[:, 0]
+    assert np.corrcoef(deviation, last)[0, 1] > 0.95
+    assert_allclose(np.mean(deviation / last), 1, atol=0.15)
+
+
 def test_validation_loss_of_a_gaussian_is_the_likelihood_of_the_validation_rows():
     X, y = changing_noise(400, 0)
     X_val, y_val = changing_noise(100, 1)
@@ -278,6 +319,29 @@ def test_samples_are_networks_of_the_fit_and_the_same_for_all_rows(model, X):
     assert_array_equal(sampled(model, X[order], 4), found[order])
     assert not np.allclose(sampled(model, X, 1), sampled(model, X, 2))
     assert_array_equal(model.predict(X), plain)  # samples leave nothing behind
+
+
+@pytest.mark.parametrize("of", ["rows", "steps"])
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_samples_of_sequences_do_not_depend_on_the_length_of_others(kind, of):
+    X, y = walks(100, 0)
+    if of == "rows":
+        y = np.array([part[-1] for part in y])
+    rnn = {"hidden_layer_sizes": (6, 4), "bidirectional": True} | THIN
+    if kind == "classifier":
+        y = y > 1 if of == "rows" else [part > 1 for part in y]
+        model = RNNClassifier(cell="gru", **rnn).fit(X, y)
+        sampled = lambda X, n: model.predict_proba(X, n_samples=n)  # noqa: E731
+    else:
+        model = RNNRegressor(loss="gaussian", pooling="mean", **rnn).fit(X, y)
+        sampled = lambda X, n: model.predict(X, return_std=True, n_samples=n)[1]  # noqa: E731
+    found = sampled(X, 3)
+    for i in (0, 7, 99):
+        assert_array_equal(sampled([X[i]], 3)[0], found[i])
+    assert not np.allclose(sampled(X[:1], 1)[0], found[0])
+    if kind == "classifier":
+        third = 3 * found[0] - 2 * sampled(X[:1], 2)[0]
+        assert_allclose(third.sum(axis=-1), 1)
 
 
 def test_the_first_samples_of_many_are_those_of_few():
@@ -492,6 +556,24 @@ def test_labels_have_temperatures_of_their_own():
     best = [best_temperature(z, c) for z, c in zip(logits.T, Y_val.T, strict=True)]
     assert_allclose(model.temperature_, best, rtol=1e-4)
     assert_allclose(model.predict_proba(X_val), expit(logits / np.array(best)), rtol=1e-3)
+
+
+def test_all_steps_of_a_sequence_share_one_temperature():
+    def labels(rows, rng):
+        return [(x[:, 0] + rng.normal(size=len(x)) > 0.5).astype(int) for x in rows]
+
+    rng = np.random.default_rng(0)
+    (X, _), (X_val, _) = walks(60, 0), walks(200, 1)
+    y, y_val = labels(X, rng), labels(X_val, rng)
+    sure = RNNClassifier(
+        cell="gru", hidden_layer_sizes=(32,), calibrate=True, epochs=60, random_state=0
+    ).fit(X, y, X_val=X_val, y_val=y_val)
+    logits = np.concatenate(sure.decision_function(X_val))
+    best = best_temperature(logits, np.concatenate(y_val))
+    assert best > 1.5
+    assert sure.temperature_ == pytest.approx(best, rel=1e-4)
+    p = np.concatenate(sure.predict_proba(X_val))
+    assert_allclose(p[:, 1], expit(logits / best), rtol=1e-3)
 
 
 def test_logarithms_and_samples_of_probabilities_are_calibrated_too():

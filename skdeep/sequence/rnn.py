@@ -337,8 +337,8 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
-        ``fit`` gets no ``X_val``.
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()
@@ -457,8 +457,8 @@ class RNNRegressor(_RNN, BaseNetworkRegressor):
         Whether to stop when validation rows no longer improve, and keep the best weights. True
         watches their loss; a scikit-learn scorer, or its name, is watched instead.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that are held out, where early stopping or ``calibrate`` needs some and
-        ``fit`` gets no ``X_val``.
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
     patience : int in [1, inf), default=10
         Epochs without improvement that end the fit, under early stopping.
     callbacks : tuple or list, default=()
