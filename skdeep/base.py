@@ -313,6 +313,10 @@ class NetworkEstimator(
         """The task of validated rows X, predicted by a head."""
         return blueprint.task_of(X, head)
 
+    def _n_members(self) -> int:
+        """Networks that are trained side by side, and averaged."""
+        return 1
+
     def _uses_xla(self, device: str) -> bool:
         """Whether XLA compiles the network, on "cpu" or "gpu".
 

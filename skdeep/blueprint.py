@@ -60,17 +60,42 @@ def keras_model(twin: Any, task: Task):
     """The Keras model of a twin: a dict of "output" and "features"."""
     import keras
 
-    from skdeep import layers
-
     shape = (twin._table_width(task),) if task.wide else task.input_shape
     inputs = keras.Input(shape, dtype=task.input_dtype, name="rows")
+    if twin._n_members() > 1:
+        return _ensemble(inputs, twin, task)
+    return keras.Model(inputs, _outputs(inputs, twin, task))
+
+
+def _ensemble(inputs: Any, twin: Any, task: Task):
+    """Networks side by side: outputs (n, n_members, n_outputs), their features in one row."""
+    import keras
+
+    from skdeep import layers
+
+    parts = []
+    for i in range(twin._n_members()):
+        own = keras.Input(inputs.shape[1:], dtype=inputs.dtype, name="rows")
+        model = keras.Model(own, _outputs(own, twin, task), name=f"network_{i}")
+        parts.append(layers.Member(model, i, name=f"member_{i}")(inputs))
+    output = keras.ops.stack([part["output"] for part in parts], axis=1)
+    features = keras.ops.concatenate([part["features"] for part in parts], axis=-1)
+    return keras.Model(inputs, {"output": output, "features": features})
+
+
+def _outputs(inputs: Any, twin: Any, task: Task) -> dict:
+    """One network from its input to its outputs and the features under them."""
+    import keras
+
+    from skdeep import layers
+
     features = twin._features(inputs, task)
     dtype = "float64" if task.precision == "float64" else "float32"
     if task.wide and features is inputs:  # no hidden layer: the table was the last one
         output = layers.Bias(name="head")(features)
     else:
         output = keras.layers.Dense(task.head.n_outputs, name="head", dtype=dtype)(features)
-    return keras.Model(inputs, {"output": output, "features": features})
+    return {"output": output, "features": features}
 
 
 def network(twin: Any, task: Task):
@@ -112,11 +137,11 @@ def program(twin: Any, task: Task):
     key = (structural_key(twin), task)
 
     def build():
-        net = network(twin, task)
+        net, alone = network(twin, task), twin._n_members() == 1
 
         def loss(outputs, batch, hyper):
-            smoothing = hyper.get("label_smoothing")
-            values, slope = task.head.row_losses(outputs["output"], batch.y, smoothing)
+            row_losses = task.head.row_losses if alone else task.head.losses_of_members
+            values, slope = row_losses(outputs["output"], batch.y, hyper.get("label_smoothing"))
             return engine.Losses(values, outputs["output"], slope)
 
         def evaluate(weights, batch, hyper):
@@ -127,7 +152,10 @@ def program(twin: Any, task: Task):
             if task.wide:
                 x = engine.tables.product_with(weights["table"], x)
             key = weights.get("key")
-            return net.apply(weights, x, training=False, key=key, hyper=hyper)[0]
+            outputs = net.apply(weights, x, training=False, key=key, hyper=hyper)[0]
+            if not alone:
+                outputs["output"] = task.head.mean_of_members(outputs["output"])
+            return outputs
 
         return engine.Program(
             key=key,

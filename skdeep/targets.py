@@ -81,6 +81,42 @@ class Head:
         share /= ops.sum(share, axis=1, keepdims=True)
         return ops.sum(values * share, axis=1), slope * share[..., None]
 
+    def losses_of_members(
+        self, outputs: Any, y: Any, label_smoothing: Any = None
+    ) -> tuple[Any, Any]:
+        """Losses of rows (n,), means over several networks, of outputs (n, n_members, n_outputs).
+
+        The gradients are not those of the mean, but each network's own: as if trained alone.
+        """
+        from keras import ops
+
+        parts = [self.row_losses(part, y, label_smoothing) for part in ops.unstack(outputs, axis=1)]
+        values, slopes = zip(*parts, strict=True)
+        return sum(values) / len(values), ops.stack(slopes, axis=1)
+
+    def mean_of_members(self, outputs: Any) -> Any:
+        """The outputs (n, n_outputs) of the equal mixture of networks (n, n_members, n_outputs).
+
+        Logits of the mean probabilities; mean and variance of the mixture of normal distributions;
+        else means.
+        """
+        from keras import ops
+
+        if self.loss == "softmax":
+            return ops.logsumexp(self._log_softmax(outputs), axis=1)
+        if self.loss == "sigmoid":
+            log_p = (ops.logsumexp(ops.log_sigmoid(z), axis=1) for z in (outputs, -outputs))
+            return ops.subtract(*log_p)
+        if self.loss == "gaussian":
+            pairs = ops.reshape(outputs, (*ops.shape(outputs)[:2], len(self.groups), 2))
+            means = pairs[..., 0]
+            mean = ops.mean(means, axis=1)
+            variance = ops.mean(ops.softplus(pairs[..., 1]) + ops.square(means), axis=1)
+            variance = ops.maximum(variance - ops.square(mean), _LEAST_VARIANCE)
+            spread = variance + ops.log(-ops.expm1(-variance))  # softplus, the other way round
+            return ops.reshape(ops.stack([mean, spread], axis=-1), (-1, self.n_outputs))
+        return ops.mean(outputs, axis=1)
+
     def _losses(self, outputs: Any, y: Any, label_smoothing: Any) -> tuple[Any, Any]:
         """Losses (...) and their gradients (..., n_outputs) for outputs (..., n_outputs)."""
         from keras import ops

@@ -10,7 +10,7 @@ from skdeep.engine import (
     tables,
 )
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
-from skdeep.engine.network import Layout, Network, build_apart, current_scope
+from skdeep.engine.network import Layout, Network, build_apart, current_scope, entered
 from skdeep.engine.program import Program, compile_mode, on_gpu, predict
 from skdeep.engine.rows import (
     CSR,
@@ -42,6 +42,7 @@ __all__ = [
     "compile_mode",
     "current_scope",
     "descend",
+    "entered",
     "gradient_step",
     "merge_equal_rows",
     "n_rows",

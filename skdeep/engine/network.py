@@ -56,7 +56,8 @@ def current_scope() -> Scope:
 
 
 @contextmanager
-def _entered(scope: Scope):
+def entered(scope: Scope):
+    """A scope for the layers that are called inside."""
     token = _scope.set(scope)
     try:
         yield
@@ -175,7 +176,7 @@ class Network:
         for i, state in enumerate(self._seeds):
             value = tf.zeros((2,), tf.uint32) if key is None else random.fold(key, 1000 + i)
             mapping.append((state, tf.ensure_shape(tf.cast(value, state.dtype), state.shape)))
-        with _entered(Scope(training, key, hyper or {}, weight, lengths)):
+        with entered(Scope(training, key, hyper or {}, weight, lengths)):
             with keras.StatelessScope(mapping, initialize_variables=False) as updated:
                 outputs = self.model.call(x, training=training)
         if not self._fixed:

@@ -52,6 +52,13 @@ class _CNN(Declared):
         constraint=[tuple, list],
         structural=True,
     )
+    ensemble_size: int = hyperparameter(
+        default=1,
+        doc="Networks that are trained side by side, each from weights of its own, and averaged; "
+        "InceptionTime has five. Features are those of all.",
+        constraint=Interval(Integral, 1, None, closed="left"),
+        structural=True,
+    )
     dropout: float = hyperparameter(
         default=0.0,
         doc="Probability that a step ignores a feature under the last layer.",
@@ -71,6 +78,9 @@ class _CNN(Declared):
         constraint=Interval(Real, 0, None, closed="neither"),
         search=(1e-4, 1e-1, "log"),
     )
+
+    def _n_members(self):
+        return self.ensemble_size
 
     def _uses_xla(self, device):
         return device != "cpu"
@@ -161,6 +171,9 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
     augment : tuple or list, default=()
         Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth of
         the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
+    ensemble_size : int in [1, inf), default=1
+        Networks that are trained side by side, each from weights of its own, and averaged;
+        InceptionTime has five. Features are those of all.
     dropout : float in [0, 1), default=0.0
         Probability that a step ignores a feature under the last layer.
     batch_size : int in [1, inf), default=128
@@ -257,6 +270,9 @@ class CNNRegressor(_CNN, BaseNetworkRegressor):
     augment : tuple or list, default=()
         Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth of
         the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
+    ensemble_size : int in [1, inf), default=1
+        Networks that are trained side by side, each from weights of its own, and averaged;
+        InceptionTime has five. Features are those of all.
     dropout : float in [0, 1), default=0.0
         Probability that a step ignores a feature under the last layer.
     batch_size : int in [1, inf), default=128

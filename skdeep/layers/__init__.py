@@ -6,6 +6,7 @@ at predict.
 """
 
 from skdeep.layers.augmentation import Augment
+from skdeep.layers.ensemble import Member
 from skdeep.layers.recurrent import (
     GRU,
     LSTM,
@@ -33,6 +34,7 @@ __all__ = [
     "Dropout",
     "KeepUnits",
     "LayerNormalization",
+    "Member",
     "PoolSteps",
     "ReverseSteps",
     "SimpleRNN",

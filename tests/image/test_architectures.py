@@ -3,8 +3,13 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from scipy.special import softmax
+from sklearn.base import clone
 
 from skdeep import CNNClassifier, CNNRegressor
+from skdeep.engine import entered
+from skdeep.engine.network import Scope
 
 RNG = np.random.default_rng(0)
 
@@ -51,7 +56,7 @@ def test_parameters_are_those_counted_by_hand(architecture, n_parameters):
 def test_features_are_means_over_the_steps_of_the_last_maps():
     model = CNNRegressor(architecture="fcn", epochs=1, random_state=0).fit(X, Y)
     network = model.network_
-    maps = keras.Model(network.inputs, network.get_layer("activation_2").output)(X)
+    maps = keras.Model(network.input, network.get_layer("activation_2").output)(X)
     np.testing.assert_allclose(model.transform(X), np.mean(maps, axis=1), rtol=1e-4, atol=1e-5)
 
 
@@ -78,3 +83,76 @@ def test_flat_rows_are_series_of_one_feature_or_of_the_shape_given():
 def test_what_are_no_series_is_refused(parameters, X, message):
     with pytest.raises(ValueError, match=message):
         CNNClassifier(architecture="fcn", **parameters).fit(X, Y)
+
+
+ENSEMBLE = CNNClassifier(
+    architecture=(4,),
+    image_shape=(8, 8),
+    ensemble_size=3,
+    optimizer="sgd",
+    epochs=1,
+    random_state=0,
+)
+IMAGES = RNG.normal(size=(90, 64)).astype(np.float32)
+THREE = np.arange(90) % 3
+
+
+def test_members_of_an_ensemble_train_as_each_would_alone():
+    before = clone(ENSEMBLE).set_params(learning_rate=1e-12).fit(IMAGES, THREE).network_
+    after = clone(ENSEMBLE).set_params(learning_rate=0.1).fit(IMAGES, THREE).network_
+    for i in range(3):
+        alone, trained = (model.get_layer(f"member_{i}").model for model in (before, after))
+        kernel = alone.get_layer("head").kernel
+        with tf.GradientTape() as tape:
+            # Normalisation by the batch, as in training: no moving averages.
+            logits = alone(IMAGES.reshape(-1, 8, 8, 1), training=True)["output"]
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(THREE, logits)
+            loss = tf.reduce_mean(loss)
+        step = 0.1 * tape.gradient(loss, kernel.value)
+        np.testing.assert_allclose(
+            trained.get_layer("head").kernel, kernel - step, rtol=1e-4, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_an_ensemble_predicts_the_mean_of_its_members_probabilities(n_classes):
+    model = clone(ENSEMBLE).set_params(learning_rate=0.3, epochs=5)
+    model.fit(IMAGES, np.arange(90) % n_classes)
+    logits = model.network_(IMAGES.reshape(-1, 8, 8, 1))["output"].numpy().astype(np.float64)
+    if n_classes == 2:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    wanted = softmax(logits, axis=2)
+    assert np.abs(wanted[:, 0] - wanted[:, 1]).max() > 0.05  # the members differ
+    np.testing.assert_allclose(
+        model.predict_proba(IMAGES), wanted.mean(axis=1), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_an_ensemble_of_normal_distributions_has_the_moments_of_their_mixture():
+    y = IMAGES[:, 0] + RNG.normal(size=90)
+    model = CNNRegressor(
+        architecture=(4,), image_shape=(8, 8), ensemble_size=3, loss="gaussian", epochs=5
+    ).fit(IMAGES, y)
+    mean, std = model.predict(IMAGES, return_std=True)
+    raw = model.network_(IMAGES.reshape(-1, 8, 8, 1))["output"].numpy().astype(np.float64)
+    means, variances = raw[..., 0], np.logaddexp(0, raw[..., 1]) + 1e-6
+    np.testing.assert_allclose(mean, means.mean(axis=1) * y.std() + y.mean(), rtol=1e-4, atol=1e-5)
+    variance = variances.mean(axis=1) + means.var(axis=1)
+    np.testing.assert_allclose(std, np.sqrt(variance) * y.std(), rtol=1e-3)
+
+
+def test_members_have_dropout_masks_of_their_own():
+    parameters = {"dropout": 0.5, "learning_rate": 1e-12, "epochs": 1}
+    model = clone(ENSEMBLE).set_params(**parameters).fit(IMAGES, THREE)
+    same = model.network_
+    weights = same.get_layer("member_0").get_weights()
+    for i in (1, 2):
+        same.get_layer(f"member_{i}").set_weights(weights)
+    scope = Scope(
+        training=True, key=tf.constant([1, 2], tf.uint32), hyper={"dropout": 0.5}, weight=None
+    )
+    with entered(scope):
+        features = same(IMAGES.reshape(-1, 8, 8, 1), training=True)["features"].numpy()
+    first, second, third = np.split(features == 0, 3, axis=1)
+    assert 0.2 < (first != second).mean() < 0.8
+    assert 0.2 < (second != third).mean() < 0.8
