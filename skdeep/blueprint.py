@@ -157,11 +157,17 @@ def program(twin: Any, task: Task):
                 outputs["output"] = task.head.mean_of_members(outputs["output"])
             return outputs
 
+        def gradient(weights, batch, key, hyper):
+            touched = (batch.x.column, weights["table"]) if task.wide else ()
+            _, _, *parts = engine.loss_and_gradient(net, loss, weights, batch, key, hyper, *touched)
+            return dict(zip(("trainable", "table"), parts))
+
         return engine.Program(
             key=key,
             step=engine.gradient_step(net, loss, twin.optimizer),
             evaluate=evaluate,
             predict=predict,
+            gradient=gradient,
             xla_on_cpu=twin._uses_xla("cpu"),
             xla_on_gpu=twin._uses_xla("gpu"),
         )

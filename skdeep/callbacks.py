@@ -1,4 +1,4 @@
-"""What runs at the end of each epoch: progress bars, your functions, Keras's callbacks.
+"""What runs at the end of each epoch: progress bars, logs, your functions, Keras's callbacks.
 
 A callback is any function of an ``EpochState`` (see ``skdeep.engine``), or an object that has one
 by the name ``on_epoch_end``::
@@ -11,23 +11,166 @@ by the name ``on_epoch_end``::
 
     MLPClassifier(callbacks=[halve]).fit(X, y)
 
+What a callback adds to ``state.logs`` becomes a column of ``history_``, and the callbacks after it
+see it. Ours are :class:`TensorBoard` and :class:`GradientNorms`.
+
 Keras callbacks that act at the end of an epoch by the logs, ``stop_training`` or the learning rate
 run as well. scikit-learn's callbacks are set by ``estimator.set_callbacks(...)``.
 """
 
+import os
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm.auto import tqdm
+
+from skdeep import blueprint
 
 _NOT_RUN = {
     "ModelCheckpoint": "pickle or joblib.dump the fitted estimator",
+    "OrbaxCheckpoint": "pickle or joblib.dump the fitted estimator",
     "BackupAndRestore": "pickle the estimator and go on with warm_start=True",
+    "ProgbarLogger": "set verbose=1",
     "SwapEMAWeights": "it needs Keras's own training loop",
     "TerminateOnNaN": "fit raises FitDivergedError by itself",
 }
+_HISTORY_ALONE = "only the history is logged, as by skdeep.callbacks.TensorBoard"
+_NOT_DONE = {  # settings of Keras's callbacks, the value that asks for nothing, and what to do
+    "restore_best_weights": (False, "early_stopping=True of the estimator keeps the best weights"),
+    "histogram_freq": (0, _HISTORY_ALONE),
+    "embeddings_freq": (0, _HISTORY_ALONE),
+    "update_freq": ("epoch", _HISTORY_ALONE),
+}
+
+
+@dataclass(frozen=True)
+class TensorBoard:
+    """Logs for TensorBoard: each column of the history, by epoch.
+
+    Each fit writes a run of its own, ``folder/MLPClassifier-0001`` and so on, so that a search's
+    candidates stand side by side; a run's text says which parameters it had. Look at them with
+    ``tensorboard --logdir folder``; writing needs no more than TensorFlow.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where the runs go; it is made if it is not there.
+    """
+
+    folder: str | os.PathLike
+
+    @contextmanager
+    def _session(self, estimator: Any, fitted: Any, rows: tuple) -> Iterator[Callable]:
+        from skdeep.engine.runtime import tf  # its writer of event files
+
+        def write(kind: str, tag: str, value: Any, epoch: int) -> None:
+            # tf.summary.scalar and .text would do this, but need the package tensorboard.
+            about = tf.compat.v1.SummaryMetadata()
+            about.plugin_data.plugin_name = kind
+            with writer.as_default():
+                tf.summary.write(tag, value, step=epoch, metadata=about)
+
+        run = _new_folder(Path(self.folder), type(estimator).__name__)
+        writer = tf.summary.create_file_writer(str(run))
+
+        def log(state: Any) -> None:
+            for name, value in state.logs.items():
+                write("scalars", name, tf.constant(value, tf.float32), state.epoch)
+            writer.flush()
+
+        try:
+            code = textwrap.indent(repr(estimator), "    ")  # as Markdown has it
+            write("text", "estimator", tf.constant(code), fitted.progress.epoch)
+            yield log
+        finally:
+            writer.close()
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """A folder that nobody else has made: name-0001, or the next number."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for i in count(1):
+        try:
+            (folder := parent / f"{name}-{i:04}").mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class GradientNorms:
+    """Records how large each layer's gradient is, and what the optimizer made of it.
+
+    It adds to each epoch's row of ``history_``, for each layer:
+
+    - ``gradient/layer``, the norm of the mean loss's gradient where the epoch begins, without
+      penalties, in the way of training: with dropout and batch statistics;
+    - ``update/layer``, the norm of what the epoch changed, over that of the weights after it.
+
+    :class:`skdeep.inspection.GradientDisplay` draws them.
+
+    Parameters
+    ----------
+    n_rows : int, default=1000
+        Training rows to take the gradient on, drawn by the fit's seed; all, if there are fewer.
+        More cost memory and time: all are one batch.
+    """
+
+    n_rows: int = 1000
+
+    @contextmanager
+    def _session(self, estimator: Any, fitted: Any, rows: tuple) -> Iterator[Callable]:
+        from skdeep import engine
+        from skdeep.engine.runtime import tf  # its nests of arrays
+
+        program = blueprint.program(fitted.twin, fitted.task)
+        network = blueprint.network(fitted.twin, fitted.task)
+        x, y, weight = rows
+        weight, n = weight / weight.mean(), len(weight)
+        seed = fitted.progress.seed
+        if n > self.n_rows:
+            chosen = np.random.default_rng([seed, 3]).choice(n, self.n_rows, replace=False)
+            chosen.sort()
+            x, y, weight = tf.nest.map_structure(lambda part: part[chosen], (x, y, weight))
+
+        def norms(weights: dict) -> dict[str, float]:
+            """Norms of weights, or of what is shaped like them, by layer."""
+            layers = network.by_layer(np.asarray(weights["trainable"], np.float64))
+            if "table" in weights:
+                layers[next(iter(layers))].append(np.asarray(weights["table"], np.float64))
+            return {
+                layer: float(np.sqrt(sum(np.vdot(part, part) for part in parts)))
+                for layer, parts in layers.items()
+            }
+
+        before = _host(replace(fitted.progress, best=None).weights)
+
+        def record(state: Any) -> None:
+            nonlocal before
+            # Of no step: an epoch never has so many.
+            key = engine.random.step_keys(seed, np.array([state.epoch]), np.array([2**32 - 1]))[0]
+            gradient = engine.gradient(program, before, x, y, weight, fitted.hyper, key)
+            after = _host(state.weights)
+            changed = norms({name: after[name] - before[name] for name in after})
+            sizes = norms(after)
+            for layer, norm in norms(gradient).items():
+                state.logs[f"gradient/{layer}"] = norm
+                state.logs[f"update/{layer}"] = changed[layer] / (sizes[layer] or 1.0)
+            before = after
+
+        yield record
+
+
+def _host(weights: dict) -> dict[str, np.ndarray]:
+    """Weights as arrays, of a network of whatever kind."""
+    return {name: np.asarray(part) for name, part in weights.items()}
 
 
 class ProgressBar:
@@ -61,31 +204,41 @@ class ProgressBar:
 
 @contextmanager
 def session(
-    estimator: Any, fitted: Any, epochs: int, X: Any, y: Any
+    estimator: Any, fitted: Any, epochs: int, X: Any, y: Any, rows: tuple
 ) -> Iterator[tuple[list[Callable], float]]:
     """The functions to call at the end of each epoch of one fit, and the first rate's factor."""
     factor = fitted.progress.learning_rate_factor
+    keras_callbacks = [c for c in estimator.callbacks if hasattr(c, "set_model")]
+    ours = [c for c in estimator.callbacks if not hasattr(c, "set_model")]
+    for callback in ours:
+        if not (hasattr(callback, "_session") or callable(_function(callback))):
+            raise TypeError(
+                f"callbacks must be functions of an EpochState or Keras callbacks, but one is "
+                f"{callback!r}."
+            )
     with ExitStack() as stack:
         hooks: list[Callable] = []
         context = estimator._init_callback_context(max_subtasks=epochs)
         if hasattr(estimator, "_skl_callbacks"):
             hooks.append(stack.enter_context(_scikit_learn(estimator, context, fitted, X, y)))
-        keras_callbacks = [c for c in estimator.callbacks if hasattr(c, "set_model")]
-        ours = [c for c in estimator.callbacks if not hasattr(c, "set_model")]
-        hooks += [getattr(c, "on_epoch_end", c) for c in ours]
-        for hook in hooks:
-            if not callable(hook):
-                raise TypeError(
-                    f"callbacks must be functions of an EpochState or Keras callbacks, but one "
-                    f"is {hook!r}."
-                )
+        if estimator.verbose:  # before what lengthens the logs
+            hooks.append(stack.enter_context(ProgressBar(epochs, type(estimator).__name__)))
+        for callback in ours:
+            if hasattr(callback, "_session"):  # ours that need to know the fit
+                hook = stack.enter_context(callback._session(estimator, fitted, rows))
+            else:
+                hook = _function(callback)
+            hooks.append(hook)
         if keras_callbacks:
             hook, model = stack.enter_context(_keras(keras_callbacks, fitted, epochs))
             hooks.append(hook)
             factor = model.learning_rate / fitted.hyper["learning_rate"]
-        if estimator.verbose:
-            hooks.append(stack.enter_context(ProgressBar(epochs, type(estimator).__name__)))
         yield hooks, factor
+
+
+def _function(callback: Any) -> Any:
+    """What is called of a callback that is a function, or has one."""
+    return getattr(callback, "on_epoch_end", callback)
 
 
 @contextmanager
@@ -131,11 +284,12 @@ def _keras(callbacks: list, fitted: Any, epochs: int) -> Iterator[tuple[Callable
         for name in (base.__name__ for base in type(callback).__mro__):
             if name in _NOT_RUN:
                 raise TypeError(f"keras.callbacks.{name} does not work here: {_NOT_RUN[name]}.")
-        if getattr(callback, "restore_best_weights", False):
-            raise TypeError(
-                "keras.callbacks.EarlyStopping(restore_best_weights=True) does not work here; "
-                "early_stopping=True of the estimator keeps the best weights."
-            )
+        for setting, (nothing, hint) in _NOT_DONE.items():
+            if (value := getattr(callback, setting, nothing)) != nothing:
+                raise TypeError(
+                    f"keras.callbacks.{type(callback).__name__}({setting}={value!r}) does not work "
+                    f"here: {hint}."
+                )
     model = _StandIn(rate * fitted.progress.learning_rate_factor)
     for callback in callbacks:
         callback.set_model(model)

@@ -2,17 +2,23 @@
 
 import csv
 import io
+import pickle
 import re
 from contextlib import redirect_stderr
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
 
-from skdeep import MLPClassifier
+from skdeep import CNNClassifier, MLPClassifier, MLPRegressor, config_context
+from skdeep.callbacks import GradientNorms, TensorBoard
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +84,255 @@ def test_epochs_are_counted_from_the_first_fit(data):
     model = classifier(lambda state: seen.append((state.epoch, state.epochs)), epochs=2)
     model.set_params(warm_start=True).fit(*data).fit(*data)
     assert seen == [(0, 2), (1, 2), (2, 4), (3, 4)]
+
+
+def test_what_a_function_adds_to_the_logs_is_a_column_of_the_history(data):
+    seen = []
+
+    def square(state):
+        state.logs["square"] = state.epoch**2
+
+    def later(state):
+        seen.append(state.logs["square"])
+
+    model = classifier(square, later, epochs=3).fit(*data)
+    assert list(model.history_.columns) == ["loss", "square"]
+    np.testing.assert_array_equal(model.history_["square"], [0, 1, 4])
+    assert seen == [0, 1, 4]
+
+
+def test_a_column_is_empty_where_no_function_filled_it(data):
+    def every_other(state):
+        if state.epoch % 2:
+            state.logs["odd"] = state.epoch
+
+    model = classifier(every_other, epochs=4, warm_start=True).fit(*data)
+    model.set_params(callbacks=()).fit(*data)
+    np.testing.assert_array_equal(model.history_["odd"], [np.nan, 1, np.nan, 3] + [np.nan] * 4)
+
+
+def test_keras_stops_by_what_a_function_logs(data):
+    def constant(state):
+        state.logs["mine"] = 1.0
+
+    callback = keras.callbacks.EarlyStopping("mine", mode="min", patience=2)
+    assert classifier(callback, constant).fit(*data).n_iter_ == 3
+
+
+# Gradients ------------------------------------------------------------------------------------
+
+
+def norms(model, kind):
+    """(n_epochs, n_layers) of a model's history: kind is gradient or update."""
+    columns = model.history_.filter(like=f"{kind}/")
+    return columns.rename(columns=lambda name: name.removeprefix(f"{kind}/"))
+
+
+def test_gradient_norm_of_a_linear_model_is_the_one_by_hand(data):
+    X = data[0].astype(np.float32)
+    y = X @ [1.0, -2.0, 0.5] + 0.1 * X[:, 0] ** 2
+    settings = {"hidden_layer_sizes": (), "epochs": 2, "random_state": 0, "warm_start": True}
+    model = MLPRegressor(**settings).fit(X, y)
+    kernel, bias = model.network_.get_weights()
+    model.set_params(callbacks=[GradientNorms()]).fit(X, y)
+    residual = X @ kernel[:, 0] + bias - (y - y.mean()) / y.std()
+    gradient = 2 / len(X) * residual @ np.column_stack([X, np.ones(len(X))])
+    measured = norms(model, "gradient")["head"]
+    assert measured[2] == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
+    assert np.isnan(measured[:1]).all()
+
+
+def test_gradient_norms_of_each_layer_agree_with_finite_differences(data):
+    X, y = data
+    weight = np.random.default_rng(1).uniform(0.1, 2, size=len(y))
+    settings = {"hidden_layer_sizes": (4, 3), "activation": "tanh", "class_weight": {1: 3.0}}
+    with config_context(precision="float64"):
+        model = classifier(epochs=1, warm_start=True, **settings).fit(X, y, sample_weight=weight)
+        network = model.network_
+        weights = network.get_weights()
+        model.set_params(callbacks=[GradientNorms()]).fit(X, y, sample_weight=weight)
+
+    counted = weight * np.where(y == 1, 3.0, 1.0)
+
+    def loss():
+        logits = network(X, training=False)["output"].numpy()[:, 0]
+        return log_loss(y, 1 / (1 + np.exp(-logits)), sample_weight=counted)
+
+    for layer in ("hidden_0", "hidden_1", "head"):
+        slopes = []
+        for i, variable in enumerate(network.weights):
+            for place in np.ndindex(*variable.shape) if layer in variable.path else ():
+                difference = 0.0
+                for sign in (1, -1):
+                    moved = weights[i].copy()
+                    moved[place] += sign * 1e-5
+                    variable.assign(moved)
+                    difference += sign * loss() / 2e-5
+                variable.assign(weights[i])
+                slopes.append(difference)
+        expected = np.linalg.norm(slopes)
+        assert norms(model, "gradient")[layer][1] == pytest.approx(expected, rel=1e-6)
+
+
+def one_step_an_epoch(kind):
+    """A model whose epoch is one step of gradient descent on all rows, and rows for it."""
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 3
+    how = {"epochs": 3, "optimizer": "sgd", "learning_rate": 0.1, "random_state": 0}
+    how |= {"batch_size": 30, "callbacks": [GradientNorms()]}
+    if kind == "cnn":
+        return CNNClassifier(architecture=(4,), **how), rng.normal(size=(30, 8, 8)), y
+    model = MLPClassifier(hidden_layer_sizes=(70, 5), activation="sigmoid", **how)
+    if kind == "normalised":
+        return model.set_params(normalization="batch"), rng.normal(size=(30, 4)), y
+    if kind == "wide":
+        X = sp.random(30, 5000, density=0.01, format="csr", random_state=0)
+        return model.set_params(activation="tanh"), X, y
+    return model, rng.normal(size=(30, 4)), y
+
+
+@pytest.mark.parametrize("kind", ["padded", "normalised", "wide", "cnn"])
+def test_an_epoch_of_one_step_moves_each_layer_by_the_rate_times_its_gradient(kind):
+    model, X, y = one_step_an_epoch(kind)
+    model.fit(X, y)
+    sizes = {}
+    for variable in model.network_.trainable_variables:
+        layer = variable.path.partition("/")[0]
+        sizes[layer] = np.hypot(sizes.get(layer, 0), np.linalg.norm(variable.numpy()))
+    gradients, updates = norms(model, "gradient"), norms(model, "update")
+    assert list(gradients) == list(updates) == list(sizes)
+    if kind == "wide":
+        table = model._fitted.progress.weights["table"]
+        sizes["hidden_0"] = np.hypot(sizes["hidden_0"], np.linalg.norm(table))
+    for layer, size in sizes.items():
+        moved = updates[layer].iloc[-1] * size
+        assert moved == pytest.approx(0.1 * gradients[layer].iloc[-1], rel=2e-4), layer
+
+
+def test_looking_at_gradients_changes_no_bit(data):
+    noisy = {"dropout": 0.3, "normalization": "batch", "optimizer": "adam"}
+    looked = classifier(GradientNorms(), **noisy).fit(*data)
+    np.testing.assert_array_equal(weights_of(looked), weights_of(classifier(**noisy).fit(*data)))
+
+
+def test_gradients_are_taken_on_as_many_rows_as_asked_for_always_the_same(data):
+    X, y = data
+    few, again, all_, more = (
+        norms(classifier(GradientNorms(n), epochs=1).fit(X, y), "gradient").iloc[0]
+        for n in (10, 10, len(y), 1000)
+    )
+    pd.testing.assert_series_equal(few, again)
+    pd.testing.assert_series_equal(all_, more)
+    assert not np.allclose(few, all_)
+
+
+def test_a_few_of_rows_that_are_all_alike_tell_as_much_as_all():
+    settings = {"random_state": 0, "epochs": 2, "batch_size": 20}
+    few, all_ = (
+        MLPRegressor(callbacks=[GradientNorms(n)], **settings).fit(
+            np.ones((40, 3)), np.full(40, 5.0), sample_weight=np.full(40, 3.0)
+        )
+        for n in (7, 40)
+    )
+    pd.testing.assert_frame_equal(few.history_, all_.history_, rtol=1e-5)
+
+
+def test_gradients_of_a_fit_that_goes_on_are_those_of_one_fit(data):
+    both = classifier(GradientNorms(), epochs=3, warm_start=True).fit(*data).fit(*data)
+    pd.testing.assert_frame_equal(
+        both.history_, classifier(GradientNorms(), epochs=6).fit(*data).history_
+    )
+
+
+# TensorBoard's --------------------------------------------------------------------------------
+
+
+def events(run):
+    """What the files of a run hold: {(tag, epoch): value}, and the plugin of each tag."""
+    from skdeep.engine.runtime import tf
+
+    values, plugins = {}, {}
+    for path in sorted(run.iterdir()):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                values[value.tag, event.step] = tf.make_ndarray(value.tensor).item()
+                plugins[value.tag] = value.metadata.plugin_data.plugin_name
+    return values, plugins
+
+
+def test_tensorboard_gets_each_column_of_the_history_by_epoch(data, tmp_path):
+    X, y = data
+    callbacks = [GradientNorms(), TensorBoard(tmp_path / "new" / "logs")]
+    model = classifier(*callbacks, epochs=3).fit(X, y, X_val=X, y_val=y)
+    (run,) = (tmp_path / "new" / "logs").iterdir()
+    values, plugins = events(run)
+    text = values.pop(("estimator", 0)).decode()
+    assert text.replace("\n    ", "\n") == f"    {model!r}"
+    assert plugins == {"estimator": "text"} | dict.fromkeys(model.history_, "scalars")
+    expected = {(tag, i): v for tag, column in model.history_.items() for i, v in column.items()}
+    assert values == pytest.approx(expected, rel=1e-6)
+
+
+def test_tensorboards_own_reader_finds_the_scalars(data, tmp_path):
+    name = "tensorboard.backend.event_processing.event_accumulator"
+    accumulator = pytest.importorskip(name, reason="tensorboard is not installed")
+    model = classifier(TensorBoard(tmp_path), epochs=3).fit(*data)
+    found = accumulator.EventAccumulator(str(tmp_path / "MLPClassifier-0001")).Reload()
+    make_array = pytest.importorskip("tensorboard.util.tensor_util").make_ndarray
+    values = [make_array(event.tensor_proto) for event in found.Tensors("loss")]
+    np.testing.assert_allclose(values, model.history_["loss"], rtol=1e-6)
+
+
+def test_keras_tensorboard_logs_the_loss_if_tensorboard_is_there(data, tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    model = classifier(keras.callbacks.TensorBoard(tmp_path)).fit(*data)
+    values, _ = events(tmp_path / "train")
+    losses = [values["epoch_loss", i] for i in range(6)]
+    np.testing.assert_allclose(losses, model.history_["loss"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_each_fit_of_a_search_has_a_run_of_its_own(data, tmp_path, n_jobs):
+    model = classifier(TensorBoard(str(tmp_path)), epochs=2)
+    search = GridSearchCV(model, {"learning_rate": [0.1, 0.2]}, cv=2, n_jobs=n_jobs)
+    with parallel_config(backend="threading"):
+        search.fit(*data)
+    runs = sorted(tmp_path.iterdir())
+    assert [run.name for run in runs] == [f"MLPClassifier-{i:04}" for i in (1, 2, 3, 4, 5)]
+    rates = sorted(
+        re.search("learning_rate=(.*?)[,)]", values["estimator", 0].decode())[1]
+        for values, _ in map(events, runs)
+    )
+    best = str(search.best_params_["learning_rate"])
+    assert rates == sorted(["0.1", "0.1", "0.2", "0.2", best])
+
+
+def test_a_fit_that_goes_on_logs_its_epochs_from_there(data, tmp_path):
+    model = classifier(TensorBoard(tmp_path), epochs=2, warm_start=True).fit(*data).fit(*data)
+    first, second = (events(run)[0] for run in sorted(tmp_path.iterdir()))
+    steps = [sorted(step for tag, step in values if tag == "loss") for values in (first, second)]
+    assert steps == [[0, 1], [2, 3]]
+    assert second["loss", 3] == pytest.approx(model.history_["loss"][3], rel=1e-6)
+
+
+def test_a_fit_that_fails_has_logged_the_epochs_before(data, tmp_path):
+    def fail(state):
+        if state.epoch == 2:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        classifier(TensorBoard(tmp_path), fail).fit(*data)
+    (run,) = tmp_path.iterdir()
+    assert [step for tag, step in events(run)[0] if tag == "loss"] == [0, 1, 2]
+
+
+def test_a_fitted_estimator_with_our_callbacks_pickles_and_clones(data, tmp_path):
+    model = classifier(TensorBoard(tmp_path), GradientNorms(20), epochs=1).fit(*data)
+    for other in (clone(model), pickle.loads(pickle.dumps(model))):
+        assert repr(other) == repr(model)
+        other.fit(*data)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 # Keras's --------------------------------------------------------------------------------------
@@ -167,6 +422,12 @@ def test_ours_and_keras_mix(data):
         (lambda: keras.callbacks.ModelCheckpoint("x.keras"), "ModelCheckpoint .*joblib.dump"),
         (lambda: keras.callbacks.BackupAndRestore("x"), "BackupAndRestore .*warm_start=True"),
         (lambda: keras.callbacks.SwapEMAWeights(), "SwapEMAWeights .*own training loop"),
+        (
+            lambda: keras.callbacks.TensorBoard("x", histogram_freq=1),
+            r"TensorBoard\(histogram_freq=1\) .*only the history .*skdeep\.callbacks\.TensorBoard",
+        ),
+        (lambda: keras.callbacks.TensorBoard("x", update_freq="batch"), "update_freq=1.*history"),
+        (lambda: keras.callbacks.ProgbarLogger(), "ProgbarLogger .*verbose=1"),
         (lambda: keras.callbacks.TerminateOnNaN(), "TerminateOnNaN .*FitDivergedError"),
         (
             lambda: keras.callbacks.EarlyStopping("loss", restore_best_weights=True),

@@ -18,12 +18,12 @@ FLOORS = """
     tabular factorization image sequence decomposition embedding \
     generative adaptation games network
     base
+    callbacks
     blueprint
     targets
     layers
     preprocessing
     metrics
-    callbacks
     engine
     optimizers
     schedules

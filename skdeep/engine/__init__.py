@@ -11,7 +11,7 @@ from skdeep.engine import (
 )
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
 from skdeep.engine.network import Layout, Network, build_apart, current_scope, entered
-from skdeep.engine.program import Program, compile_mode, on_gpu, predict
+from skdeep.engine.program import Program, compile_mode, gradient, on_gpu, predict
 from skdeep.engine.rows import (
     CSR,
     Batch,
@@ -21,7 +21,13 @@ from skdeep.engine.rows import (
     n_rows,
     weighted_mean,
 )
-from skdeep.engine.steps import Losses, descend, gradient_step, value_and_gradient
+from skdeep.engine.steps import (
+    Losses,
+    descend,
+    gradient_step,
+    loss_and_gradient,
+    value_and_gradient,
+)
 from skdeep.engine.training import EpochState, Progress, train
 
 __all__ = [
@@ -43,7 +49,9 @@ __all__ = [
     "current_scope",
     "descend",
     "entered",
+    "gradient",
     "gradient_step",
+    "loss_and_gradient",
     "merge_equal_rows",
     "n_rows",
     "on_gpu",

@@ -155,6 +155,16 @@ class Network:
                 values[id(variable)] = piece[tuple(slice(n) for n in variable.shape)]
         return [values[id(v)] for v in true._weights if id(v) in values]
 
+    def by_layer(self, vector: np.ndarray) -> dict[str, list[np.ndarray]]:
+        """The arrays of a vector like the trainable one by layer, from input to output."""
+        pieces = {id(v): p for v, p in zip(self._trainable, self.trainable.split(vector))}
+        layers: dict[str, list[np.ndarray]] = {}
+        for variable in self._weights:
+            if id(variable) in pieces:
+                layer = variable.path.partition("/")[0]
+                layers.setdefault(layer, []).append(pieces[id(variable)])
+        return layers
+
     def apply(self, weights: dict, x, *, training: bool, key=None, hyper=None, weight=None):
         """Outputs for x, and the fixed weights as the pass has updated them.
 

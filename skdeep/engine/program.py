@@ -39,6 +39,9 @@ class Program:
         ``evaluate(weights, batch, hyper)`` returns the loss of each row, for validation.
     predict : callable, optional
         ``predict(weights, x, hyper)`` returns a nest of arrays, each (n, ...).
+    gradient : callable, optional
+        ``gradient(weights, batch, key, hyper)`` returns the gradient that ``step`` descends, as
+        a dict of weights' names.
     xla_on_cpu, xla_on_gpu : bool, default=True
         False keeps the program out of XLA on that device: on a CPU it is slow at convolutions, on
         a GPU it lacks cuDNN's recurrent layers.
@@ -49,6 +52,7 @@ class Program:
     logs: tuple[str, ...] = ("loss",)
     evaluate: Callable | None = None
     predict: Callable | None = None
+    gradient: Callable | None = None
     xla_on_cpu: bool = True
     xla_on_gpu: bool = True
 
@@ -224,17 +228,9 @@ def predict(program: Program, weights: Any, x: Any, hyper: dict | None = None) -
     structure = structure_of(hyper)
     numbers, n_steps, lengths = _tiles(x)
     with device():
-        on_device = rows.to_device(x)
-        table: Any = ()
-        if rows.is_wide(x):
-            narrow, table = tables.compact(x, weights["table"])
-            on_device, table = rows.WideCSR(*rows.to_device(narrow)), tf.constant(table)
-            weights = {name: value for name, value in weights.items() if name != "table"}
-        weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
-        floats = [t.dtype for t in tf.nest.flatten(weights) if t.dtype.is_floating]
-        dtype = floats[0] if floats else tf.float32
+        on_device, weights, table = _placed(x, weights)
         tiles = tf.constant(numbers), tf.constant(n_steps)
-        arguments = (weights, pack(hyper, dtype), on_device, tiles, table)
+        arguments = (weights, pack(hyper, _dtype_of(weights)), on_device, tiles, table)
         function = compiled(
             "predict",
             program,
@@ -281,6 +277,69 @@ def _in_order(numbers: np.ndarray, n_steps: np.ndarray, lengths: np.ndarray | No
     ends = np.cumsum(np.repeat(n_steps, _TILE), dtype=np.int64)
     first = ends[rank] - n_steps[rank // _TILE]
     return rows.Sequences.of(output[rows.positions(first, lengths)], lengths)
+
+
+def gradient(
+    program: Program, weights: Any, x: Any, y: Any, weight: np.ndarray, hyper: dict, key: Any
+) -> Any:
+    """The gradient that a step on all these rows would descend, as a dict of ndarrays.
+
+    Of a table of wide sparse rows it has the rows that they touch.
+
+    Parameters
+    ----------
+    program : Program
+    weights : dict
+    x, y : nests of arrays, each (n, ...)
+    weight : ndarray (n,)
+        Row weights with a mean of one over the data set.
+    hyper : dict
+    key : ndarray (2,), uint32
+    """
+    check_not_forked()
+    if program.gradient is None:
+        raise ValueError("the program has no gradient; give it one, Program(gradient=...).")
+    structure = structure_of(hyper)
+    with device():
+        on_device, weights, table = _placed(x, weights)
+        dtype = _dtype_of(weights)
+        y, weight = rows.to_device((y, weight.astype(dtype.as_numpy_dtype)))
+        arguments = (weights, pack(hyper, dtype), (on_device, y, weight), tf.constant(key), table)
+
+        def traced(weights, hyper, data, key, table):
+            if isinstance(data[0], rows.WideCSR):
+                weights = {**weights, "table": table}
+            batch = rows.take_batch(*data, tf.range(tf.shape(data[2])[0]))
+            return program.gradient(weights, batch, key, unpack(structure, hyper))
+
+        function = compiled(
+            "gradient",
+            program,
+            "graph",
+            arguments,
+            loose=(0, 0, 1, 0, 1),
+            make=lambda: traced,
+            detail=repr(structure),
+        )
+        return tf.nest.map_structure(np.asarray, function(arguments))
+
+
+def _placed(x: Any, weights: Any) -> tuple:
+    """Rows and weights on the device; of a table only the rows that wide x touches, apart."""
+    table: Any = ()
+    if rows.is_wide(x):
+        narrow, table = tables.compact(x, weights["table"])
+        on_device, table = rows.WideCSR(*rows.to_device(narrow)), tf.constant(table)
+        weights = {name: value for name, value in weights.items() if name != "table"}
+    else:
+        on_device = rows.to_device(x)
+    return on_device, tf.nest.map_structure(tf.convert_to_tensor, weights), table
+
+
+def _dtype_of(weights: Any) -> Any:
+    """The floating type of a nest of tensors; float32 where it has none."""
+    floats = [t.dtype for t in tf.nest.flatten(weights) if t.dtype.is_floating]
+    return floats[0] if floats else tf.float32
 
 
 def _tiled(program: Program, like: dict) -> Callable:

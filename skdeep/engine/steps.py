@@ -98,6 +98,39 @@ def descend(
     return updated, {"t": t, **remembered}
 
 
+def loss_and_gradient(
+    network: Network, loss: Callable, weights: dict, batch: Batch, key, hyper: dict, *touched
+):
+    """The mean loss of a batch and its gradient, as a step of :func:`gradient_step` has them.
+
+    ``touched`` is there for wide sparse rows: for each stored entry the position of its column
+    among those that the batch touches, and their rows of the table.
+
+    Returns
+    -------
+    value, fixed weights, gradient by the trainable vector, and by the table's rows
+    """
+
+    def mean_loss(arrays, *table):
+        x = product(batch.x, touched[0], *table) if touched else batch.x
+        outputs, fixed = network.apply(
+            {"trainable": arrays, "fixed": weights["fixed"]},
+            x,
+            training=True,
+            key=key,
+            hyper=hyper,
+            weight=batch.weight,
+        )
+        losses = loss(outputs, batch, hyper)
+        if not isinstance(losses, Losses):
+            return weighted_mean(losses, batch), fixed
+        share = tf.reshape(shares(batch), (-1, *[1] * (losses.slope.shape.rank - 1)))
+        slope = losses.slope * share
+        return weighted_mean(losses.values, batch), fixed, (losses.output, slope)
+
+    return value_and_gradient(mean_loss, network.trainable, weights["trainable"], *touched[1:])
+
+
 def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Callable:
     """The step of a network with one loss.
 
@@ -119,37 +152,19 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
 
     def step(state: dict, batch: Batch, key, hyper: dict):
         weights, tables = state["weights"], state.get("tables")
-
-        def mean_loss(arrays, *touched):
-            x = product(batch.x, local, *touched) if touched else batch.x
-            outputs, fixed = network.apply(
-                {"trainable": arrays, "fixed": weights["fixed"]},
-                x,
-                training=True,
-                key=key,
-                hyper=hyper,
-                weight=batch.weight,
-            )
-            losses = loss(outputs, batch, hyper)
-            if not isinstance(losses, Losses):
-                return weighted_mean(losses, batch), fixed
-            share = tf.reshape(shares(batch), (-1, *[1] * (losses.slope.shape.rank - 1)))
-            slope = losses.slope * share
-            return weighted_mean(losses.values, batch), fixed, (losses.output, slope)
-
         rows: dict = {}
         touched: tuple = ()
         if tables is not None:
             ids, local = tf.unique(batch.x.column)
             rows = tables.read(ids)
-            touched = (rows["weights"],)
-        value, fixed, gradient, *of_rows = value_and_gradient(
-            mean_loss, network.trainable, weights["trainable"], *touched
+            touched = (local, rows["weights"])
+        value, fixed, gradient, *of_rows = loss_and_gradient(
+            network, loss, weights, batch, key, hyper, *touched
         )
         slots = state["optimizer"]
         if tables is not None:
             update = partial(
-                descend, optimizer, touched[0], of_rows[0], rows | {"t": slots["t"]}, hyper
+                descend, optimizer, rows["weights"], of_rows[0], rows | {"t": slots["t"]}, hyper
             )
             # Without decay its three passes over the touched rows are not made.
             new_rows, remembered = tf.cond(

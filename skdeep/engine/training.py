@@ -95,7 +95,7 @@ class EpochState:
     epochs : int
         The number at which the fit will end.
     logs : dict of float
-        This epoch's row of the history.
+        This epoch's row of the history. What a callback adds becomes a column of it.
     weights : nest of tensors
         ``state["weights"]`` now.
     learning_rate_factor : float
@@ -385,6 +385,8 @@ class _Fit:
         seen = EpochState(epoch, self.epochs, logs, self._weights(), self.factor, self.stop)
         for callback in self.callbacks:
             callback(seen)
+        for name, value in logs.items():
+            self.history.setdefault(name, [np.nan] * (epoch + 1))[epoch] = float(value)
         self.factor, self.stop = seen.learning_rate_factor, seen.stop
 
     def _divergence(self, epoch: int) -> str:
