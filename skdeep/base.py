@@ -7,6 +7,7 @@ layer.
 
 import copy
 import inspect
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -268,6 +269,35 @@ class NetworkEstimator(
         model.set_weights(padded.arrays(fitted.progress.weights, true))
         return model
 
+    def summary(self):
+        """The layers of the fitted network: a DataFrame with one row for each, by name.
+
+        ``kind`` is the layer's class, ``output_shape`` that of one row, ``parameters`` how many
+        numbers it holds, ``trained`` how many of them gradients train. The product with the table
+        of wide sparse rows is a layer too.
+        """
+        import keras
+        import pandas as pd
+
+        check_is_fitted(self)
+        fitted, model = self._fitted, self.network_
+        layers = [
+            (
+                layer.name,
+                type(layer).__name__,
+                keras.tree.map_structure(lambda tensor: tensor.shape[1:], layer.output),
+                layer.count_params(),
+                sum(math.prod(variable.shape) for variable in layer.trainable_variables),
+            )
+            for layer in model.layers
+        ]
+        if fitted.task.wide:
+            width, size = fitted.true_twin._table_width(fitted.task), _table_size(fitted)
+            rows = (layers[0][0], layers[0][1], fitted.task.input_shape, 0, 0)
+            layers[:1] = [rows, ("table", "SparseProduct", (width,), size, size)]
+        columns = ["layer", "kind", "output_shape", "parameters", "trained"]
+        return pd.DataFrame(layers, columns=columns).set_index("layer")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self._sparse_rows
@@ -354,8 +384,10 @@ class NetworkEstimator(
 
     def _public_attributes(self, fitted: Fitted) -> dict[str, Any]:
         """The attributes with a trailing underscore that follow from a fit."""
-        width = blueprint.shapes(fitted.true_twin, fitted.task).output_shape["features"][-1]
+        shapes = blueprint.shapes(fitted.true_twin, fitted.task)
+        width = shapes.output_shape["features"][-1]
         return {
+            "n_parameters_": shapes.trainable.size + shapes.fixed.size + _table_size(fitted),
             "n_iter_": fitted.progress.epoch,
             "best_epoch_": fitted.progress.best_epoch,
             "_n_features_out": width,
@@ -899,6 +931,13 @@ def _encoded(X, encoded: Any, weight: np.ndarray, factors: list):
     if isinstance(X, np.ndarray):  # all rows have all steps
         return X, values.reshape(*X.shape[:2], -1), weight
     return X, steps.with_values(values), weight
+
+
+def _table_size(fitted: Fitted) -> int:
+    """Numbers in the table of a network for wide sparse rows; 0 for others."""
+    if not fitted.task.wide:
+        return 0
+    return fitted.task.input_shape[0] * fitted.true_twin._table_width(fitted.task)
 
 
 def _check_partial(estimator) -> None:

@@ -3,11 +3,13 @@ import multiprocessing
 import pickle
 import random
 from io import StringIO
+from itertools import pairwise
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -89,6 +91,40 @@ def test_a_subclass_may_write_its_constructor(iris):
         weight = np.ones(150)
         scores = cross_validate(model, *iris, params={"sample_weight": weight}, cv=2)
     assert np.isfinite(scores["test_score"]).all()
+
+
+# The network from outside -----------------------------------------------------------------------
+
+
+def test_summary_counts_the_true_network_not_its_padding(iris):
+    settings = {"hidden_layer_sizes": (10, 3), "activation": "sigmoid", "normalization": "batch"}
+    model = MLPClassifier(epochs=1, dropout=0.1, **settings).fit(*iris)
+    summary = model.summary()
+    by_hand = {"hidden_0": (4 + 1) * 10, "hidden_1": (10 + 1) * 3, "head": (3 + 1) * 3}
+    by_hand |= {"normalization_0": 4 * 10, "normalization_1": 4 * 3}
+    counts = summary["parameters"]
+    assert counts[counts > 0].to_dict() == by_hand
+    trained = by_hand | {"normalization_0": 2 * 10, "normalization_1": 2 * 3}
+    assert summary["trained"][counts > 0].to_dict() == trained
+    assert model.n_parameters_ == counts.sum() == model.network_.count_params()
+    assert list(summary.columns) == ["kind", "output_shape", "parameters", "trained"]
+    assert summary.loc["hidden_0"].to_dict()["kind"] == "Dense"
+    assert summary["output_shape"][["rows", "hidden_1", "head"]].tolist() == [(4,), (3,), (3,)]
+
+
+@pytest.mark.parametrize("sizes", [(7, 5), ()])
+def test_summary_counts_the_table_of_wide_sparse_rows(sizes):
+    X, y = sp.random(20, 5000, density=0.01, format="csr", random_state=0), np.arange(20) % 3
+    model = MLPClassifier(hidden_layer_sizes=sizes, epochs=1).fit(X, y)
+    dense = [5000, *sizes, 3]
+    assert model.n_parameters_ == sum((a + 1) * b for a, b in pairwise(dense))
+    assert model.summary()["parameters"].sum() == model.n_parameters_
+    assert model.summary()["output_shape"].iloc[:2].tolist() == [(5000,), (dense[1],)]
+
+
+def test_summary_needs_a_fit():
+    with pytest.raises(sklearn.exceptions.NotFittedError):
+        MLPClassifier().summary()
 
 
 # Life of an estimator -------------------------------------------------------------------------

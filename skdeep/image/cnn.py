@@ -230,6 +230,8 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
         ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
     n_iter_ : int
         Epochs trained.
+    n_parameters_ : int
+        Numbers that the network has learnt, running averages included.
     best_epoch_ : int
         The epoch, from 0, whose weights early stopping kept; -1 without it.
     network_ : keras.Model
@@ -319,6 +321,8 @@ class CNNRegressor(_CNN, BaseNetworkRegressor):
         ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
     n_iter_ : int
         Epochs trained.
+    n_parameters_ : int
+        Numbers that the network has learnt, running averages included.
     best_epoch_ : int
         The epoch, from 0, whose weights early stopping kept; -1 without it.
     network_ : keras.Model

@@ -171,6 +171,8 @@ class MLPClassifier(_MLP, BaseNetworkClassifier):
         ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
     n_iter_ : int
         Epochs trained.
+    n_parameters_ : int
+        Numbers that the network has learnt, running averages included.
     best_epoch_ : int
         The epoch, from 0, whose weights early stopping kept; -1 without it.
     network_ : keras.Model
@@ -256,6 +258,8 @@ class MLPRegressor(_MLP, BaseNetworkRegressor):
         ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
     n_iter_ : int
         Epochs trained.
+    n_parameters_ : int
+        Numbers that the network has learnt, running averages included.
     best_epoch_ : int
         The epoch, from 0, whose weights early stopping kept; -1 without it.
     network_ : keras.Model
