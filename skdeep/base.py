@@ -422,7 +422,8 @@ class NetworkEstimator(
             X_val, y_val, weight_val = validation
             seen = _encoded(X_val, target.encode(y_val, "y_val"), weight_val, factors)
 
-        with epoch_callbacks.session(self, fitted, epochs, X, y, rows) as (hooks, factor):
+        data = X, y, weight
+        with epoch_callbacks.session(self, fitted, epochs, data, rows) as (hooks, factor):
             progress = engine.train(
                 blueprint.program(fitted.twin, fitted.task),
                 replace(fitted.progress, learning_rate_factor=factor),

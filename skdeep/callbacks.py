@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tqdm.auto import tqdm
 
 from skdeep import blueprint
@@ -204,9 +205,12 @@ class ProgressBar:
 
 @contextmanager
 def session(
-    estimator: Any, fitted: Any, epochs: int, X: Any, y: Any, rows: tuple
+    estimator: Any, fitted: Any, epochs: int, data: tuple, rows: tuple
 ) -> Iterator[tuple[list[Callable], float]]:
-    """The functions to call at the end of each epoch of one fit, and the first rate's factor."""
+    """The functions to call at the end of each epoch of one fit, and the first rate's factor.
+
+    ``data`` are X, y and weights, validated; ``rows`` the same as the program takes them.
+    """
     factor = fitted.progress.learning_rate_factor
     keras_callbacks = [c for c in estimator.callbacks if hasattr(c, "set_model")]
     ours = [c for c in estimator.callbacks if not hasattr(c, "set_model")]
@@ -220,7 +224,7 @@ def session(
         hooks: list[Callable] = []
         context = estimator._init_callback_context(max_subtasks=epochs)
         if hasattr(estimator, "_skl_callbacks"):
-            hooks.append(stack.enter_context(_scikit_learn(estimator, context, fitted, X, y)))
+            hooks.append(stack.enter_context(_scikit_learn(estimator, context, fitted, *data)))
         if estimator.verbose:  # before what lengthens the logs
             hooks.append(stack.enter_context(ProgressBar(epochs, type(estimator).__name__)))
         for callback in ours:
@@ -242,9 +246,12 @@ def _function(callback: Any) -> Any:
 
 
 @contextmanager
-def _scikit_learn(estimator, context, fitted, X, y) -> Iterator[Callable]:
+def _scikit_learn(estimator, context, fitted, X, y, weight) -> Iterator[Callable]:
     """scikit-learn's callbacks (version 1.9): a task for the fit, and one for each epoch."""
-    data = {"estimator": estimator, "X": X, "y": y}
+    if hasattr(estimator, "feature_names_in_") and isinstance(X, np.ndarray) and X.ndim == 2:
+        X = pd.DataFrame(X, columns=estimator.feature_names_in_)  # or predict warns
+    metadata = None if np.all(weight == 1) else {"sample_weight": weight}
+    data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
     context.call_on_fit_task_begin(**data)
     current = [context.subcontext(task_name="epoch").call_on_fit_task_begin(**data)]
 
