@@ -17,7 +17,7 @@ from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 
-from skdeep import CNNClassifier, MLPClassifier, MLPRegressor, config_context
+from skdeep import CNNClassifier, MLPClassifier, MLPRegressor, RNNClassifier, config_context
 from skdeep.callbacks import GradientNorms, TensorBoard
 
 
@@ -182,6 +182,14 @@ def one_step_an_epoch(kind):
     how |= {"batch_size": 30, "callbacks": [GradientNorms()]}
     if kind == "cnn":
         return CNNClassifier(architecture=(4,), **how), rng.normal(size=(30, 8, 8)), y
+    if kind in ("sequences", "steps", "tokens"):
+        rows = [rng.normal(size=(length, 2)) for length in 2 + y]
+        how |= {"hidden_layer_sizes": (3, 4), "bidirectional": True, "clip_norm": None}
+        if kind == "tokens":
+            rows = [rng.integers(0, 9, size=length).tolist() for length in 2 + y]
+            how |= {"embedding_size": 3}
+        targets = [row[:, 0] > 0 for row in rows] if kind == "steps" else y
+        return RNNClassifier(**how), rows, targets
     model = MLPClassifier(hidden_layer_sizes=(70, 5), activation="sigmoid", **how)
     if kind == "normalised":
         return model.set_params(normalization="batch"), rng.normal(size=(30, 4)), y
@@ -191,7 +199,9 @@ def one_step_an_epoch(kind):
     return model, rng.normal(size=(30, 4)), y
 
 
-@pytest.mark.parametrize("kind", ["padded", "normalised", "wide", "cnn"])
+@pytest.mark.parametrize(
+    "kind", ["padded", "normalised", "wide", "cnn", "sequences", "steps", "tokens"]
+)
 def test_an_epoch_of_one_step_moves_each_layer_by_the_rate_times_its_gradient(kind):
     model, X, y = one_step_an_epoch(kind)
     model.fit(X, y)

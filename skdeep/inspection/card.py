@@ -129,17 +129,20 @@ def _search(estimator: Any) -> list[str]:
 def _data(estimator: Any, network: Any, X: Any) -> list[str]:
     """What rows and targets were."""
     task, target = network._fitted.task, network._fitted.target
+    per_step = task.head.per_step
+    target = target.each if per_step else target
     names = list(getattr(estimator, "feature_names_in_", ()))
     types = {}
     if hasattr(X, "dtypes") and hasattr(X, "columns"):
         names = list(X.columns)
         types = {name: str(dtype) for name, dtype in zip(names, X.dtypes, strict=True)}
-    n = getattr(estimator, "n_features_in_", len(names))
-    shape = " x ".join(map(str, task.input_shape))
-    kind = ", sparse" if task.wide else ""
-    text = [
-        f"Rows have {n} columns; the network takes {shape} numbers each, {task.input_dtype}{kind}."
-    ]
+    kind = "tokens" if task.n_tokens else "numbers"
+    shape = " x ".join("any" if size is None else str(size) for size in task.input_shape)
+    text = [f"The network takes {shape} {kind} of each row, as {task.input_dtype}."]
+    if task.n_tokens:
+        text.append(f"It knows {task.n_tokens - 1} tokens; all others are one.")
+    if task.wide:
+        text.append("Rows are sparse, and never made dense.")
     if names:
         listed = [(_code(name), _code(types.get(name, ""))) for name in names[:_MOST_COLUMNS]]
         if types:
@@ -148,6 +151,8 @@ def _data(estimator: Any, network: Any, X: Any) -> list[str]:
             text.append(_table(["column"], [row[:1] for row in listed]))
         if len(names) > _MOST_COLUMNS:
             text.append(f"And {len(names) - _MOST_COLUMNS} more.")
+    if per_step:
+        text.append("Each step of a row has a target.")
     if isinstance(target, Labels):
         labels = [", ".join(_code(repr(c)) for c in classes.tolist()) for classes in target.classes]
         text.append(_table(["target", "classes"], zip(map(str, count()), labels)))

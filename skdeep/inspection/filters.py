@@ -242,8 +242,9 @@ def _float_model(network: Any) -> Any:
     from skdeep import engine
 
     fitted = network._fitted
-    if fitted.task.wide:
-        raise ValueError("rows are wide and sparse; there are no filters to look at.")
+    if fitted.task.wide or None in fitted.task.input_shape:
+        rows = "wide and sparse" if fitted.task.wide else "sequences"
+        raise ValueError(f"rows are {rows}; FilterDisplay needs images, or columns of a table.")
     task = replace(fitted.task, input_dtype=_float_dtype(fitted.task))
     model = engine.build_apart(
         lambda: blueprint.keras_model(fitted.true_twin, task), task.precision

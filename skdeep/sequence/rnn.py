@@ -365,6 +365,8 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
         ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
     n_iter_ : int
         Epochs trained.
+    n_parameters_ : int
+        Numbers that the network has learnt.
     best_epoch_ : int
         The epoch, from 0, whose weights early stopping kept; -1 without it.
     network_ : keras.Model
@@ -480,6 +482,8 @@ class RNNRegressor(_RNN, BaseNetworkRegressor):
         ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
     n_iter_ : int
         Epochs trained.
+    n_parameters_ : int
+        Numbers that the network has learnt.
     best_epoch_ : int
         The epoch, from 0, whose weights early stopping kept; -1 without it.
     network_ : keras.Model

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import CNNClassifier, MLPClassifier, MLPRegressor
+from skdeep import CNNClassifier, MLPClassifier, MLPRegressor, RNNClassifier, RNNRegressor
 from skdeep.callbacks import GradientNorms
 from skdeep.inspection import model_card
 from skdeep.optimizers import Adam
@@ -72,7 +72,20 @@ def test_targets_of_a_regressor_are_described_by_mean_and_scale(data):
 def test_images_have_a_shape():
     images = np.random.default_rng(0).integers(0, 255, size=(20, 6, 5), dtype=np.uint8)
     card = model_card(CNNClassifier(architecture=(2,), epochs=1).fit(images, np.arange(20) % 2))
-    assert "30 columns; the network takes 6 x 5 x 1 numbers each, uint8" in card
+    assert "takes 6 x 5 x 1 numbers of each row, as uint8." in card
+
+
+def test_sequences_have_any_number_of_steps_and_may_have_targets_for_each():
+    rows = [np.ones((length, 2)) * length for length in (3, 4, 5)]
+    model = RNNRegressor(epochs=1).fit(rows, [row[:, 0] for row in rows])
+    card = model_card(model)
+    assert "takes any x 2 numbers of each row" in card
+    assert "Each step of a row has a target." in card
+    steps = np.concatenate([row[:, 0] for row in rows])
+    expected = ["0", f"{steps.mean():.6g}", f"{steps.std():.6g}"]
+    assert rows_of(section(card, "## Data"))[-1] == expected
+    card = model_card(RNNClassifier(epochs=1).fit(["a b", "b c a", "b"], [0, 1, 0]))
+    assert "takes any tokens of each row" in card
 
 
 def test_changed_parameters_come_first_part_by_part(fitted):

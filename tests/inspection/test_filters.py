@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from skdeep import CNNClassifier, MLPClassifier, MLPRegressor
+from skdeep import CNNClassifier, MLPClassifier, MLPRegressor, RNNClassifier
 from skdeep.inspection import FilterDisplay
 
 DIGITS = load_digits()
@@ -79,11 +79,13 @@ def test_zero_is_the_middle_of_the_colours(cnn):
             assert picture.norm.vmin == -picture.norm.vmax < 0
 
 
-def test_wide_sparse_rows_have_no_filters():
+def test_wide_sparse_rows_and_sequences_have_no_filters():
     wide = sp.random(20, 5000, density=0.01, format="csr", random_state=0)
     model = MLPClassifier(epochs=1).fit(wide, Y[:20])
     with pytest.raises(ValueError, match="wide and sparse"):
         FilterDisplay.from_estimator(model)
+    with pytest.raises(ValueError, match="rows are sequences"):
+        FilterDisplay.from_estimator(RNNClassifier(epochs=1).fit(X[:20], Y[:20]))
 
 
 # Activations ----------------------------------------------------------------------------------
