@@ -248,10 +248,14 @@ def test_a_few_of_rows_that_are_all_alike_tell_as_much_as_all():
 
 
 def test_gradients_of_a_fit_that_goes_on_are_those_of_one_fit(data):
-    both = classifier(GradientNorms(), epochs=3, warm_start=True).fit(*data).fit(*data)
-    pd.testing.assert_frame_equal(
-        both.history_, classifier(GradientNorms(), epochs=6).fit(*data).history_
-    )
+    X, y = data
+    watched = {"X_val": X, "y_val": 1 - y}  # so that the kept weights are not the last ones
+    how = {"early_stopping": True, "patience": 9}
+    both = classifier(GradientNorms(), epochs=3, warm_start=True, **how)
+    both.fit(X, y, **watched).fit(X, y, **watched)
+    one = classifier(GradientNorms(), epochs=6, **how).fit(X, y, **watched)
+    assert one.best_epoch_ == 0
+    pd.testing.assert_frame_equal(both.history_, one.history_)
 
 
 # TensorBoard's --------------------------------------------------------------------------------

@@ -292,10 +292,7 @@ def _activations(of_layer: Callable, X: np.ndarray) -> np.ndarray:
 def _ascend(
     of_layer: Callable, start: np.ndarray, units: list[int], radius: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs of a given norm that excite units, one each, and their activations.
-
-    The best on the way is kept, so that none falls below its start.
-    """
+    """Inputs of a given norm that excite units, one each, and their activations."""
     from keras import ops
 
     from skdeep.engine import value_and_gradient
@@ -316,15 +313,12 @@ def _ascend(
         )
 
     x = with_norm(start, radius)
-    best, best_values = x, np.full(len(x), -np.inf)
-    for step in range(_STEPS + 1):
-        values, gradient = values_and_gradient(tf.constant(x))
-        better = np.asarray(values) > best_values
-        best_values = np.where(better, values, best_values)
-        best = np.where(better.reshape(-1, *[1] * (x.ndim - 1)), x, best)
+    for step in range(_STEPS):
+        _, gradient = values_and_gradient(tf.constant(x))
         uphill = with_norm(np.asarray(gradient), radius * _FIRST_STEP * (1 - step / _STEPS))
         x = with_norm(x + uphill, radius)
-    return best, best_values
+    values, _ = values_and_gradient(tf.constant(x))
+    return x, np.asarray(values)
 
 
 def _chosen(units: Any, n: int) -> list[int]:

@@ -139,6 +139,23 @@ def test_what_excites_a_linear_unit_is_its_own_weights():
         assert display.values[i, 0] == pytest.approx(most, rel=1e-5)
 
 
+def test_the_climb_ends_on_the_ridge_between_two_slopes():
+    rows = np.random.default_rng(0).normal(size=(300, 2))
+    model = MLPRegressor(hidden_layer_sizes=(20,), epochs=60, random_state=0)
+    model.fit(rows, -np.abs(rows[:, 0]))
+    few = rows[:8]  # none of them near the ridge
+    display = FilterDisplay.from_excitation(model, few, n_rows=1)
+    angles = np.linspace(0, 2 * np.pi, 10_000)
+    circle = np.column_stack([np.cos(angles), np.sin(angles)])
+    circle *= np.linalg.norm(few, axis=1).mean()
+    outputs = FilterDisplay.from_activations(model, circle, "head").images
+    start, reached = display.images[0, 1].ravel(), display.images[0, 0].ravel()
+    half = circle @ start > 0  # where the climb begins
+    best = outputs.ravel()[half].max()
+    assert display.values[0, 0] == pytest.approx(best, abs=5e-3)
+    assert abs(reached[0]) < 0.1 * abs(reached[1])
+
+
 def test_rows_beside_it_are_those_that_excite_the_unit_most(cnn):
     display = FilterDisplay.from_excitation(cnn, X / 16, units=[7, 3], n_rows=2)
     logits = cnn.decision_function(X / 16)
