@@ -153,6 +153,19 @@ def sparse_rows():
     }
 
 
+def series(n_steps, least=None):
+    """1,280 random series of 8 features; of ``least`` to n_steps steps, with zeros behind."""
+
+    def make():
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(1_280, n_steps, 8)).astype(np.float32)
+        lengths = rng.integers(least or n_steps, n_steps + 1, size=len(X))
+        X[np.arange(n_steps) >= lengths[:, None]] = 0
+        return {"X": X, "lengths": lengths, "y": rng.integers(0, 2, size=len(X))}
+
+    return make
+
+
 def nothing():
     return {}
 
@@ -256,6 +269,24 @@ FIGURES = {
         settings={"epochs": 2, "batch_size": 128},
         repeats=7,
     ),
+    **{
+        name: Figure(
+            f"LSTM, {title}, 8 features, 64 units, batch 64, 1,280 rows, two epochs",
+            data,
+            {OURS: (OURS, "lstm"), "PyTorch": ("torch", "lstm"), "Keras fit": ("keras", "lstm")},
+            tuple(
+                Target("seconds", peer, at_least=bound)
+                for peer, bound in {"Keras fit": 2.5, "PyTorch": pytorch}.items()
+            ),
+            settings={"epochs": 2, "batch_size": 64, "units": 64},
+            repeats=7,
+        )
+        for name, title, data, pytorch in [
+            ("lstm", "50 steps", series(50), 1 / 1.15),
+            ("lstm_long", "200 steps", series(200), 1.0),
+            ("lstm_unequal", "10 to 200 steps", series(200, 10), 3.0),
+        ]
+    },
     "search": Figure(
         "30 candidates (learning rate, dropout, weight decay) x 5 folds on digits",
         digits,

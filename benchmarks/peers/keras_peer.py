@@ -78,6 +78,28 @@ def lenet(data, epochs, batch_size, jit_compile="auto", onednn=False):
     return run
 
 
+def lstm(data, epochs, batch_size, units):
+    import keras
+    from keras import layers
+
+    X = data["X"]
+    unequal = data["lengths"].min() < X.shape[1]
+    model = keras.Sequential(
+        [
+            keras.Input(X.shape[1:]),
+            *([layers.Masking()] if unequal else []),
+            layers.LSTM(units),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(1e-2, clipnorm=1.0), "binary_crossentropy")
+
+    def run():
+        model.fit(X, data["y"], epochs=epochs, batch_size=batch_size, verbose=0)
+
+    return run
+
+
 def search(data, candidates, epochs, batch_size):
     from keras.wrappers import SKLearnClassifier
     from sklearn.model_selection import GridSearchCV
@@ -248,6 +270,6 @@ def bare_programs(data, mode, n_programs):
 
 
 if __name__ == "__main__":
-    tasks = [wrapper_fit, fit, lenet, search, architectures, first_fit, one_row, widths, sparse]
-    tasks += [bare_programs]
+    tasks = [wrapper_fit, fit, lenet, lstm, search, architectures, first_fit, one_row, widths]
+    tasks += [sparse, bare_programs]
     serve({t.__name__: t for t in tasks}, ["keras", "tensorflow", "scikit-learn"])

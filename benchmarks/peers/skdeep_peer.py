@@ -42,6 +42,22 @@ def lenet(data, epochs, batch_size):
     return run
 
 
+def lstm(data, epochs, batch_size, units):
+    from skdeep import RNNClassifier
+
+    X, lengths = data["X"], data["lengths"]
+    if lengths.min() < X.shape[1]:
+        X = [row[:n] for row, n in zip(X, lengths)]
+    model = RNNClassifier(
+        hidden_layer_sizes=(units,), epochs=epochs, batch_size=batch_size, random_state=0
+    )
+
+    def run():
+        model.fit(X, data["y"])
+
+    return run
+
+
 def search(data, candidates, epochs, batch_size):
     from sklearn.model_selection import GridSearchCV
 
@@ -193,6 +209,6 @@ def accuracy(data, kind, settings):
 
 
 if __name__ == "__main__":
-    tasks = [fit, lenet, search, architectures, first_fit, one_row, memory_refits]
+    tasks = [fit, lenet, lstm, search, architectures, first_fit, one_row, memory_refits]
     tasks += [memory_programs, widths, sparse, import_package, accuracy]
     serve({t.__name__: t for t in tasks}, ["scikit-learn", "tensorflow", "keras"])

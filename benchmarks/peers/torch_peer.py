@@ -106,6 +106,34 @@ def lenet(data, epochs, batch_size):
     return run
 
 
+def lstm(data, epochs, batch_size, units):
+    X, lengths = torch.tensor(data["X"]), torch.tensor(data["lengths"])
+    y = torch.tensor(data["y"]).float()
+    recurrent, head = nn.LSTM(X.shape[2], units, batch_first=True), nn.Linear(units, 1)
+    weights = [*recurrent.parameters(), *head.parameters()]
+    optimizer = torch.optim.Adam(weights, 1e-2)
+    loss = nn.BCEWithLogitsLoss()
+    unequal = bool(lengths.min() < X.shape[1])
+
+    def logits(rows):
+        if not unequal:
+            return head(recurrent(X[rows])[0][:, -1])[:, 0]
+        packed = nn.utils.rnn.pack_padded_sequence(
+            X[rows], lengths[rows], batch_first=True, enforce_sorted=False
+        )
+        return head(recurrent(packed)[1][0][0])[:, 0]
+
+    def run():
+        for _ in range(epochs):
+            for rows in torch.randperm(len(X)).split(batch_size):
+                optimizer.zero_grad()
+                loss(logits(rows), y[rows]).backward()
+                nn.utils.clip_grad_norm_(weights, 1.0)
+                optimizer.step()
+
+    return run
+
+
 if __name__ == "__main__":
-    tasks = [skorch_fit, search, architectures, lenet]
+    tasks = [skorch_fit, search, architectures, lenet, lstm]
     serve({t.__name__: t for t in tasks}, ["torch", "skorch", "scikit-learn"])
