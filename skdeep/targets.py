@@ -111,8 +111,8 @@ class Head:
             pairs = ops.reshape(outputs, (*ops.shape(outputs)[:2], len(self.groups), 2))
             means = pairs[..., 0]
             mean = ops.mean(means, axis=1)
-            variance = ops.mean(ops.softplus(pairs[..., 1]) + ops.square(means), axis=1)
-            variance = ops.maximum(variance - ops.square(mean), _LEAST_VARIANCE)
+            squared = ops.square(means - mean[:, None])
+            variance = ops.mean(ops.softplus(pairs[..., 1]) + squared, axis=1)
             spread = variance + ops.log(-ops.expm1(-variance))  # softplus, the other way round
             return ops.reshape(ops.stack([mean, spread], axis=-1), (-1, self.n_outputs))
         return ops.mean(outputs, axis=1)
