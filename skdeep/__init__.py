@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skdeep._config import config_context, get_config
-    from skdeep.exceptions import FitDivergedError, FitInterruptedWarning
+    from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
     from skdeep.gaussian_process import GaussianProcessRegressor
     from skdeep.image.cnn import CNNClassifier, CNNRegressor
     from skdeep.model_selection import BayesSearchCV
+    from skdeep.persistence import load, save
     from skdeep.sequence.rnn import RNNClassifier, RNNRegressor
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
 
@@ -23,12 +24,15 @@ _HOMES = {
     "FitDivergedError": "skdeep.exceptions",
     "FitInterruptedWarning": "skdeep.exceptions",
     "GaussianProcessRegressor": "skdeep.gaussian_process",
+    "LoadError": "skdeep.exceptions",
     "MLPClassifier": "skdeep.tabular.mlp",
     "MLPRegressor": "skdeep.tabular.mlp",
     "RNNClassifier": "skdeep.sequence.rnn",
     "RNNRegressor": "skdeep.sequence.rnn",
     "config_context": "skdeep._config",
     "get_config": "skdeep._config",
+    "load": "skdeep.persistence",
+    "save": "skdeep.persistence",
 }
 
 __version__ = "0.1.0.dev0"
@@ -39,12 +43,15 @@ __all__ = [
     "FitDivergedError",
     "FitInterruptedWarning",
     "GaussianProcessRegressor",
+    "LoadError",
     "MLPClassifier",
     "MLPRegressor",
     "RNNClassifier",
     "RNNRegressor",
     "config_context",
     "get_config",
+    "load",
+    "save",
 ]
 
 

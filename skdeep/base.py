@@ -48,9 +48,12 @@ from skdeep.hyperparameters import (
     structural_key,
     structural_twin,
 )
+from skdeep.persistence import saved
+from skdeep.persistence.estimators import hand_over, take_back
 from skdeep.targets import QUANTILE_LEVELS, Labels, Reals, check_labels, weighted
 
 
+@saved
 @dataclass(frozen=True)
 class Fitted:
     """All that a fit leaves: plain data, enough to predict and to go on.
@@ -297,6 +300,12 @@ class NetworkEstimator(
             layers[:1] = [rows, ("table", "SparseProduct", (width,), size, size)]
         columns = ["layer", "kind", "output_shape", "parameters", "trained"]
         return pd.DataFrame(layers, columns=columns).set_index("layer")
+
+    def __getstate__(self):
+        return hand_over(self, super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(take_back(state))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

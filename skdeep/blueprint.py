@@ -12,9 +12,11 @@ import numpy as np
 
 from skdeep._config import get_config
 from skdeep.hyperparameters import structural_key
+from skdeep.persistence import saved
 from skdeep.targets import Head
 
 
+@saved
 @dataclass(frozen=True)
 class Task:
     """What the data say about a network: with the hyper-parameters, all that shapes it.

@@ -7,3 +7,7 @@ class FitDivergedError(ArithmeticError):
 
 class FitInterruptedWarning(UserWarning):
     """``fit`` was interrupted (Ctrl-C); the estimator holds the best weights up to then."""
+
+
+class LoadError(ValueError):
+    """A saved file was refused: damaged, newer, or with something that needs your word."""

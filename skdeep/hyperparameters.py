@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from skdeep.persistence import saved
+
 Structural = bool | None | Callable[[Any], Hashable]
 
 
@@ -100,6 +102,7 @@ class Padded:
         return tuple(self.bucket(width) for width in widths)
 
 
+@saved
 @typing.dataclass_transform(kw_only_default=True, field_specifiers=(hyperparameter,))
 class Declared:
     """Root of all classes with declared hyper-parameters.

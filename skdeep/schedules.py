@@ -13,9 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skdeep.persistence import saved
+
 Schedule = Callable[[np.ndarray], np.ndarray]
 
 
+@saved
 @dataclass(frozen=True)
 class Linear:
     """From 1 to 0 over ``epochs``, after rising from 0 over ``warmup`` epochs."""
@@ -27,6 +30,7 @@ class Linear:
         return _warmed(epoch, self.warmup, 1 - _share(epoch, self.warmup, self.epochs))
 
 
+@saved
 @dataclass(frozen=True)
 class Cosine:
     """Half a cosine from 1 to 0 over ``epochs``, after rising from 0 over ``warmup`` epochs.
@@ -43,6 +47,7 @@ class Cosine:
         return _warmed(epoch, self.warmup, 0.5 + 0.5 * np.cos(np.pi * share))
 
 
+@saved
 @dataclass(frozen=True)
 class Steps:
     """Times ``factor`` after every ``every`` epochs."""

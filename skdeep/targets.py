@@ -23,6 +23,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array
 
+from skdeep.persistence import saved
+
 # Learnt under loss="quantile": deciles, and the bounds of the intervals of 90, 95 and 98 percent.
 QUANTILE_LEVELS = (
     *(0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4),
@@ -32,6 +34,8 @@ _OUTPUTS_OF_A_TARGET = {"squared": 1, "gaussian": 2, "quantile": len(QUANTILE_LE
 _LEAST_VARIANCE = 1e-6  # of the target's; what keeps the likelihood of noiseless rows bounded
 
 
+
+@saved
 @dataclass(frozen=True)
 class Head:
     """The structural part of a target: what of it shapes a network and its loss.
@@ -209,6 +213,7 @@ def _quantile(outputs: Any, y: Any) -> tuple[Any, Any]:
     return slopes * (outputs - y), slopes
 
 
+@saved
 @dataclass(frozen=True)
 class Labels:
     """Classes of a classification target.
@@ -416,6 +421,7 @@ def check_labels(y) -> np.ndarray:
     return y
 
 
+@saved
 @dataclass(frozen=True)
 class Reals:
     """Location and scale of a regression target, and what a network says of it.

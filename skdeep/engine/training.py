@@ -31,12 +31,14 @@ from skdeep.engine.program import (
 from skdeep.engine.runtime import check_not_forked, tf
 from skdeep.engine.tables import Tables
 from skdeep.exceptions import FitDivergedError
+from skdeep.persistence import saved
 
 _CALL_STEPS_XLA = 256  # XLA has fixed shapes: one length of call serves all fits
 _CALL_STEPS_GRAPH = 4096
 _CALL_ROW_NUMBERS = 2**22  # bounds the memory of a call's row numbers, 4 bytes each
 
 
+@saved
 @dataclass(frozen=True)
 class Progress:
     """Where a training stands: all that it takes to go on to the same bits.

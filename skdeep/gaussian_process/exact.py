@@ -23,6 +23,7 @@ from scipy.linalg import lapack
 from scipy.optimize import minimize
 
 from skdeep.gaussian_process.kernels import Covariance, Stationary
+from skdeep.persistence import saved
 
 # Medians and standard deviations of log lengthscale, log signal variance and log noise variance.
 LENGTHSCALE_PRIOR = (0.0, 1.0)
@@ -31,6 +32,7 @@ NOISE_PRIOR = (np.log(1e-5), 2.0)
 LOWEST_NOISE = 1e-8
 
 
+@saved
 @dataclass(frozen=True)
 class Posterior:
     """A Gaussian process that has seen points Z, (n, d), under hyper-parameters theta."""

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from skdeep.persistence import saved
+
 
 @dataclass(frozen=True)
 class Covariance:
@@ -52,6 +54,7 @@ class Covariance:
         return 2 * (M.sum(axis=1)[:, None] * self.a - M @ self.b) / self.lengthscales
 
 
+@saved
 class Stationary(ABC):
     """Base of the kernels: a subclass is a profile f and its derivative.
 

@@ -25,8 +25,10 @@ from skdeep.hyperparameters import search_space
 from skdeep.model_selection.evaluation import Evaluation
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.spaces import Space
+from skdeep.persistence import saved
 
 
+@saved
 class BayesSearchCV(BaseSearchCV):
     """Hyper-parameter search by Bayesian optimisation, cross-validated.
 
