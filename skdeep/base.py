@@ -419,7 +419,10 @@ class NetworkEstimator(
         fitted = self._begin(self._task(X, target.head), target, before)
         if validation is not None:
             validation = self._check_validation(*validation, fitted)
-        elif held_out:
+        fitted, epochs, keep = epoch_callbacks.resume(
+            self, fitted, epochs, goes_on, (X, y, weight), validation
+        )
+        if held_out:
             (X, y, weight), validation = self._hold_out(X, y, weight, fitted)
         encoded = target.encode(y)
         factors = self._class_factors(target, encoded, weight)
@@ -432,23 +435,24 @@ class NetworkEstimator(
             seen = _encoded(X_val, target.encode(y_val, "y_val"), weight_val, factors)
 
         data = X, y, weight
-        with epoch_callbacks.session(self, fitted, epochs, data, rows) as (hooks, factor):
-            progress = engine.train(
-                blueprint.program(fitted.twin, fitted.task),
-                replace(fitted.progress, learning_rate_factor=factor),
-                *rows,
-                epochs=epochs,
-                batch_size=self.batch_size,
-                hyper=fitted.hyper,
-                schedule=schedules.resolve(
-                    self.learning_rate_schedule, fitted.progress.epoch + epochs
-                ),
-                validation=seen,
-                score=self._scorer(fitted, validation),
-                patience=self.patience if self.early_stopping else None,
-                callbacks=hooks,
-            )
-        fitted = replace(fitted, progress=progress)
+        if epochs:
+            with epoch_callbacks.session(self, fitted, epochs, data, rows, keep) as (hooks, factor):
+                progress = engine.train(
+                    blueprint.program(fitted.twin, fitted.task),
+                    replace(fitted.progress, learning_rate_factor=factor),
+                    *rows,
+                    epochs=epochs,
+                    batch_size=self.batch_size,
+                    hyper=fitted.hyper,
+                    schedule=schedules.resolve(
+                        self.learning_rate_schedule, fitted.progress.epoch + epochs
+                    ),
+                    validation=seen,
+                    score=self._scorer(fitted, validation),
+                    patience=self.patience if self.early_stopping else None,
+                    callbacks=hooks,
+                )
+            fitted = replace(fitted, progress=progress)
         self._check_outputs(fitted, rows[0][:64])
         if progress.interrupted:
             warnings.warn(

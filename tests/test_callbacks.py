@@ -433,8 +433,8 @@ def test_ours_and_keras_mix(data):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: keras.callbacks.ModelCheckpoint("x.keras"), "ModelCheckpoint .*joblib.dump"),
-        (lambda: keras.callbacks.BackupAndRestore("x"), "BackupAndRestore .*warm_start=True"),
+        (lambda: keras.callbacks.ModelCheckpoint("x.keras"), r"ModelCheckpoint .*skdeep\.save"),
+        (lambda: keras.callbacks.BackupAndRestore("x"), r"BackupAndRestore .*\.Checkpoint"),
         (lambda: keras.callbacks.SwapEMAWeights(), "SwapEMAWeights .*own training loop"),
         (
             lambda: keras.callbacks.TensorBoard("x", histogram_freq=1),

@@ -28,7 +28,7 @@ from skdeep.engine.steps import (
     loss_and_gradient,
     value_and_gradient,
 )
-from skdeep.engine.training import EpochState, Progress, train
+from skdeep.engine.training import EpochState, Progress, digest, train
 
 __all__ = [
     "CSR",
@@ -48,6 +48,7 @@ __all__ = [
     "compile_mode",
     "current_scope",
     "descend",
+    "digest",
     "entered",
     "gradient",
     "gradient_step",

@@ -98,8 +98,6 @@ class EpochState:
         The number at which the fit will end.
     logs : dict of float
         This epoch's row of the history. What a callback adds becomes a column of it.
-    weights : nest of tensors
-        ``state["weights"]`` now.
     learning_rate_factor : float
         What multiplies the learning rate from here on, beside its schedule. It lasts.
     stop : bool
@@ -109,9 +107,26 @@ class EpochState:
     epoch: int
     epochs: int
     logs: dict[str, float]
-    weights: Any
-    learning_rate_factor: float = 1.0
-    stop: bool = False
+    learning_rate_factor: float
+    stop: bool
+    _fit: "_Fit" = field(repr=False)
+
+    @property
+    def weights(self) -> Any:
+        """``state["weights"]`` now, a nest of tensors; while the callback runs."""
+        return self._fit.weights()
+
+    @property
+    def progress(self) -> Progress:
+        """All that it takes to go on from here, copied to the host; while the callback runs.
+
+        Raises
+        ------
+        FitDivergedError
+            If the last update has made a weight NaN or infinite.
+        """
+        self._fit.log(self.epoch, self.logs)
+        return replace(self._fit.result(), learning_rate_factor=self.learning_rate_factor)
 
 
 def train(
@@ -201,7 +216,7 @@ class _Data:
         self.rows = rows.to_device((x, y, weight), rows.row_bucket(n) if xla else None)
         self.validation, self.n_validation, self.digest = (), 0, ""
         if validation is not None:
-            self.digest = _digest(validation)
+            self.digest = digest(validation)
             x, y, weight = validation
             self.n_validation = n = rows.n_rows(x)
             weight = np.ones(n) if weight is None else np.asarray(weight, np.float64)
@@ -261,7 +276,7 @@ class _Fit:
             if self.step == begun or raise_interrupts.get() or _interrupted_lately():
                 raise
             interrupted = True
-        return self._result(interrupted)
+        return self.result(interrupted)
 
     def _call(self) -> None:
         """Run some steps, and what follows an epoch's end on the host."""
@@ -365,7 +380,7 @@ class _Fit:
 
     def _track_score(self) -> float:
         """Score the weights on the host; keep the best, and stop when patience is out."""
-        weights = self._weights()
+        weights = self.weights()
         value = float(self.score(weights))
         epoch = self.step // self.order.steps_per_epoch - 1
         if not np.isfinite(value):
@@ -384,12 +399,16 @@ class _Fit:
 
     def _call_back(self, logs: dict[str, float]) -> None:
         epoch = self.step // self.order.steps_per_epoch - 1
-        seen = EpochState(epoch, self.epochs, logs, self._weights(), self.factor, self.stop)
+        seen = EpochState(epoch, self.epochs, logs, self.factor, self.stop, self)
         for callback in self.callbacks:
             callback(seen)
+        self.log(epoch, logs)
+        self.factor, self.stop = seen.learning_rate_factor, seen.stop
+
+    def log(self, epoch: int, logs: dict[str, float]) -> None:
+        """Write the row of an epoch that has ended into the history."""
         for name, value in logs.items():
             self.history.setdefault(name, [np.nan] * (epoch + 1))[epoch] = float(value)
-        self.factor, self.stop = seen.learning_rate_factor, seen.stop
 
     def _divergence(self, epoch: int) -> str:
         rate = self.hyper.get("learning_rate")
@@ -399,11 +418,12 @@ class _Fit:
             f"scale the inputs, or set clip_norm."
         )
 
-    def _weights(self) -> dict:
+    def weights(self) -> dict:
         """What predict needs, now."""
         return _with_table(self.state, self.tables and self.tables.unload())
 
-    def _result(self, interrupted: bool) -> Progress:
+    def result(self, interrupted: bool = False) -> Progress:
+        """Where the training stands, as arrays."""
         state, best = _to_host(self.state), self.progress.best
         parts = tf.nest.flatten(state["weights"])
         if not all(np.isfinite(part).all() for part in parts):  # the last update's doing
@@ -425,7 +445,7 @@ class _Fit:
             state=state,
             epoch=self.step // self.order.steps_per_epoch,
             learning_rate_factor=self.factor,
-            history=self.history,
+            history={name: list(values) for name, values in self.history.items()},
             interrupted=interrupted,
             **found,
         )
@@ -472,9 +492,9 @@ def _tables(program: Program, parts: dict[str, np.ndarray] | None) -> Tables | N
     return next(tables for tables in kept if tables.lock.acquire(blocking=False))
 
 
-def _digest(nest: Any) -> str:
+def digest(nest: Any) -> str:
     """Of the bytes of a nest of arrays, to tell whether they are the same."""
-    digest = hashlib.blake2b(digest_size=8)
+    found = hashlib.blake2b(digest_size=8)
     for part in tf.nest.flatten(nest):
         pieces: tuple = (part,)
         if sp.issparse(part):
@@ -483,8 +503,8 @@ def _digest(nest: Any) -> str:
             pieces = (part.values, part.offsets)
         for piece in pieces:
             if piece is not None:
-                digest.update(np.asarray(piece).tobytes())
-    return digest.hexdigest()
+                found.update(np.asarray(piece).tobytes())
+    return found.hexdigest()
 
 
 _last_interrupt = -np.inf

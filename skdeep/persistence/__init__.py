@@ -9,16 +9,17 @@ known classes only, tensors by safetensors, all else is JSON. See the guide page
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sklearn.exceptions import InconsistentVersionWarning
 
 from skdeep.exceptions import LoadError
 from skdeep.persistence import files
-from skdeep.persistence.codec import Custom, Decoder, Encoder, saved
+from skdeep.persistence.codec import Custom, Decoder, Encoder, from_parts, saved
 
-__all__ = ["Decoder", "Encoder", "files", "load", "save", "saved"]
+__all__ = ["Decoder", "Encoder", "files", "from_parts", "load", "save", "saved", "telling"]
 
 
 def save(estimator: Any, path: str | os.PathLike) -> None:
@@ -97,14 +98,8 @@ def load(path: str | os.PathLike, custom_objects: Mapping[str, Any] | None = Non
     parts, custom = files.read(path, "estimator"), Custom(custom_objects)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        try:
+        with telling(path):
             estimator = estimators.restore(parts, custom)
-        except LoadError as error:
-            raise LoadError(f"{path} was refused: {error}") from error
-        except Exception as error:
-            raise LoadError(
-                f"{path} holds an estimator that cannot be made: {type(error).__name__}: {error}"
-            ) from error
     if custom.missing:
         wanted = ", ".join(f"{name} ({where})" for name, where in sorted(custom.missing.items()))
         example = next(iter(sorted(custom.missing)))
@@ -114,6 +109,19 @@ def load(path: str | os.PathLike, custom_objects: Mapping[str, Any] | None = Non
         )
     _warn_again(caught)
     return estimator
+
+
+@contextmanager
+def telling(path: str | os.PathLike) -> Iterator[None]:
+    """Have all that goes wrong inside be a LoadError which names the file."""
+    try:
+        yield
+    except LoadError as error:
+        raise LoadError(f"{path} was refused: {error}") from error
+    except Exception as error:
+        raise LoadError(
+            f"the content of {path} makes no sense: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _warn_again(caught: list[warnings.WarningMessage]) -> None:

@@ -10,6 +10,7 @@ are marked by :func:`saved`; reading one sets attributes and runs no code of a f
 
 import base64
 import importlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -123,6 +124,15 @@ class Encoder:
         self.tensors[name] = np.frombuffer(array.tobytes(), np.uint8)
         return {"array": name, "dtype": array.dtype.str, "shape": array.shape}
 
+    def parts(self, name: str, encoded: Any) -> dict[str, bytes]:
+        """JSON, and the tensors that it refers to, as the parts of a file."""
+        import safetensors.numpy
+
+        return {
+            f"{name}.json": json.dumps(encoded).encode(),
+            "tensors.safetensors": safetensors.numpy.save(self.tensors),
+        }
+
 
 class Decoder:
     """Turns what an :class:`Encoder` made back into values.
@@ -191,6 +201,14 @@ class Decoder:
         made = object.__new__(cls)
         vars(made).update(values)
         return made
+
+
+def from_parts(parts: Mapping[str, bytes], name: str, custom: Custom | None = None) -> Any:
+    """The value in the parts that an encoder has made."""
+    import safetensors.numpy
+
+    tensors = safetensors.numpy.load(parts["tensors.safetensors"])
+    return Decoder(tensors, custom or Custom()).decode(json.loads(parts[f"{name}.json"]))
 
 
 def _list(value: Any) -> list:

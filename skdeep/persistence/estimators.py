@@ -21,7 +21,7 @@ from scipy.stats.distributions import rv_frozen
 
 from skdeep.exceptions import LoadError
 from skdeep.persistence.audit import Audit, full_name, nodes_of, substitutes, without_doubles
-from skdeep.persistence.codec import Custom, Decoder, Encoder, name_of
+from skdeep.persistence.codec import Custom, Encoder, from_parts, name_of
 from skdeep.persistence.files import unzip
 
 _HERE = __name__
@@ -116,7 +116,6 @@ def dump(estimator: Any) -> dict[str, bytes]:
     TypeError
         If something in it cannot be saved.
     """
-    import safetensors.numpy
     import skops.io
 
     _teach_skops("skopt.space.space" in sys.modules)
@@ -136,9 +135,8 @@ def dump(estimator: Any) -> dict[str, bytes]:
         _saving.reset(token)
     members["schema.json"] = _json(schema)
     return {
-        "manifest.json": _json(manifest(estimator)),
-        "fits.json": _json(collector.fits),
-        "tensors.safetensors": safetensors.numpy.save(collector.encoder.tensors),
+        "manifest.json": manifest(estimator),
+        **collector.encoder.parts("fits", collector.fits),
     } | {f"estimator/{name}": part for name, part in members.items()}
 
 
@@ -152,11 +150,9 @@ def restore(parts: dict[str, bytes], custom: Custom) -> Any:
     Exception
         Of any kind, if it makes no sense.
     """
-    import safetensors.numpy
     import skops.io
 
-    decoder = Decoder(safetensors.numpy.load(parts["tensors.safetensors"]), custom)
-    fits = [decoder.decode(fit) for fit in json.loads(parts["fits.json"])]
+    fits = from_parts(parts, "fits", custom)
     members = {
         name.removeprefix("estimator/"): part
         for name, part in parts.items()
@@ -203,7 +199,7 @@ def dimension(kind: str, *arguments: Any) -> Any:
     )
 
 
-def manifest(thing: Any) -> dict:
+def manifest(thing: Any) -> bytes:
     """What a file tells about itself to a reader without skdeep."""
     versions = {}
     for package in ("skdeep", "scikit-learn", "skops", "numpy", "tensorflow", "keras"):
@@ -211,7 +207,7 @@ def manifest(thing: Any) -> dict:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # under another name, as tensorflow-cpu
             continue
-    return {"holds": name_of(type(thing)), "versions": versions}
+    return _json({"holds": name_of(type(thing)), "versions": versions})
 
 
 @cache
