@@ -41,8 +41,14 @@ from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    SplineTransformer,
+    StandardScaler,
+)
 from sklearn.tree import DecisionTreeClassifier
 from skopt.space import Categorical, Integer, Real
 
@@ -245,6 +251,18 @@ CONTAINERS = {
                 ("bags", BaggingClassifier(n_estimators=2, max_features=0.5, random_state=0)),
             ],
             make_pipeline(StandardScaler(), mlp()),
+            cv=2,
+        ),
+        X,
+    ),
+    "neighbours": (
+        StackingClassifier(
+            [
+                ("network", mlp()),
+                ("tree", KNeighborsClassifier()),
+                ("balls", KNeighborsClassifier(algorithm="ball_tree", p=1)),
+                ("splines", make_pipeline(SplineTransformer(), LogisticRegression())),
+            ],
             cv=2,
         ),
         X,
@@ -678,15 +696,29 @@ def directory_makers(folder):
         ),
         "no distribution": (
             called(
-                "skdeep.persistence.estimators.distribution",
+                "skdeep.persistence.constructors.distribution",
                 plain("np"),
                 listed("tuple"),
                 mapped({}),
             ),
             "is no distribution",
         ),
+        "no tree": (
+            called(
+                "skdeep.persistence.constructors.search_tree",
+                *(plain("os"), plain([[1.0]]), plain(2), plain("euclidean")),
+            ),
+            "no search tree",
+        ),
+        "no metric": (
+            called(
+                "skdeep.persistence.constructors.search_tree",
+                *(plain("KDTree"), plain([[1.0]]), plain(2), plain("pyfunc")),
+            ),
+            "no search tree",
+        ),
         "no dimension": (
-            called("skdeep.persistence.estimators.dimension", plain("Space"), plain([])),
+            called("skdeep.persistence.constructors.dimension", plain("Space"), plain([])),
             "is no dimension",
         ),
     }

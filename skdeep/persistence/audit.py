@@ -19,7 +19,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from skdeep.exceptions import LoadError
-from skdeep.persistence import trees
+from skdeep.persistence import constructors, trees
 from skdeep.persistence.codec import Custom, name_of, own_class
 
 _HERE = __name__
@@ -56,8 +56,7 @@ _TRUSTED: dict[str, frozenset[str]] = {
     "ConstructorFromReduceNode": frozenset(
         {
             *("builtins.complex", "builtins.frozenset", "builtins.range"),
-            *("skdeep.persistence.estimators.distribution",),
-            *("skdeep.persistence.estimators.dimension",),
+            *(f"{constructors.__name__}.{name}" for name in constructors.NAMES),
         }
     ),
     "FunctionNode": frozenset({"numpy.mean", "numpy.median", "numpy.nan_to_num"}),

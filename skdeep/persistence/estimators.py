@@ -9,29 +9,19 @@ containers of any kind need no code of ours.
 import json
 import sys
 from contextvars import ContextVar
-from functools import cache
 from importlib import metadata
 from io import BytesIO
 from numbers import Number
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
-import scipy.stats
-from scipy.stats.distributions import rv_frozen
-
 from skdeep.exceptions import LoadError
 from skdeep.persistence.audit import Audit, full_name, nodes_of, substitutes, without_doubles
 from skdeep.persistence.codec import Custom, Encoder, from_parts, name_of
+from skdeep.persistence.constructors import teach_skops
 from skdeep.persistence.files import unzip
 
-_HERE = __name__
 _LIVE = ("keras.", "tensorflow.", "tf_keras.", "torch.")
-# The arguments of scikit-optimize's dimensions, as their attributes.
-_DIMENSIONS = {
-    "Real": ("low", "high", "prior", "base", "transform_", "name"),
-    "Integer": ("low", "high", "prior", "base", "transform_", "name"),
-    "Categorical": ("categories", "prior", "transform_", "name"),
-}
 
 
 class _Collector:
@@ -118,7 +108,7 @@ def dump(estimator: Any) -> dict[str, bytes]:
     """
     import skops.io
 
-    _teach_skops("skopt.space.space" in sys.modules)
+    teach_skops(is_saving, "skopt.space.space" in sys.modules)
     collector = _Collector()
     token = _saving.set(collector)
     try:
@@ -176,29 +166,6 @@ def restore(parts: dict[str, bytes], custom: Custom) -> Any:
         substitutes.reset(tokens[1])
 
 
-def distribution(name: str, args: tuple, kwds: dict) -> Any:
-    """A frozen distribution of ``scipy.stats``, by the name of its family and its numbers."""
-    family = getattr(scipy.stats, name, None)
-    numbers = [*args, *kwds.values()]
-    if not (
-        isinstance(family, scipy.stats.rv_continuous | scipy.stats.rv_discrete)
-        and all(isinstance(number, Number) for number in numbers)
-    ):
-        raise LoadError(f"{name!r} with {numbers} is no distribution of scipy.stats.")
-    return family(*args, **kwds)
-
-
-def dimension(kind: str, *arguments: Any) -> Any:
-    """A dimension of scikit-optimize's."""
-    import skopt.space
-
-    if kind not in _DIMENSIONS:
-        raise LoadError(f"{kind!r} is no dimension of scikit-optimize.")
-    return getattr(skopt.space, kind)(
-        **{name.rstrip("_"): value for name, value in zip(_DIMENSIONS[kind], arguments)}
-    )
-
-
 def manifest(thing: Any) -> bytes:
     """What a file tells about itself to a reader without skdeep."""
     versions = {}
@@ -208,34 +175,6 @@ def manifest(thing: Any) -> bytes:
         except metadata.PackageNotFoundError:  # under another name, as tensorflow-cpu
             continue
     return _json({"holds": name_of(type(thing)), "versions": versions})
-
-
-@cache
-def _teach_skops(and_skopt: bool) -> None:
-    """Have skops write what its own way would have run code, or would never end."""
-    from skops.io._general import object_get_state
-    from skops.io._utils import _get_state, get_state
-
-    def state_of(thing: Any, context: Any) -> dict:
-        if not is_saving():
-            return object_get_state(thing, context)
-        if isinstance(thing, rv_frozen):
-            name, arguments = "distribution", (thing.dist.name, thing.args, thing.kwds)
-        else:
-            kind = type(thing).__name__
-            values = (getattr(thing, attribute) for attribute in _DIMENSIONS[kind])
-            name, arguments = "dimension", (kind, *values)
-        return {
-            "__class__": name,
-            "__module__": _HERE,
-            "__loader__": "ConstructorFromReduceNode",
-            "content": get_state(arguments, context),
-        }
-
-    _get_state.register(rv_frozen)(state_of)
-    if and_skopt:
-        for name in _DIMENSIONS:
-            _get_state.register(getattr(sys.modules["skopt.space.space"], name))(state_of)
 
 
 def _json(value: Any) -> bytes:
