@@ -454,11 +454,11 @@ class NetworkEstimator(
                 )
             fitted = replace(fitted, progress=progress)
         self._check_outputs(fitted, rows[0][:64])
-        if progress.interrupted:
+        if fitted.progress.interrupted:
             warnings.warn(
-                f"{type(self).__name__}.fit was interrupted after {progress.epoch} epochs; the "
-                f"estimator holds the best weights up to then. Another Ctrl-C within two seconds "
-                f"stops what runs the fits.",
+                f"{type(self).__name__}.fit was interrupted after {fitted.progress.epoch} epochs; "
+                f"the estimator holds the best weights up to then. Another Ctrl-C within two "
+                f"seconds stops what runs the fits.",
                 FitInterruptedWarning,
                 stacklevel=5,
             )

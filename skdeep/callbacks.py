@@ -58,6 +58,7 @@ _NOT_DONE = {  # settings of Keras's callbacks, the value that asks for nothing,
 }
 
 
+@saved
 @dataclass(frozen=True)
 class TensorBoard:
     """Logs for TensorBoard: each column of the history, by epoch.
@@ -113,6 +114,7 @@ def _new_folder(parent: Path, name: str) -> Path:
     raise AssertionError
 
 
+@saved
 @dataclass(frozen=True)
 class GradientNorms:
     """Records how large each layer's gradient is, and what the optimizer made of it.
@@ -345,8 +347,10 @@ def _conditions(
             for name, part in {"X": X, "y": y, "sample_weight": weight}.items():
                 found[name + suffix] = f"{part.dtype} {part.shape}, digest {digest(part)}"
     ignored = {"callbacks", "epochs", "random_state", "verbose", "warm_start"}
+    if not estimator._watches_rows():
+        ignored.add("validation_fraction")
     if not estimator.early_stopping:
-        ignored |= {"patience", "validation_fraction"}
+        ignored.add("patience")
     parameters = estimator.get_params(deep=False).items()
     found |= {name: _described(value) for name, value in parameters if name not in ignored}
     if isinstance(estimator.learning_rate_schedule, str):

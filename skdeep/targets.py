@@ -34,7 +34,6 @@ _OUTPUTS_OF_A_TARGET = {"squared": 1, "gaussian": 2, "quantile": len(QUANTILE_LE
 _LEAST_VARIANCE = 1e-6  # of the target's; what keeps the likelihood of noiseless rows bounded
 
 
-
 @saved
 @dataclass(frozen=True)
 class Head:
@@ -529,6 +528,7 @@ class Reals:
         return columns[:, 0] if self.flat else columns
 
 
+@saved
 @dataclass(frozen=True)
 class PerStep:
     """A target of which each step of a row has one.

@@ -19,8 +19,15 @@ from sklearn.callback import ScoringMonitor
 from sklearn.metrics import accuracy_score, make_scorer
 
 import skdeep
-from skdeep import CNNClassifier, FitDivergedError, LoadError, MLPClassifier, MLPRegressor
-from skdeep.callbacks import Checkpoint
+from skdeep import (
+    CNNClassifier,
+    FitDivergedError,
+    LoadError,
+    MLPClassifier,
+    MLPRegressor,
+    RNNClassifier,
+)
+from skdeep.callbacks import Checkpoint, GradientNorms
 from skdeep.engine.tables import Tables
 from skdeep.optimizers import SGD, Adam
 from skdeep.persistence import files
@@ -65,6 +72,13 @@ MODELS = {
     "wide": (MLPClassifier(**MLP), WIDE, y),
     "wide stopping": (MLPClassifier(**MLP, **STOPPING), WIDE, y),
     "regressor": (MLPRegressor(**MLP, **STOPPING), X, X[:, :2] * 7 + 3),
+    "gradients": (MLPClassifier(**MLP, callbacks=[GradientNorms()]), X, y),
+    "temperature": (MLPClassifier(**MLP, calibrate=True), X, y),
+    "sequences": (
+        RNNClassifier(epochs=8, batch_size=32, dropout=0.2, random_state=0),
+        [list(row[: 2 + i % 9]) for i, row in enumerate(X)],
+        y,
+    ),
     "cnn": (CNNClassifier(architecture=(3,), epochs=8, augment=["shift"], random_state=0), X, y),
 }
 

@@ -61,7 +61,9 @@ from skdeep import (
     LoadError,
     MLPClassifier,
     MLPRegressor,
+    RNNClassifier,
 )
+from skdeep.callbacks import GradientNorms
 from skdeep.optimizers import SGD, AdamW
 from skdeep.persistence import files
 from skdeep.schedules import Cosine
@@ -193,6 +195,21 @@ OURS = {
     "cnn": (CNNClassifier(architecture=(3,), **REGRESSION), X, y),
     "cnn of bytes": (CNNClassifier(**REGRESSION), (25 * X).astype(np.uint8), y),
     "cnn regressor": (CNNRegressor(augment=["shift"], **REGRESSION), X, X[:, 0]),
+    "gaussian": (MLPRegressor(loss="gaussian", **REGRESSION), X, X[:, 0]),
+    "quantiles": (MLPRegressor(loss="quantile", **REGRESSION), X, X[:, 0]),
+    "temperature": (mlp(calibrate=True), X, y),
+    "ensemble": (CNNClassifier(architecture="fcn", ensemble_size=2, **REGRESSION), X, y),
+    "sequences": (
+        RNNClassifier(**REGRESSION),
+        [list(row[: 2 + i % 3]) for i, row in enumerate(X)],
+        y,
+    ),
+    "texts": (
+        RNNClassifier(**REGRESSION),
+        [" ".join(["good", "bad", "ugly"][: 1 + n]) for n in y],
+        y,
+    ),
+    "callbacks of ours": (mlp(callbacks=[GradientNorms()]), X, y),
     "process": (GaussianProcessRegressor(random_state=0), X[:30], X[:30, 0]),
 }
 
