@@ -286,8 +286,8 @@ def test_scikit_learns_callbacks_see_each_epochs_model(iris):
 @pytest.mark.parametrize(
     ("callback", "instead"),
     [
-        (keras.callbacks.ModelCheckpoint("a.keras"), "pickle or joblib.dump"),
-        (keras.callbacks.BackupAndRestore("a"), "warm_start=True"),
+        (keras.callbacks.ModelCheckpoint("a.keras"), "skdeep.save for the fitted"),
+        (keras.callbacks.BackupAndRestore("a"), "skdeep.callbacks.Checkpoint"),
         (keras.callbacks.TerminateOnNaN(), "FitDivergedError"),
         (keras.callbacks.SwapEMAWeights(), "Keras's own training loop"),
         (keras.callbacks.EarlyStopping(restore_best_weights=True), "early_stopping=True"),
