@@ -186,6 +186,55 @@ def kept(name):
     return read
 
 
+def adding_problem():
+    """Rows of 100 random numbers, two of them marked: their sum is wanted [1]_.
+
+    .. [1] Hochreiter, Schmidhuber. Long short-term memory. Neural Computation 9(8), 1997,
+       section 5.4.
+    """
+    rng = np.random.default_rng(0)
+    n, n_steps = 22_000, 100
+    X, rows = np.zeros((n, n_steps, 2), np.float32), np.arange(n)
+    X[:, :, 0] = rng.random((n, n_steps))
+    X[rows, rng.integers(0, 50, n), 1] = 1
+    X[rows, rng.integers(50, 100, n), 1] = 1
+    return {"X": X, "y": X.prod(axis=2).sum(axis=1), "n_test": 2_000}
+
+
+def tagging():
+    """Rows of six letters and two brackets; a letter's tag hangs on the brackets on both sides."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(10, 40, size=2_500)
+    tokens = rng.integers(0, 8, size=lengths.sum())
+    tags, first = np.empty_like(tokens), 0
+    for n in lengths:
+        row = tokens[first : first + n]
+        before, after = _last_bracket(row), _last_bracket(row[::-1])[::-1]
+        letter = (row % 3 + before + 2 * after * (row > 2)) % 3
+        tags[first : first + n] = np.where(row < 6, letter, 3)
+        first += n
+    return {"tokens": tokens, "tags": tags, "lengths": lengths, "n_test": 500}
+
+
+def _last_bracket(row):
+    """Which of the two brackets came last at each step; 0 where none has."""
+    place = np.maximum.accumulate(np.where(row >= 6, np.arange(len(row)), -1))
+    return np.where(place < 0, 0, row[place] - 6)
+
+
+def texts(name, table, label):
+    """A kept table of texts, as bytes that a peer splits again."""
+
+    def read():
+        frame = kept(name)()[table]
+        frame = frame.assign(test=frame["split"] == "test").sort_values("test", kind="stable")
+        joined = "\0".join(frame["text"]).encode()
+        y = np.unique(frame[label], return_inverse=True)[1]
+        return {"texts": np.frombuffer(joined, np.uint8), "y": y, "n_test": frame["test"].sum()}
+
+    return read
+
+
 def candidates(n):
     from scipy.stats import loguniform, uniform
     from sklearn.model_selection import ParameterSampler
@@ -209,6 +258,16 @@ ARCHITECTURES = [
     *([32, 32], [64, 64], [100, 50], [128, 128], [256, 128], [64, 64, 64]),
 ]
 NOT_SLOWER = {"at_least": 1.0}
+QUESTIONS = {
+    "bidirectional": True,
+    "pooling": "max",
+    "dropout": 0.5,
+    "epochs": 8,
+    "learning_rate": 3e-3,
+    "learning_rate_schedule": "cosine",
+    "weight_decay": 1e-4,
+}
+REVIEWS = QUESTIONS | {"epochs": 4}
 
 FIGURES = {
     "iris": Figure(
@@ -414,6 +473,53 @@ FIGURES = {
         repeats=7,
         fresh=True,
         warm_up=0,
+    ),
+    "adding": Figure(
+        "The adding problem, 100 steps, 20,000 rows",
+        adding_problem,
+        {OURS: (OURS, "adding")},
+        (
+            Target("mean_squared_error", at_most=0.01),
+            Target("seconds", at_most=300, unit="s"),
+        ),
+        settings={"epochs": 10, "batch_size": 64, "learning_rate": 5e-3},
+        repeats=1,
+        warm_up=0,
+        slow=True,
+    ),
+    "tagging": Figure(
+        "A label for each step, on which brackets before and after decide",
+        tagging,
+        {OURS: (OURS, "tagging"), "logistic regression": ("sklearn", "tagging")},
+        (
+            Target("accuracy", at_least=0.98),
+            Target("accuracy", "logistic regression", at_least=0.18, difference=True),
+        ),
+        settings={"epochs": 15},
+        repeats=1,
+        warm_up=0,
+        slow=True,
+    ),
+    "question_class": Figure(
+        "Kinds of questions, from their words",
+        texts("question_class", "questions", "coarse"),
+        {OURS: (OURS, "texts"), "logistic regression": ("sklearn", "texts")},
+        (Target("accuracy", "logistic regression", at_least=0, difference=True),),
+        settings={"parameters": QUESTIONS, "seeds": 3},
+        quick={"seeds": 1},
+        repeats=1,
+        warm_up=0,
+        slow=True,
+    ),
+    "imdb": Figure(
+        "Opinions of films, from their words",
+        texts("imdb", "reviews", "label"),
+        {OURS: (OURS, "texts"), "logistic regression": ("sklearn", "texts")},
+        (Target("accuracy", "logistic regression", at_least=-0.01, difference=True),),
+        settings={"parameters": REVIEWS, "seeds": 1},
+        repeats=1,
+        warm_up=0,
+        slow=True,
     ),
     "mnist": Figure(
         "MNIST, CNNClassifier, official test",

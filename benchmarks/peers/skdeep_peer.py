@@ -208,7 +208,61 @@ def accuracy(data, kind, settings):
     return run
 
 
+def adding(data, **settings):
+    from skdeep import RNNRegressor
+
+    X, y, n = data["X"], data["y"], -int(data["n_test"])
+    model = RNNRegressor(random_state=0, **settings)
+
+    def run():
+        model.fit(X[:n], y[:n])
+        return {"mean_squared_error": float(np.mean((model.predict(X[n:]) - y[n:]) ** 2))}
+
+    return run
+
+
+def tagging(data, epochs):
+    from skdeep import RNNClassifier
+
+    ends, n = np.cumsum(data["lengths"])[:-1], -int(data["n_test"])
+    X, y = (np.split(data[name], ends) for name in ("tokens", "tags"))
+    model = RNNClassifier(bidirectional=True, embedding_size=16, epochs=epochs, random_state=0)
+
+    def run():
+        model.fit(X[:n], y[:n])
+        return {"accuracy": model.score(X[n:], y[n:])}
+
+    return run
+
+
+def texts(data, parameters, seeds):
+    from skdeep import RNNClassifier
+
+    X, y, n = data["texts"].tobytes().decode().split("\0"), data["y"], -int(data["n_test"])
+
+    def run():
+        scores = [
+            RNNClassifier(random_state=seed, **parameters).fit(X[:n], y[:n]).score(X[n:], y[n:])
+            for seed in range(seeds)
+        ]
+        return {"accuracy": float(np.mean(scores)), "least_accuracy": min(scores)}
+
+    return run
+
+
 if __name__ == "__main__":
-    tasks = [fit, lenet, lstm, search, architectures, first_fit, one_row, memory_refits]
-    tasks += [memory_programs, widths, sparse, import_package, accuracy]
+    tasks = [
+        adding,
+        tagging,
+        texts,
+        fit,
+        lenet,
+        lstm,
+        search,
+        architectures,
+        first_fit,
+        one_row,
+        memory_refits,
+    ]
+    tasks += [one_row, memory_refits, memory_programs, widths, sparse, import_package, accuracy]
     serve({t.__name__: t for t in tasks}, ["scikit-learn", "tensorflow", "keras"])

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier."""
+"""scikit-learn: its MLPClassifier, and linear models on what each step or text holds."""
 
 import warnings
 
@@ -25,5 +25,38 @@ def fit(data, epochs, batch_size):
     return run
 
 
+def tagging(data, epochs):
+    """Logistic regression on the token of each step, without its neighbours."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    X, y, n = data["tokens"][:, None], data["tags"], -data["lengths"][-data["n_test"] :].sum()
+    model = make_pipeline(OneHotEncoder(), LogisticRegression(max_iter=1000))
+
+    def run():
+        return {"accuracy": model.fit(X[:n], y[:n]).score(X[n:], y[n:])}
+
+    return run
+
+
+def texts(data, parameters, seeds):
+    """Logistic regression on counts of words, plain or by tf-idf: the better of the two."""
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    X, y, n = data["texts"].tobytes().decode().split("\0"), data["y"], -int(data["n_test"])
+    models = [
+        make_pipeline(vectorizer, LogisticRegression(max_iter=2000))
+        for vectorizer in (CountVectorizer(), TfidfVectorizer())
+    ]
+
+    def run():
+        return {"accuracy": max(m.fit(X[:n], y[:n]).score(X[n:], y[n:]) for m in models)}
+
+    return run
+
+
 if __name__ == "__main__":
-    serve({"fit": fit}, ["scikit-learn"])
+    serve({t.__name__: t for t in (fit, tagging, texts)}, ["scikit-learn"])
