@@ -11,9 +11,9 @@ from typing import Any
 
 N_ITER = 12
 _PREDICT_ELSEWHERE = """
-import sys, joblib, numpy as np
+import sys, numpy as np, skdeep
 model, rows, out = sys.argv[1:]
-np.save(out, joblib.load(model).predict_proba(np.load(rows)))
+np.save(out, skdeep.load(model).predict_proba(np.load(rows)))
 """
 
 
@@ -35,7 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def demo() -> None:
     """Tune a pipeline that ends in a CNN, compare it on unseen images, save and load it."""
-    import joblib
     import numpy as np
     from sklearn.base import clone
     from sklearn.datasets import load_digits
@@ -46,6 +45,7 @@ def demo() -> None:
 
     from skdeep.image.cnn import CNNClassifier
     from skdeep.model_selection import BayesSearchCV
+    from skdeep.persistence import save
 
     started = time.perf_counter()
     X, y = load_digits(return_X_y=True)
@@ -72,8 +72,8 @@ def demo() -> None:
     for name, value in search.best_params_.items():
         print(f"  {name.split('__')[-1]:20} {value:.3g}")
 
-    model_file = _free_name("skdeep-demo.joblib")
-    joblib.dump(search.best_estimator_, model_file)
+    model_file = _free_name("skdeep-demo.skdeep")
+    save(search.best_estimator_, model_file)
     same = np.array_equal(_predicted_elsewhere(model_file, X_test), search.predict_proba(X_test))
     if not same:
         raise RuntimeError(f"{model_file} predicts otherwise in a fresh process.")

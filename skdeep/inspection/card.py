@@ -98,9 +98,9 @@ def model_card(
         sections["## Scores"] = _scores(estimator, X, y, scoring)
     sections["## Versions"] = _versions()
     sections["## Use"] = [
-        "Save the fitted estimator with `joblib.dump(estimator, path)`, and load it with\n"
-        "`joblib.load(path)`, in the versions above; load only files that you trust. Then call\n"
-        "`predict` on rows of the columns above."
+        "Save the fitted estimator with `skdeep.save(estimator, path)`, and load it with\n"
+        "`skdeep.load(path)`, in the versions above. Then call `predict` on rows of the columns\n"
+        "above."
     ]
     card = "\n".join(
         "\n\n".join([title, *paragraphs]) + "\n" for title, paragraphs in sections.items()
