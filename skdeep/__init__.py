@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from skdeep.gaussian_process import GaussianProcessRegressor
     from skdeep.image.cnn import CNNClassifier, CNNRegressor
     from skdeep.model_selection import BayesSearchCV
+    from skdeep.network.estimators import NetworkClassifier, NetworkRegressor, NetworkTransformer
     from skdeep.persistence import load, save
     from skdeep.sequence.rnn import RNNClassifier, RNNRegressor
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
@@ -27,6 +28,9 @@ _HOMES = {
     "LoadError": "skdeep.exceptions",
     "MLPClassifier": "skdeep.tabular.mlp",
     "MLPRegressor": "skdeep.tabular.mlp",
+    "NetworkClassifier": "skdeep.network.estimators",
+    "NetworkRegressor": "skdeep.network.estimators",
+    "NetworkTransformer": "skdeep.network.estimators",
     "RNNClassifier": "skdeep.sequence.rnn",
     "RNNRegressor": "skdeep.sequence.rnn",
     "config_context": "skdeep._config",
@@ -46,6 +50,9 @@ __all__ = [
     "LoadError",
     "MLPClassifier",
     "MLPRegressor",
+    "NetworkClassifier",
+    "NetworkRegressor",
+    "NetworkTransformer",
     "RNNClassifier",
     "RNNRegressor",
     "config_context",

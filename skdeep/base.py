@@ -9,7 +9,7 @@ import copy
 import inspect
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -366,9 +366,17 @@ class NetworkEstimator(
     def _check_parameters(self) -> None:
         """Refuse hyper-parameters that their declared constraints cannot."""
 
-    def _is_noisy(self) -> bool:
+    def _is_noisy(self, task: blueprint.Task) -> bool:
         """Whether a step draws numbers for each row, so that equal rows are not alike."""
         return False
+
+    def _canonical(self, output: Any, fitted: Fitted) -> Any:
+        """The network's outputs as ``fitted.target`` takes them, where its head gives others."""
+        return output
+
+    def _as_input(self, X: Any, task: blueprint.Task) -> Any:
+        """Validated rows in the dtype that a task asks for, if ``_check_X`` could not know it."""
+        return X
 
     # What classifiers and regressors say ------------------------------------------------------
 
@@ -417,6 +425,7 @@ class NetworkEstimator(
         before = self._fitted if goes_on else None
         target = before.target if before else self._make_target(y, weight, classes)
         fitted = self._begin(self._task(X, target.head), target, before)
+        X, target = self._as_input(X, fitted.task), fitted.target
         if validation is not None:
             validation = self._check_validation(*validation, fitted)
         fitted, epochs, keep = epoch_callbacks.resume(
@@ -427,13 +436,15 @@ class NetworkEstimator(
         encoded = target.encode(y)
         factors = self._class_factors(target, encoded, weight)
         rows = _encoded(X, encoded, weight, factors)
-        if len(y) <= self.batch_size and not self._is_noisy():
+        if len(y) <= self.batch_size and not self._is_noisy(fitted.task):
             rows = engine.merge_equal_rows(*rows)
         seen = None
         if validation is not None:
             X_val, y_val, weight_val = validation
             seen = _encoded(X_val, target.encode(y_val, "y_val"), weight_val, factors)
 
+        if not fitted.progress.state["weights"]["trainable"].size:  # all layers are frozen
+            epochs = 0
         data = X, y, weight
         if epochs:
             with epoch_callbacks.session(self, fitted, epochs, data, rows, keep) as (hooks, factor):
@@ -515,8 +526,17 @@ class NetworkEstimator(
         probe._fitted = fitted
         return probe._check_rows(X, y, sample_weight, reset=False, suffix="_val")
 
-    def _begin(self, task: blueprint.Task, target: Any, before: Fitted | None) -> Fitted:
-        """What a fit starts from: drawn weights, or the last fit if it can be continued."""
+    def _begin(
+        self,
+        task: blueprint.Task,
+        target: Any,
+        before: Fitted | None,
+        draw: Callable[[Any, np.random.Generator], dict] | None = None,
+    ) -> Fitted:
+        """What a fit starts from: drawn weights, or the last fit if it can be continued.
+
+        ``draw(network, rng)`` returns weights, where they are not those of the initialisers.
+        """
         from skdeep import engine
 
         optimizer = optimizers.resolve(self.optimizer)
@@ -531,9 +551,11 @@ class NetworkEstimator(
         bits = check_random_state(self.random_state).randint(2**31, size=2, dtype=np.int64)
         seed = int(bits[0] << 31 | bits[1])
         network = blueprint.network(twin, task)
-        weights = network.initial(
-            np.random.default_rng([seed, 1]), blueprint.shapes(true_twin, task)
-        )
+        rng = np.random.default_rng([seed, 1])
+        if draw is None:
+            weights = network.initial(rng, blueprint.shapes(true_twin, task))
+        else:
+            weights = draw(network, rng)
         state = {"weights": weights, "optimizer": optimizer.initial(weights["trainable"])}
         if task.wide:
             (n_columns,) = task.input_shape
@@ -618,6 +640,7 @@ class NetworkEstimator(
         if isinstance(features, engine.Sequences):
             values = features.with_values(values)
         outputs["features"] = values
+        outputs["output"] = self._canonical(outputs["output"], fitted)
         return outputs
 
     def _sampled(self, X, n_samples: int) -> Iterator[np.ndarray]:
@@ -641,7 +664,8 @@ class NetworkEstimator(
         program = blueprint.program(fitted.twin, fitted.task)
         for key in engine.random.sample_keys(fitted.progress.seed, n_samples):
             weights = {**fitted.progress.weights, "key": key}
-            yield engine.predict(program, weights, X, fitted.hyper)["output"]
+            output = engine.predict(program, weights, X, fitted.hyper)["output"]
+            yield self._canonical(output, fitted)
 
     def _attribute(self, name: str) -> Fitted:
         """The fit behind an attribute, which is not there before it."""
@@ -688,7 +712,7 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         -------
         self : object
         """
-        _check_partial(self)
+        check_partial(self)
         if self.calibrate:
             raise ValueError(
                 "partial_fit holds out no rows to calibrate on; set calibrate=False, or call fit."
@@ -776,7 +800,7 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         X, encoded, weight = validation
         program = blueprint.program(fitted.twin, fitted.task)
         outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)["output"]
-        return fitted.target.temperatures(outputs, encoded, weight)
+        return fitted.target.temperatures(self._canonical(outputs, fitted), encoded, weight)
 
     def _public_attributes(self, fitted):
         target = getattr(fitted.target, "each", fitted.target)  # of each step, or of a row
@@ -825,7 +849,7 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         -------
         self : object
         """
-        _check_partial(self)
+        check_partial(self)
         return self._fit(X, y, sample_weight, 1, hasattr(self, "_fitted"))
 
     def predict(self, X, return_std=False, n_samples=None):
@@ -954,7 +978,7 @@ def _table_size(fitted: Fitted) -> int:
     return fitted.task.input_shape[0] * fitted.true_twin._table_width(fitted.task)
 
 
-def _check_partial(estimator) -> None:
+def check_partial(estimator) -> None:
     """Refuse what needs a whole fit from an estimator that learns by ``partial_fit``."""
     if estimator.early_stopping:
         raise ValueError("partial_fit does not stop early; set early_stopping=False, or call fit.")

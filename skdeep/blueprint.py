@@ -36,6 +36,8 @@ class Task:
         input is then their product with a table of its own.
     n_tokens : int
         How many tokens the rows are numbers of; 0 where they are no tokens.
+    model : skdeep.network.models.Template or None
+        The user's own model, where it takes the place of the family's.
     """
 
     input_shape: tuple
@@ -44,6 +46,7 @@ class Task:
     precision: str
     wide: bool = False
     n_tokens: int = 0
+    model: Any = None
 
 
 def float_dtype() -> type:
@@ -60,6 +63,8 @@ def task_of(X, head: Head) -> Task:
 
 def keras_model(twin: Any, task: Task):
     """The Keras model of a twin: a dict of "output" and "features"."""
+    if task.model is not None:
+        return task.model.with_features(task)
     import keras
 
     shape = (twin._table_width(task),) if task.wide else task.input_shape
@@ -144,6 +149,8 @@ def program(twin: Any, task: Task):
         def loss(outputs, batch, hyper):
             row_losses = task.head.row_losses if alone else task.head.losses_of_members
             values, slope = row_losses(outputs["output"], batch.y, hyper.get("label_smoothing"))
+            if slope is None:
+                return values
             return engine.Losses(values, outputs["output"], slope)
 
         def evaluate(weights, batch, hyper):
@@ -170,8 +177,9 @@ def program(twin: Any, task: Task):
             evaluate=evaluate,
             predict=predict,
             gradient=gradient,
-            xla_on_cpu=twin._uses_xla("cpu"),
-            xla_on_gpu=twin._uses_xla("gpu"),
+            xla_on_cpu=(task.model or twin)._uses_xla("cpu"),
+            xla_on_gpu=(task.model or twin)._uses_xla("gpu"),
+            padded=task.model is None or task.model.rowwise,
         )
 
     return engine.programs.get("program", key, build)

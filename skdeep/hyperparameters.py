@@ -115,6 +115,7 @@ class Declared:
     _own_hyperparameters: typing.ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     _parameter_constraints: typing.ClassVar[dict[str, Any]] = {}
     _renamed: typing.ClassVar[Mapping[str, str]] = MappingProxyType({})
+    _routes: typing.ClassVar[tuple[str, ...]] = ()  # nested names that the constructor takes too
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -172,9 +173,12 @@ def _make_init(cls: type, fields: Mapping[str, Hyperparameter]) -> Callable:
         for name, field in fields.items():
             setattr(self, name, parameters.pop(name, field.default))
         for name in parameters:
-            raise TypeError(
-                f"{cls.__name__} got an unexpected parameter {name!r}{_hint(cls, name)}."
-            )
+            if not name.startswith(cls._routes):
+                raise TypeError(
+                    f"{cls.__name__} got an unexpected parameter {name!r}{_hint(cls, name)}."
+                )
+        if parameters:
+            self.set_params(**parameters)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     own_and_inherited = [

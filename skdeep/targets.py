@@ -124,7 +124,7 @@ class Head:
         """Losses (...) and their gradients (..., n_outputs) for outputs (..., n_outputs)."""
         from keras import ops
 
-        wanted = self._wanted(y, outputs.dtype, label_smoothing)
+        wanted = self.wanted(y, outputs.dtype, label_smoothing)
         if self.loss == "squared":
             difference = outputs - wanted
             values, slope = ops.square(difference), 2 * difference
@@ -142,7 +142,7 @@ class Head:
         scale = 1 / len(self.groups)
         return ops.sum(values, axis=-1) * scale, slope * scale
 
-    def _wanted(self, y: Any, dtype: Any, label_smoothing: Any) -> Any:
+    def wanted(self, y: Any, dtype: Any, label_smoothing: Any) -> Any:
         """Encoded y as the numbers that outputs are compared with, (..., n_outputs)."""
         from keras import ops
 

@@ -10,6 +10,7 @@ from skdeep.engine import (
     tables,
 )
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
+from skdeep.engine.fingerprint import fingerprint
 from skdeep.engine.network import Layout, Network, build_apart, current_scope, entered
 from skdeep.engine.program import Program, compile_mode, gradient, on_gpu, predict
 from skdeep.engine.rows import (
@@ -50,6 +51,7 @@ __all__ = [
     "descend",
     "digest",
     "entered",
+    "fingerprint",
     "gradient",
     "gradient_step",
     "loss_and_gradient",

@@ -84,7 +84,10 @@ def training_loop(program: Program, hyper_like: dict, tables: Tables | None = No
         # carried through the loop, at five operations.
         def body(position, state, tracker: Tracker):
             numbers = unpack(hyper_like, hyper)
-            batch = rows.take_batch(x, y, weight, tf.gather(order, position))
+            taken = tf.gather(order, position)
+            if not program.padded:
+                taken = tf.boolean_mask(taken, taken >= 0)
+            batch = rows.take_batch(x, y, weight, taken)
             now = dict(numbers)
             if "learning_rate" in now:
                 now["learning_rate"] *= tf.gather(factors, position)

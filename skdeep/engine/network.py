@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -165,6 +165,33 @@ class Network:
                 layers.setdefault(layer, []).append(pieces[id(variable)])
         return layers
 
+    def vectors(self, values: dict[int, np.ndarray]) -> dict:
+        """Weights from the arrays of the model's variables, by the variables' id."""
+        layouts = {"trainable": self._trainable, "fixed": self._fixed}
+        return {
+            name: np.concatenate(
+                [np.zeros(0), *(np.ravel(values[id(v)]) for v in variables)]
+            ).astype(self.dtype)
+            for name, variables in layouts.items()
+        }
+
+    def last_operation(self) -> str:
+        """TensorFlow's name of what computes the first output: "Softmax", "BiasAdd", ..."""
+        shapes = {"trainable": (self.trainable.size,), "fixed": (self.fixed.size,)}
+        rows = self.model.inputs[0]
+
+        def output(weights, x):
+            return tf.nest.flatten(self.apply(weights, x, training=False)[0])[0]
+
+        traced = tf.function(output, autograph=False).get_concrete_function(
+            {name: tf.TensorSpec(shape, self.dtype) for name, shape in shapes.items()},
+            tf.TensorSpec(rows.shape, rows.dtype),
+        )
+        operation = traced.outputs[0].op
+        while operation.type in ("Cast", "Identity", "Reshape", "Squeeze"):
+            operation = operation.inputs[0].op
+        return operation.type
+
     def apply(self, weights: dict, x, *, training: bool, key=None, hyper=None, weight=None):
         """Outputs for x, and the fixed weights as the pass has updated them.
 
@@ -176,7 +203,17 @@ class Network:
         training, key, hyper, weight :
             See :class:`Scope`.
         """
-        x, lengths = x if isinstance(x, Steps) else (x, None)
+        scope = Scope(training, key, hyper or {}, weight)
+        return self.apply_penalized(weights, x, scope)[:2]
+
+    def apply_penalized(self, weights: dict, x, scope: Scope):
+        """As :meth:`apply`, and the sum of the layers' own losses, or None where they have none.
+
+        Those are regularisers of weights and activities, and what layers add by ``add_loss``.
+        """
+        if isinstance(x, Steps):
+            x, lengths = x
+            scope = replace(scope, lengths=lengths)
         trainable = weights["trainable"]
         if not isinstance(trainable, list):
             trainable = self.trainable.split(trainable)
@@ -184,28 +221,39 @@ class Network:
         if self._fixed:
             mapping += zip(self._fixed, self.fixed.split(weights["fixed"]), strict=True)
         for i, state in enumerate(self._seeds):
-            value = tf.zeros((2,), tf.uint32) if key is None else random.fold(key, 1000 + i)
+            value = tf.zeros((2,), tf.uint32)
+            if scope.key is not None:
+                value = random.fold(scope.key, 1000 + i)
             mapping.append((state, tf.ensure_shape(tf.cast(value, state.dtype), state.shape)))
-        with entered(Scope(training, key, hyper or {}, weight, lengths)):
-            with keras.StatelessScope(mapping, initialize_variables=False) as updated:
-                outputs = self.model.call(x, training=training)
+        stateless = keras.StatelessScope(mapping, collect_losses=True, initialize_variables=False)
+        with entered(scope), stateless as updated:
+            outputs = self.model.call(x, training=scope.training)
+            losses = self.model.losses
+        penalty = tf.add_n([tf.cast(loss, self.dtype) for loss in losses]) if losses else None
         if not self._fixed:
-            return outputs, weights.get("fixed", ())
-        return outputs, self.fixed.join([updated.get_current_value(v) for v in self._fixed])
+            return outputs, weights.get("fixed", ()), penalty
+        fixed = [tf.cast(updated.get_current_value(v), self.dtype) for v in self._fixed]
+        return outputs, self.fixed.join(fixed), penalty
 
 
 def build_apart(build: Callable[[], keras.Model], dtype_policy: str, *, empty=False) -> keras.Model:
     """A model built where nothing is seen or left behind of the user's Keras.
 
-    An empty one's variables have shapes and initialisers, but no memory.
+    An empty one's variables have shapes and initialisers, but no memory; one that is given a value
+    while the model is built has an initialiser that returns it.
     """
 
     def apart():
         keras.config.set_dtype_policy(dtype_policy)
         if not empty:
             return build()
-        with keras.StatelessScope(initialize_variables=False):
-            return build()
+        with keras.StatelessScope(initialize_variables=False) as scope:
+            model = build()
+        for variable in model.variables:
+            if (given := scope.get_current_value(variable)) is not None:
+                array = np.asarray(given)
+                variable._initializer = lambda shape, dtype=None, array=array: array
+        return model
 
     # Keras keeps what it knows while building (names, the dtype policy, variables without value)
     # by thread; the seeds of initialisers it draws from Python's own generator.

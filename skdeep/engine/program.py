@@ -45,6 +45,9 @@ class Program:
     xla_on_cpu, xla_on_gpu : bool, default=True
         False keeps the program out of XLA on that device: on a CPU it is slow at convolutions, on
         a GPU it lacks cuDNN's recurrent layers.
+    padded : bool, default=True
+        False gives the step no padding, for functions that let it count as rows (Keras's batch
+        normalisation). It keeps the program out of XLA, whose shapes are fixed.
     """
 
     key: Hashable
@@ -55,6 +58,7 @@ class Program:
     gradient: Callable | None = None
     xla_on_cpu: bool = True
     xla_on_gpu: bool = True
+    padded: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.logs, str) or not self.logs:
@@ -112,9 +116,9 @@ def compile_mode(program: Program, steps_per_epoch: int, sparse: bool = False) -
 
     A rule on structure, shapes and device alone. The number of epochs is not among them, so that
     five epochs and five more are ten; nor is anything that ran before. Sparse rows have batches
-    of any length, which XLA cannot compile.
+    of any length, which XLA cannot compile; so have batches without padding.
     """
-    if sparse:
+    if sparse or not program.padded:
         return "graph"
     if (chosen := get_config()["compile"]) is not None:
         return chosen

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from skdeep.engine.network import Layout, Network
+from skdeep.engine.network import Layout, Network, Scope
 from skdeep.engine.rows import Batch, shares, weighted_mean
 from skdeep.engine.runtime import tf
 from skdeep.engine.tables import product
@@ -41,8 +41,8 @@ def value_and_gradient(function: Callable, layout: Layout | None, vector, *other
     ----------
     function : callable
         Takes the list of arrays (and the others), returns (scalar, byproducts); or (scalar,
-        byproducts, (tensor, gradient)) where the scalar's gradient by some tensor is known, from
-        which the others then follow.
+        byproducts, (tensor, gradient)) where the scalar's gradient by some tensor (or a tuple of
+        them) is known, from which the others then follow.
     layout : Layout or None
         How the arrays lie in ``vector``, which the gradient's vector shares; None if ``vector``
         is any nest of tensors, which is then what the function takes, and the gradient's form.
@@ -108,27 +108,30 @@ def loss_and_gradient(
 
     Returns
     -------
-    value, fixed weights, gradient by the trainable vector, and by the table's rows
+    value (without penalties), fixed weights, gradient by the trainable vector, by the table's rows
     """
 
     def mean_loss(arrays, *table):
         x = product(batch.x, touched[0], *table) if touched else batch.x
-        outputs, fixed = network.apply(
-            {"trainable": arrays, "fixed": weights["fixed"]},
-            x,
-            training=True,
-            key=key,
-            hyper=hyper,
-            weight=batch.weight,
+        scope = Scope(training=True, key=key, hyper=hyper, weight=batch.weight)
+        outputs, fixed, penalty = network.apply_penalized(
+            {"trainable": arrays, "fixed": weights["fixed"]}, x, scope
         )
         losses = loss(outputs, batch, hyper)
         if not isinstance(losses, Losses):
-            return weighted_mean(losses, batch), fixed
+            mean = weighted_mean(losses, batch)
+            return mean if penalty is None else mean + penalty, (mean, fixed)
+        mean = weighted_mean(losses.values, batch)
         share = tf.reshape(shares(batch), (-1, *[1] * (losses.slope.shape.rank - 1)))
-        slope = losses.slope * share
-        return weighted_mean(losses.values, batch), fixed, (losses.output, slope)
+        known = (losses.output,), (losses.slope * share,)
+        if penalty is not None:
+            known = (*known[0], penalty), (*known[1], tf.ones_like(penalty))
+        return mean, (mean, fixed), known
 
-    return value_and_gradient(mean_loss, network.trainable, weights["trainable"], *touched[1:])
+    _, byproducts, *gradients = value_and_gradient(
+        mean_loss, network.trainable, weights["trainable"], *touched[1:]
+    )
+    return *byproducts, *gradients
 
 
 def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Callable:

@@ -128,7 +128,7 @@ class _CNN(Declared):
                 f"is for series; leave augment empty."
             )
 
-    def _is_noisy(self):
+    def _is_noisy(self, task):
         return self.dropout > 0 or len(self.augment) > 0
 
     def _features(self, inputs, task):

@@ -117,7 +117,7 @@ class _RNN(Declared):
                 f"but is {sizes!r}."
             )
 
-    def _is_noisy(self):
+    def _is_noisy(self, task):
         return self.dropout > 0
 
     def _check_X(self, X, reset):

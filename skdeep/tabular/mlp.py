@@ -67,7 +67,7 @@ class _MLP(Declared):
                 "normalization='batch' needs batch_size of 2 or more: one row has no variance."
             )
 
-    def _is_noisy(self):
+    def _is_noisy(self, task):
         return self.dropout > 0
 
     def _table_width(self, task):

@@ -1,0 +1,813 @@
+"""Bring your own Keras model.
+
+A function that returns a Keras model, or a model with weights of its own, becomes an estimator: it
+is trained by the loop that trains every network here, with any loss of Keras, and its compiled
+program is shared by all fits whose models compute the same (see ``skdeep.engine.fingerprint``).
+
+Losses are per row: L = sum_i w_i l(y_i, f(x_i)) / n + what the layers add by their regularisers.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from skdeep import engine  # first: who loads TensorFlow first sets it up
+
+# isort: split
+import keras
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import validate_data
+
+from skdeep import blueprint
+from skdeep.base import (
+    BaseNetworkClassifier,
+    BaseNetworkRegressor,
+    NetworkEstimator,
+    check_partial,
+)
+from skdeep.hyperparameters import Declared, hyperparameter
+from skdeep.network.losses import (
+    KeyedLoss,
+    LossHead,
+    Packed,
+    Rows,
+    chosen_head,
+    head_of_loss,
+    kind_of_outputs,
+    packed,
+    width_of,
+)
+from skdeep.network.models import (
+    DEFAULTS,
+    arguments_of,
+    check_names,
+    listed,
+    own_arguments,
+    template_of,
+    traced_activation,
+)
+from skdeep.targets import Head, Reals
+
+
+class _OwnModel(Declared):
+    """What the classes for a user's own model share."""
+
+    model: Any = hyperparameter(
+        default=None,
+        doc="A function that returns a Keras model, called with those of ``input_shape``, "
+        "``n_outputs`` and ``meta`` that it names, and with ``model_params``; or a Keras model, "
+        "whose weights a fit starts from. None is one hidden layer of ``units`` (100) with an "
+        "``activation`` ('relu').",
+        structural=None,
+    )
+    model_params: dict | None = hyperparameter(
+        default=None,
+        doc="Arguments of that function, by name; ``model__<name>`` sets one, in the constructor "
+        "too.",
+        constraint=[dict, None],
+        structural=None,
+    )
+    loss: Any = hyperparameter(
+        default=None,
+        doc="A Keras loss: its name, an object or a function of (y_true, y_pred) that gives a "
+        "number for each row. None chooses by the target and the model's last activation.",
+        constraint=[str, callable, None],
+        structural=None,
+    )
+    _routes = ("model__",)
+    _default_model = "perceptron"  # of DEFAULTS
+
+    # Parameters of the function ------------------------------------------------------------
+
+    def get_params(self, deep=True):
+        """Parameters by name; those of the model's function as ``model__<name>``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add nested ones.
+
+        Returns
+        -------
+        params : dict
+        """
+        params = super().get_params(deep=deep)
+        if not deep:
+            return params
+        names = {} if self._has_model() else own_arguments(self._function())
+        names |= self.model_params if isinstance(self.model_params, dict) else {}
+        return params | {f"model__{name}": value for name, value in names.items()}
+
+    def set_params(self, **params):
+        """Set parameters; ``model__<name>`` goes into a copy of ``model_params``.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : object
+        """
+        own = {name[7:]: value for name, value in params.items() if name.startswith("model__")}
+        super().set_params(**{k: v for k, v in params.items() if not k.startswith("model__")})
+        if own:
+            if self._has_model():
+                raise ValueError(
+                    f"model is a Keras model, which takes no {listed(own)}; pass a function that "
+                    f"builds it."
+                )
+            check_names(self._function(), own)
+            self.model_params = {**(self.model_params or {}), **own}
+        return self
+
+    def __sklearn_clone__(self):
+        # Keras copies models and losses through its file format, which takes long and loses
+        # classes that are not registered. No fit changes them, so that clones may share them.
+        bare = copy.copy(self)
+        bare.model = bare.loss = None
+        twin = super(_OwnModel, bare).__sklearn_clone__()
+        twin.model, twin.loss = self.model, self.loss
+        return twin
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, "loss": packed(state["loss"])} if "loss" in state else state
+
+    def __setstate__(self, state):
+        if isinstance(state.get("loss"), Packed):
+            state = {**state, "loss": state["loss"].unpacked()}
+        super().__setstate__(state)
+
+    def _has_model(self) -> bool:
+        return isinstance(self.model, keras.Model)
+
+    def _function(self) -> Callable:
+        return DEFAULTS[self._default_model] if self.model is None else self.model
+
+    # Hooks of the base ---------------------------------------------------------------------
+
+    def _check_parameters(self):
+        if self._has_model():
+            if self.model_params:
+                raise ValueError(
+                    f"model is a Keras model, which takes no model_params, but they are "
+                    f"{self.model_params}; pass a function that builds it."
+                )
+        elif not callable(self._function()):
+            raise TypeError(
+                f"model must be a function that returns a Keras model, a Keras model or None, "
+                f"but is {self.model!r}."
+            )
+
+    def _check_X(self, X, reset):
+        """Rows of any rank and numeric dtype; after a fit in the one that the model takes."""
+        X = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
+        if reset:
+            return X
+        task = self._fitted.task
+        if X.shape[1:] != task.input_shape:
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but fit has seen rows of {task.input_shape}."
+            )
+        return self._as_input(X, task)
+
+    def _as_input(self, X, task):
+        wanted = np.dtype(task.input_dtype)
+        if X.dtype == np.uint8 and wanted.kind == "f":
+            return X  # a quarter of the memory; the model's input casts
+        if wanted.kind in "iu":
+            limits = np.iinfo(wanted)
+            if np.any(X != np.floor(X)) or X.min() < limits.min or X.max() > limits.max:
+                raise ValueError(
+                    f"the model takes integers ({wanted}), but X has other numbers; pass "
+                    f"integers, or begin the model with an input of floating numbers."
+                )
+            return X.astype(wanted, copy=False)
+        return check_array(X, dtype=wanted, allow_nd=True, input_name="X", estimator=self)
+
+    def _is_noisy(self, task):
+        return task.model.noisy or not task.model.rowwise
+
+    def _begin(self, task, target, before, draw=None):
+        arguments = {}
+        source = self._default_model if self.model is None else self.model
+        if not self._has_model():
+            arguments = arguments_of(self._function(), self.model_params, self._meta(task, target))
+        template, graph = template_of(source, arguments, self._feature_layer(), task)
+        activation = graph.activation
+        if activation is None:
+            activation = traced_activation(graph, task)
+        trained = bool(graph.model.trainable_variables)
+        target, head = self._target_and_head(target, graph.output.shape, activation, trained)
+        dtype = graph.inputs[0].dtype
+        task = replace(task, input_dtype=dtype, head=head, model=template)
+        if before is not None and before.task.model != template:
+            raise ValueError(
+                "warm_start and partial_fit go on with the network of the first fit, but model "
+                "builds another one now; put it back, or fit a clone."
+            )
+
+        def own_weights(network, rng):
+            fresh = engine.Network(lambda: graph.with_features(template.layer), task.precision)
+            if not (self._has_model() and self.model.built):
+                return network.initial(rng, fresh)
+            pairs = zip(graph.model.weights, self.model.get_weights(), strict=True)
+            return fresh.vectors({id(variable): array for variable, array in pairs})
+
+        return super()._begin(task, target, before, own_weights)
+
+    def _feature_layer(self) -> str | int | None:
+        """Whose output transform gives: by name, or as in :class:`Template`."""
+        return -1
+
+    def _meta(self, task: blueprint.Task, target: Any) -> dict[str, Any]:
+        """What a function may ask for: the shape of rows, the number of outputs, and the rest."""
+        meta = {
+            "n_features_in_": task.input_shape[0],
+            "X_shape_": (None, *task.input_shape),
+            "n_outputs_": target.head.n_outputs,
+            **self._meta_of_target(target),
+        }
+        given = {"input_shape": task.input_shape, "n_outputs": target.head.n_outputs}
+        return given | {"meta": meta}
+
+    def _meta_of_target(self, target: Any) -> dict[str, Any]:
+        return {}
+
+    def _target_and_head(self, target, shape: tuple, activation: str | None, trained: bool):
+        """The target, and the head that the model's outputs make of it, or a ValueError."""
+        raise NotImplementedError
+
+    @property
+    def network_(self):
+        """The fitted model, as ``model`` gave it: a copy, without effect on this."""
+        fitted = self._attribute("network_")
+        task = fitted.task
+        network = blueprint.network(fitted.twin, task)
+
+        def build():
+            graph = task.model.new_graph(task)
+            arrays = network.arrays(fitted.progress.weights)
+            graph.with_features(task.model.layer).set_weights(arrays)
+            return graph.model
+
+        return engine.build_apart(build, task.precision)
+
+
+class NetworkClassifier(_OwnModel, BaseNetworkClassifier):
+    """Your own Keras model, as a classifier.
+
+    X is an array of any rank or a DataFrame of numbers. It reaches the model in the dtype of the
+    model's input: integers for an ``Embedding`` stay integers.
+
+    The model's outputs are (n_samples, n_outputs): one for each class, or a single one for two
+    classes, or one for each label of a multilabel target. ``n_outputs`` is one for two classes.
+    With ``loss=None`` they may be logits (the last layer is linear) or probabilities (softmax, or
+    sigmoid where there is one output, or one for each label), and the loss is their cross-entropy.
+    Other losses get y_true of the shape of the outputs, with ones for the classes that are there;
+    ``"sparse_categorical_crossentropy"`` gets positions in ``classes_``.
+
+    ``meta`` is a dict: ``n_classes_``, ``classes_``, ``target_type_``, ``n_features_in_``,
+    ``X_shape_`` (None for the number of rows), ``n_outputs_``.
+
+    Parameters
+    ----------
+    model : Any, default=None
+        A function that returns a Keras model, called with those of ``input_shape``, ``n_outputs``
+        and ``meta`` that it names, and with ``model_params``; or a Keras model, whose weights a fit
+        starts from. None is one hidden layer of ``units`` (100) with an ``activation`` ('relu').
+    model_params : dict or None, default=None
+        Arguments of that function, by name; ``model__<name>`` sets one, in the constructor too.
+    loss : str, callable or None, default=None
+        A Keras loss: its name, an object or a function of (y_true, y_pred) that gives a number for
+        each row. None chooses by the target and the model's last activation.
+    class_weight : dict, {'balanced'} or None, default=None
+        Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of the uniform distribution that is mixed into the labels; it keeps probabilities from
+        0 and 1.
+    calibrate : bool, default=False
+        Whether to divide the logits, after training, by the temperature at which probabilities tell
+        the truth about validation rows; it changes no ranking.
+    epochs : int in [1, inf), default=20
+        Passes over the rows.
+    batch_size : int in [1, inf), default=200
+        Rows in a step; larger is faster an epoch, but takes fewer steps.
+    learning_rate : float in (0, inf), default=0.01
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
+        A name, or an object of ``skdeep.optimizers`` with settings of its own.
+    weight_decay : float in [0, inf), default=0.0
+        L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW shrinks
+        the kernels directly.
+    clip_norm : float in (0, inf) or None, default=None
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    early_stopping : bool, str or callable, default=False
+        Whether to stop when validation rows no longer improve, and keep the best weights. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
+    patience : int in [1, inf), default=10
+        Epochs without improvement that end the fit, under early stopping.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted classes; a list of them for a multi-output target.
+    history_ : DataFrame
+        ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        The epoch, from 0, whose weights early stopping kept; -1 without it.
+    network_ : keras.Model
+        A copy of the fitted model.
+    n_features_in_ : int
+        Length of the second axis of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, where X had names.
+
+    See Also
+    --------
+    skdeep.MLPClassifier : A network whose widths share compiled programs.
+
+    Notes
+    -----
+    A function's model gets new weights in each fit, drawn from the layers' initialisers by
+    ``random_state``; weights that the function sets itself are kept. A Keras model is never
+    changed; its frozen layers stay as they are to the bit, and one whose layers are all frozen is
+    not trained at all. Layers' own regularisers count in the loss that is minimised, not in
+    ``history_``. Under Keras's ``BatchNormalization``, which ignores weights of rows, an epoch's
+    last batch is the rows that are left, as in Keras.
+
+    A function of one's own is pickled by reference: by joblib and parallel workers also from a
+    notebook.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeep import NetworkClassifier
+    >>> import keras
+    >>> def build(input_shape, n_outputs, units=32):
+    ...     return keras.Sequential(
+    ...         [
+    ...             keras.Input(input_shape),
+    ...             keras.layers.Dense(units, activation="relu"),
+    ...             keras.layers.Dense(n_outputs, activation="softmax"),
+    ...         ]
+    ...     )
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = NetworkClassifier(model=build, model__units=64, batch_size=50, random_state=0)
+    >>> model.fit(X, y).score(X, y) > 0.95
+    True
+    """
+
+    def predict_proba(self, X, n_samples=None):
+        if getattr(self, "_fitted", None) and kind_of_outputs(self._fitted.task.head) == "scores":
+            raise ValueError(
+                "the loss teaches scores, which are no probabilities; use decision_function, or "
+                "scikit-learn's CalibratedClassifierCV."
+            )
+        return super().predict_proba(X, n_samples)
+
+    def transform(self, X):
+        """Features of rows X: what the model computes under its last layer with weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, ..., n_features_out), float32
+        """
+        return _features_of(self, super().transform, X)
+
+    def _meta_of_target(self, target):
+        single = target.kind == "single"
+        classes = target.classes[0] if single else target.classes
+        n_classes = [len(c) for c in target.classes]
+        kinds = {
+            "single": "binary" if n_classes[0] == 2 else "multiclass",
+            "multilabel": "multilabel-indicator",
+            "multioutput": "multiclass-multioutput",
+        }
+        return {
+            "classes_": classes,
+            "n_classes_": n_classes[0] if single else n_classes,
+            "target_type_": kinds[target.kind],
+        }
+
+    def _target_and_head(self, target, shape, activation, trained):
+        width = width_of(shape)
+        canonical = target.head
+        forms = {canonical.n_outputs: (canonical.loss, canonical.groups)}
+        if canonical == Head("sigmoid", (1,)) and target.kind == "single":
+            forms[2] = ("softmax", (2,))
+        if width not in forms:
+            raise ValueError(
+                f"the model has {width} outputs, but the target needs "
+                f"{' or '.join(map(str, forms))}; let its last layer have n_outputs units, which "
+                f"the function is given."
+            )
+        form, groups = forms[width]
+        if self.loss is None:
+            return target, chosen_head(form, groups, activation)
+        head = head_of_loss(self.loss, form, groups, activation)
+        if self.label_smoothing and (head.as_integers or head.outputs == "scores"):
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing:g} mixes labels, which this loss takes as "
+                f"they are; set it to 0, or pass a cross-entropy of labels that are not sparse."
+            )
+        return target, head
+
+    def _canonical(self, output, fitted):
+        """Logits, one column for two classes."""
+        head, values = fitted.task.head, output.astype(np.float64)
+        if kind_of_outputs(head) == "probabilities":
+            values = np.maximum(values, np.finfo(np.float32).tiny)
+            if head.loss == "sigmoid":
+                values = np.minimum(values, 1 - np.finfo(np.float32).epsneg)
+                values = np.log(values) - np.log1p(-values)
+            else:
+                values = np.log(values)
+        if fitted.target.head.n_outputs == 1 and values.shape[1] == 2:
+            values = values[:, 1:] - values[:, :1]
+        return values
+
+
+class NetworkRegressor(_OwnModel, BaseNetworkRegressor):
+    """Your own Keras model, as a regressor.
+
+    X is an array of any rank or a DataFrame of numbers. It reaches the model in the dtype of the
+    model's input: integers for an ``Embedding`` stay integers.
+
+    The model's outputs are (n_samples, n_outputs), one for each target. With ``loss=None`` the loss
+    is the squared error, and where a function's model ends in a linear layer the targets are
+    standardised inside, so that the learning rate and the loss mean the same in all units. A loss
+    that is given, or a Keras model, which comes with weights, is for targets in their own units.
+    ``loss="gaussian"`` and ``"quantile"`` are those of MLPRegressor, of standardised targets, with
+    2 and 14 outputs for each target (``n_outputs`` counts them) and a linear layer at the end.
+
+    ``meta`` is a dict: ``n_features_in_``, ``X_shape_``, ``n_outputs_``, ``target_type_``.
+
+    Parameters
+    ----------
+    model : Any, default=None
+        A function that returns a Keras model, called with those of ``input_shape``, ``n_outputs``
+        and ``meta`` that it names, and with ``model_params``; or a Keras model, whose weights a fit
+        starts from. None is one hidden layer of ``units`` (100) with an ``activation`` ('relu').
+    model_params : dict or None, default=None
+        Arguments of that function, by name; ``model__<name>`` sets one, in the constructor too.
+    loss : str, callable or None, default=None
+        A Keras loss: its name, an object or a function of (y_true, y_pred) that gives a number for
+        each row. None chooses by the target and the model's last activation.
+    epochs : int in [1, inf), default=20
+        Passes over the rows.
+    batch_size : int in [1, inf), default=200
+        Rows in a step; larger is faster an epoch, but takes fewer steps.
+    learning_rate : float in (0, inf), default=0.01
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
+        A name, or an object of ``skdeep.optimizers`` with settings of its own.
+    weight_decay : float in [0, inf), default=0.0
+        L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW shrinks
+        the kernels directly.
+    clip_norm : float in (0, inf) or None, default=None
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    early_stopping : bool, str or callable, default=False
+        Whether to stop when validation rows no longer improve, and keep the best weights. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
+    patience : int in [1, inf), default=10
+        Epochs without improvement that end the fit, under early stopping.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    history_ : DataFrame
+        ``loss`` of each epoch, and ``val_loss`` and ``val_score`` where rows were validated.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        The epoch, from 0, whose weights early stopping kept; -1 without it.
+    network_ : keras.Model
+        A copy of the fitted model.
+    n_features_in_ : int
+        Length of the second axis of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, where X had names.
+
+    See Also
+    --------
+    skdeep.NetworkClassifier : Its notes on models hold here too.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skdeep import NetworkRegressor
+    >>> import keras
+    >>> def build(input_shape, n_outputs):
+    ...     return keras.Sequential([keras.Input(input_shape), keras.layers.Dense(n_outputs)])
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = NetworkRegressor(model=build, epochs=100, learning_rate=0.1, random_state=0)
+    >>> 0.4 < model.fit(X, y).score(X, y) < 0.6
+    True
+    """
+
+    def transform(self, X):
+        """Features of rows X: what the model computes under its last layer with weights.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, ..., n_features_out), float32
+        """
+        return _features_of(self, super().transform, X)
+
+    def _meta_of_target(self, target):
+        kind = "continuous" if target.flat else "continuous-multioutput"
+        return {"target_type_": kind}
+
+    def _make_target(self, y, weight, classes):
+        loss = self.loss if self.loss in ("gaussian", "quantile") else "squared"
+        return Reals.of(y, weight, loss)
+
+    def _target_and_head(self, target, shape, activation, trained):
+        width, head = width_of(shape), target.head
+        if width != head.n_outputs:
+            raise ValueError(
+                f"the model has {width} outputs, but y needs {head.n_outputs}; let its last layer "
+                f"have n_outputs units, which the function is given."
+            )
+        is_free = activation in ("linear", None)
+        if head.loss != "squared":
+            if not is_free:
+                raise ValueError(
+                    f"the model ends in {activation}, but loss={self.loss!r} needs outputs of any "
+                    f"value; end it in a linear layer."
+                )
+            return target, head
+        if self.loss in (None, "squared") and is_free and not self._has_model():
+            return target, head
+        as_it_is = Reals(np.zeros(width), np.ones(width), target.flat)
+        if self.loss in (None, "squared"):
+            return as_it_is, head
+        return as_it_is, LossHead(KeyedLoss.of(self.loss), "numbers", head.groups)
+
+
+class NetworkTransformer(_OwnModel, NetworkEstimator):
+    """Your own Keras model, as a transformer.
+
+    It learns to give back its rows, as autoencoders do, or y (``target="y"``), and transforms by
+    the output of one of its layers. A Keras model whose layers are all frozen is not trained: it
+    transforms as it is.
+
+    X is an array of any rank or a DataFrame of numbers. It reaches the model in the dtype of the
+    model's input: integers for an ``Embedding`` stay integers.
+
+    ``meta`` is a dict: ``n_features_in_``, ``X_shape_``, ``n_outputs_``.
+
+    Parameters
+    ----------
+    model : Any, default=None
+        A function that returns a Keras model, called with those of ``input_shape``, ``n_outputs``
+        and ``meta`` that it names, and with ``model_params``; or a Keras model, whose weights a fit
+        starts from. None is an autoencoder of one hidden layer, 'code', of ``units`` (2) with an
+        ``activation`` ('linear').
+    layer : str or None, default=None
+        Name of the layer whose output ``transform`` gives. None is the model's output.
+    target : {'X', 'y'}, default='X'
+        What the model's output learns to be: the rows, and y is ignored, as a Pipeline hands it to
+        all its steps; or y, numbers of the shape of the output.
+    model_params : dict or None, default=None
+        Arguments of that function, by name; ``model__<name>`` sets one, in the constructor too.
+    loss : str, callable or None, default=None
+        A Keras loss: its name, an object or a function of (y_true, y_pred) that gives a number for
+        each row. None chooses by the target and the model's last activation.
+    epochs : int in [1, inf), default=20
+        Passes over the rows.
+    batch_size : int in [1, inf), default=200
+        Rows in a step; larger is faster an epoch, but takes fewer steps.
+    learning_rate : float in (0, inf), default=0.01
+        The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
+        A name, or an object of ``skdeep.optimizers`` with settings of its own.
+    weight_decay : float in [0, inf), default=0.0
+        L2 penalty: half of it times the squared kernels is added to the mean loss. AdamW shrinks
+        the kernels directly.
+    clip_norm : float in (0, inf) or None, default=None
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    early_stopping : bool, str or callable, default=False
+        Whether to stop when validation rows no longer improve, and keep the best weights. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
+    patience : int in [1, inf), default=10
+        Epochs without improvement that end the fit, under early stopping.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    history_ : DataFrame
+        ``loss`` of each epoch, and ``val_loss`` where rows were validated.
+    n_iter_ : int
+        Epochs trained.
+    best_epoch_ : int
+        The epoch, from 0, whose weights early stopping kept; -1 without it.
+    network_ : keras.Model
+        A copy of the fitted model.
+    n_features_in_ : int
+        Length of the second axis of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, where X had names.
+
+    See Also
+    --------
+    skdeep.NetworkClassifier : Its notes on models hold here too. Its ``transform`` gives features
+        that were learnt from labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeep import NetworkTransformer
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> model = NetworkTransformer(layer="code", model__units=2, epochs=200, random_state=0)
+    >>> model.fit_transform(X).shape
+    (150, 2)
+    """
+
+    model: Any = hyperparameter(
+        default=None,
+        doc="A function that returns a Keras model, called with those of ``input_shape``, "
+        "``n_outputs`` and ``meta`` that it names, and with ``model_params``; or a Keras model, "
+        "whose weights a fit starts from. None is an autoencoder of one hidden layer, 'code', of "
+        "``units`` (2) with an ``activation`` ('linear').",
+        structural=None,
+    )
+    layer: str | None = hyperparameter(
+        default=None,
+        doc="Name of the layer whose output ``transform`` gives. None is the model's output.",
+        constraint=[str, None],
+        structural=None,
+    )
+    target: str = hyperparameter(
+        default="X",
+        doc="What the model's output learns to be: the rows, and y is ignored, as a Pipeline hands "
+        "it to all its steps; or y, numbers of the shape of the output.",
+        constraint=StrOptions({"X", "y"}),
+        structural=True,
+    )
+
+    _default_model = "autoencoder"
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+        """Train on rows X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        y : array-like of shape (n_samples, ...), default=None
+            What the output learns to be, if ``target="y"``; else ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss; their ratios matter. Negative ones are legal.
+        X_val, y_val, sample_weight_val : array-likes, default=None
+            Rows to validate on after each epoch, without training on them.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        if self.target == "X":
+            y, y_val = X, X_val
+        return super().fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train one epoch more on rows X, going on from the last fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+        y : array-like of shape (n_samples, ...), default=None
+            As in :meth:`fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        check_partial(self)
+        y = X if self.target == "X" else y
+        return self._fit(X, y, sample_weight, 1, hasattr(self, "_fitted"))
+
+    def transform(self, X):
+        """The output of ``layer`` for rows X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, ..., n_features_out), float32
+        """
+        return super().transform(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.target == "y"
+        return tags
+
+    def _feature_layer(self):
+        return self.layer
+
+    def _check_y(self, y):
+        y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y")
+        return y[:, None] if y.ndim == 1 else y
+
+    def _make_target(self, y, weight, classes):
+        return Rows(y.shape[1:])
+
+    def _target_and_head(self, target, shape, activation, trained):
+        if not trained:
+            return target, LossHead(None, "numbers", target.head.groups)
+        if any(n not in (None, m) for n, m in zip(shape[1:], target.shape, strict=False)) or len(
+            shape[1:]
+        ) != len(target.shape):
+            wanted = "rows of X" if self.target == "X" else "y"
+            raise ValueError(
+                f"the model's output has the shape {shape[1:]}, but is to be as {wanted}, "
+                f"{target.shape}; change the model, target, or freeze its layers to use it "
+                f"untrained."
+            )
+        loss = "mean_squared_error" if self.loss is None else self.loss
+        return target, LossHead(KeyedLoss.of(loss), "numbers", target.head.groups)
+
+
+def _features_of(estimator: Any, transform: Callable, X: Any) -> np.ndarray:
+    """What is under the last layer, where that can be told."""
+    fitted = getattr(estimator, "_fitted", None)
+    if fitted is not None and not fitted.task.model.has_features:
+        raise ValueError(
+            "transform gives what is under the model's last layer, which cannot be told here: the "
+            "model is of a class of its own, or ends in a nested one. Use NetworkTransformer and "
+            "its layer, or a functional model."
+        )
+    return transform(X)

@@ -1,0 +1,253 @@
+"""What own models are taught: targets as they are, and any loss of Keras.
+
+A loss is asked for one number for each row; what Keras would reduce itself (the mean over outputs)
+is reduced here, and the rows' weights come after it.
+"""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from skdeep import engine  # first: who loads TensorFlow first sets it up
+
+# isort: split
+import keras
+import numpy as np
+from keras import losses, ops
+
+from skdeep.persistence import saved
+from skdeep.targets import Head
+
+
+@saved
+@dataclass(frozen=True)
+class Rows:
+    """Targets taken as they are, of any rank.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of one row's target.
+    """
+
+    shape: tuple[int, ...]
+
+    @property
+    def head(self) -> Head:
+        """One squared error for each number."""
+        return Head("squared", (1,) * self.shape[-1])
+
+    def encode(self, y: np.ndarray, name: str = "y") -> np.ndarray:
+        """The same numbers."""
+        if y.shape[1:] != self.shape:
+            raise ValueError(
+                f"{name} has rows of shape {y.shape[1:]}, but y had {self.shape} at first."
+            )
+        return y
+
+
+@saved
+@dataclass(frozen=True, eq=False)
+class KeyedLoss:
+    """A loss whose equality is that of its fingerprint.
+
+    Attributes
+    ----------
+    given : str, callable or keras.Loss
+        As the user said it.
+    key : str
+    """
+
+    given: Any
+    key: str
+
+    @classmethod
+    def of(cls, given: Any) -> "KeyedLoss":
+        """A loss of whatever form; the name that Keras counts up is no part of it."""
+        loss = resolve(given)
+        if not isinstance(loss, keras.Loss):
+            return cls(given, engine.fingerprint(loss))
+        parts = {name: value for name, value in vars(loss).items() if name != "name"}
+        return cls(given, engine.fingerprint((type(loss), parts)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeyedLoss) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __getstate__(self) -> dict:
+        return {"given": packed(self.given), "key": self.key}
+
+    def __setstate__(self, state: dict) -> None:
+        given = state["given"]
+        given = given.unpacked() if isinstance(given, Packed) else given
+        self.__dict__.update(state | {"given": given})
+
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        """One number for each row, (n,)."""
+        loss = resolve(self.given)
+        values = (loss.call if isinstance(loss, keras.Loss) else loss)(y_true, y_pred)
+        if len(values.shape) > 1:
+            values = ops.mean(values, axis=tuple(range(1, len(values.shape))))
+        return values
+
+
+@saved
+@dataclass(frozen=True)
+class LossHead:
+    """A head with a Keras loss.
+
+    Attributes
+    ----------
+    keras_loss : KeyedLoss or None
+        None where nothing is trained.
+    loss : {"sigmoid", "softmax", "numbers"}
+        How targets are encoded: as ``targets.Head`` says, or not at all.
+    groups : tuple of int
+        As in ``targets.Head``.
+    outputs : {"logits", "probabilities", "scores", "numbers"}
+        What the model's outputs are.
+    as_integers : bool
+        Whether the loss takes positions of classes.
+    """
+
+    keras_loss: KeyedLoss | None
+    loss: str
+    groups: tuple[int, ...]
+    outputs: str = "numbers"
+    as_integers: bool = False
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the model's output."""
+        return sum(self.groups)
+
+    def row_losses(self, outputs: Any, y: Any, label_smoothing: Any = None) -> tuple[Any, None]:
+        """Loss of each row, (n,); TensorFlow is to find its gradient."""
+        if self.keras_loss is None:
+            return ops.zeros((ops.shape(outputs)[0],), outputs.dtype), None
+        if self.as_integers:
+            wanted = y[:, 0]
+        elif self.loss == "numbers":
+            wanted = ops.cast(y, outputs.dtype)
+        else:
+            head = Head(self.loss, self.groups)
+            wanted = head.wanted(ops.cast(y, "int32"), outputs.dtype, label_smoothing)
+        return self.keras_loss(wanted, outputs), None
+
+
+class Packed(NamedTuple):
+    """A Keras loss as class and attributes: Keras itself cannot pickle one of your own class."""
+
+    cls: type
+    attributes: dict
+
+    def unpacked(self) -> Any:
+        loss: Any = object.__new__(self.cls)
+        loss.__dict__.update(self.attributes)
+        return loss
+
+
+def packed(value: Any) -> Any:
+    """A loss that pickles; anything else as it is."""
+    return Packed(type(value), vars(value)) if isinstance(value, keras.Loss) else value
+
+
+def kind_of_outputs(head: Any) -> str:
+    """What a classifier's outputs are: "logits", "probabilities" or "scores"."""
+    return head.outputs if isinstance(head, LossHead) else "logits"
+
+
+_CROSS_ENTROPIES = {
+    "binarycrossentropy",
+    "binaryfocalcrossentropy",
+    "categoricalcrossentropy",
+    "categoricalfocalcrossentropy",
+    "sparsecategoricalcrossentropy",
+}
+_SPARSE = losses.SparseCategoricalCrossentropy
+_HINGES = {"categoricalhinge", "hinge", "squaredhinge"}
+
+
+def resolve(given: Any) -> Any:
+    """A Keras loss or a function, of what the user gave."""
+    try:
+        return keras.losses.get(given)
+    except ValueError:
+        raise ValueError(
+            f"loss={given!r} is no loss of Keras; pass a name such as 'binary_crossentropy', "
+            f"'categorical_crossentropy', 'mean_squared_error' or 'huber', an object of "
+            f"keras.losses, or a function of (y_true, y_pred)."
+        ) from None
+
+
+def chosen_head(form: str, groups: tuple[int, ...], activation: str | None) -> Any:
+    """The cross-entropy that goes with a classifier's last activation."""
+    if activation == "linear":
+        return Head(form, groups)
+    if activation != form or (form == "softmax" and len(groups) > 1):
+        fitting = "linear" if len(groups) > 1 and form == "softmax" else f"{form} or linear"
+        raise ValueError(
+            f"the model ends in {activation}, but with loss=None the last layer of "
+            f"{sum(groups)} outputs for this target must be {fitting}; change it, or pass a loss."
+        )
+    name = "binary_crossentropy" if form == "sigmoid" else "categorical_crossentropy"
+    return LossHead(KeyedLoss.of(name), form, groups, "probabilities")
+
+
+def head_of_loss(
+    given: Any, form: str, groups: tuple[int, ...], activation: str | None
+) -> LossHead:
+    """The head of a classifier with the user's loss, if the two go together."""
+    loss = resolve(given)
+    kind = loss if inspect.isfunction(loss) else type(loss)
+    is_keras = str(kind.__module__).startswith("keras.")
+    name = getattr(kind, "__name__", "loss").replace("_", "").lower() if is_keras else ""
+    from_logits = bool(getattr(loss, "from_logits", False))
+    if name in _HINGES:
+        outputs = "scores"
+    elif name in _CROSS_ENTROPIES:
+        outputs = "logits" if from_logits else "probabilities"
+    elif is_keras:
+        outputs = "probabilities"
+    else:
+        outputs = "probabilities" if activation in ("softmax", "sigmoid") else "logits"
+    as_integers = name.startswith("sparse") or isinstance(loss, _SPARSE)
+    told = getattr(kind, "__name__", repr(loss))
+    if outputs == "logits" and is_keras and activation in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"{told}(from_logits=True) takes logits, but the model ends in {activation}; end it "
+            f"in a linear layer, or leave out from_logits."
+        )
+    if outputs == "probabilities" and activation not in ("softmax", "sigmoid", None):
+        raise ValueError(
+            f"{told} compares probabilities, but the model ends in {activation}; end it in "
+            f"{form}, or pass loss=None, which takes logits too (so does from_logits=True)."
+        )
+    if form == "softmax" and len(groups) > 1:
+        raise ValueError(
+            f"y has {len(groups)} columns of classes, for which a loss cannot be chosen; pass "
+            f"loss=None and end the model in a linear layer of {sum(groups)} outputs."
+        )
+    if form == "sigmoid" and groups == (1,):
+        if as_integers or name.startswith("categorical"):
+            raise ValueError(
+                f"{told} needs an output for each of the two classes, but the model has one; give "
+                f"it two, or pass loss='binary_crossentropy'."
+            )
+        if activation == "softmax":
+            raise ValueError("softmax of a single output is always 1; end the model in sigmoid.")
+    if as_integers and form == "sigmoid":
+        raise ValueError(f"{told} is for classes that exclude each other, not for labels.")
+    return LossHead(KeyedLoss.of(given), form, groups, outputs, as_integers)
+
+
+def width_of(shape: tuple) -> int:
+    """Columns of a model's output, which must be (n, n_outputs)."""
+    if len(shape) != 2 or shape[1] is None:
+        raise ValueError(
+            f"the model's output must have the shape (None, n_outputs), but has {tuple(shape)}; "
+            f"end it in Flatten or pooling and a Dense layer."
+        )
+    return shape[1]
