@@ -18,7 +18,7 @@ import numpy as np
 from figures import kept
 
 RESULTS = Path(__file__).resolve().parent / "results"
-STEPS, LEAST_EPOCHS, BATCH = 600, 40, 16
+STEPS, LEAST_EPOCHS, BATCH = 300, 30, 16
 # Test accuracies of hfawaz/dl-4-tsc and hfawaz/InceptionTime, means over their runs.
 PUBLISHED = {
     "GunPoint": (1.000, 1.000),
