@@ -275,11 +275,10 @@ class NetworkEstimator(
     def summary(self):
         """The layers of the fitted network: a DataFrame with one row for each, by name.
 
-        ``kind`` is the layer's class, ``output_shape`` that of one row, ``parameters`` how many
-        numbers it holds, ``trained`` how many of them gradients train. The product with the table
-        of wide sparse rows is a layer too.
+        ``kind`` is the layer's class, ``output_shape`` that of one row (None within a model of a
+        class of its own), ``parameters`` how many numbers it holds, ``trained`` how many of them
+        gradients train. The product with the table of wide sparse rows is a layer too.
         """
-        import keras
         import pandas as pd
 
         check_is_fitted(self)
@@ -288,7 +287,7 @@ class NetworkEstimator(
             (
                 layer.name,
                 type(layer).__name__,
-                keras.tree.map_structure(lambda tensor: tensor.shape[1:], layer.output),
+                _shape_of_rows(getattr(layer, "output", None)),
                 layer.count_params(),
                 sum(math.prod(variable.shape) for variable in layer.trainable_variables),
             )
@@ -969,6 +968,15 @@ def _encoded(X, encoded: Any, weight: np.ndarray, factors: list):
     if isinstance(X, np.ndarray):  # all rows have all steps
         return X, values.reshape(*X.shape[:2], -1), weight
     return X, steps.with_values(values), weight
+
+
+def _shape_of_rows(output: Any) -> Any:
+    """The shapes of a layer's outputs for one row; None where they are not known."""
+    import keras
+
+    if output is None:
+        return None
+    return keras.tree.map_structure(lambda tensor: tensor.shape[1:], output)
 
 
 def _table_size(fitted: Fitted) -> int:

@@ -50,6 +50,7 @@ from skdeep.network.models import (
     template_of,
     traced_activation,
 )
+from skdeep.persistence.estimators import is_saving
 from skdeep.targets import Head, Reals
 
 
@@ -136,6 +137,12 @@ class _OwnModel(Declared):
         return twin
 
     def __getstate__(self):
+        if is_saving() and (self._has_model() or isinstance(self.loss, keras.Loss)):
+            name = "model" if self._has_model() else "loss"
+            raise TypeError(
+                f"{name} of {type(self).__name__} cannot be saved, for it is an object of Keras's; "
+                f"pass a function that makes it, or pickle the estimator."
+            )
         state = super().__getstate__()
         return {**state, "loss": packed(state["loss"])} if "loss" in state else state
 

@@ -9,6 +9,7 @@ from joblib import parallel_config
 from joblib.externals.loky.backend.reduction import dumps  # cloudpickle, as joblib ships it
 from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
@@ -25,7 +26,11 @@ from skdeep import (
     NetworkTransformer,
     config_context,
     engine,
+    load,
+    save,
 )
+from skdeep.callbacks import Checkpoint
+from skdeep.exceptions import LoadError
 from skdeep.optimizers import SGD
 
 # Keras's own saving, which copies models, converts variables in a way that NumPy deprecates.
@@ -918,3 +923,97 @@ def test_an_output_that_cannot_be_the_rows_is_refused(iris):
         ValueError, match=r"has the shape \(2,\), but is to be as rows of X, \(4,\)"
     ):
         NetworkTransformer(model=lambda: linear((4,), 2)).fit(iris[0])
+
+
+# What all networks have -----------------------------------------------------------------------
+
+
+def test_a_saved_model_needs_the_function_to_load_and_predicts_equally(iris, tmp_path):
+    model = trained(*iris, model=narrow, model__units=5, loss="sparse_categorical_crossentropy")
+    save(model, tmp_path / "model")
+    with pytest.raises(LoadError, match="narrow"):
+        load(tmp_path / "model")
+    again = load(tmp_path / "model", custom_objects={"narrow": narrow})
+    engine.cache_clear()
+    assert_array_equal(again.predict_proba(iris[0]), model.predict_proba(iris[0]))
+    assert_array_equal(again.fit(*iris).predict_proba(iris[0]), model.predict_proba(iris[0]))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        NetworkClassifier(
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), **FAST
+        ),
+        NetworkClassifier(model=linear((4,), 3)),
+    ],
+    ids=["loss", "model"],
+)
+def test_objects_of_keras_are_not_saved_and_named(model, tmp_path):
+    with pytest.raises(
+        TypeError, match=r"(loss|model) of NetworkClassifier cannot be saved, .* pass a function"
+    ):
+        save(model, tmp_path / "model")
+
+
+@pytest.mark.parametrize("kind", [NetworkClassifier, NetworkRegressor, NetworkTransformer])
+def test_default_networks_are_saved_as_they_are(kind, iris, tmp_path):
+    model = kind(**FAST).fit(*iris)
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    engine.cache_clear()
+    assert_array_equal(again.transform(iris[0]), model.transform(iris[0]))
+
+
+def test_a_killed_fit_goes_on_and_an_edited_model_does_not(iris, tmp_path):
+    build = stacked(partial(layers.Dense, 8), partial(layers.Dropout, 0.2))
+    settings = {"model": build, "epochs": 6, "batch_size": 32, "random_state": 0}
+    whole = NetworkClassifier(**settings).fit(*iris)
+    keep = [Checkpoint(tmp_path / "fit")]
+    NetworkClassifier(**settings | {"epochs": 2, "callbacks": keep}).fit(*iris)
+    resumed = NetworkClassifier(**settings | {"callbacks": keep}).fit(*iris)
+    assert_array_equal(resumed.predict_proba(iris[0]), whole.predict_proba(iris[0]))
+    other = stacked(partial(layers.Dense, 8), partial(layers.Dropout, 0.3))
+    with pytest.raises(ValueError, match="the checkpoint of another fit: task"):
+        NetworkClassifier(**settings | {"model": other, "callbacks": keep}).fit(*iris)
+
+
+@pytest.mark.parametrize(("width", "activation"), [(1, "sigmoid"), (2, "softmax"), (1, "linear")])
+def test_a_temperature_makes_probabilities_truthful(width, activation, iris):
+    X, y = iris[0][50:], iris[1][50:] - 1
+    model = NetworkClassifier(
+        model=lambda: keras.Sequential([layers.Dense(30, "relu"), layers.Dense(width, activation)]),
+        epochs=100,
+        learning_rate=0.05,
+        calibrate=True,
+        random_state=0,
+    ).fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    logits = model.decision_function(X[1::2])
+    at = lambda temperature: log_loss(y[1::2], expit(logits / temperature))  # noqa: E731
+    best = model.temperature_
+    assert best > 1.1
+    assert at(best) < min(at(1), at(0.8 * best), at(1.3 * best))
+    assert_allclose(model.predict_proba(X[1::2])[:, 1], expit(logits / best), atol=1e-6)
+
+
+def test_a_regression_tells_its_uncertainty():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(2000, 1))
+    y = 100 * X[:, 0] + 5 * np.exp(X[:, 0]) * rng.normal(size=2000)
+    settings = {"epochs": 60, "learning_rate": 0.02, "random_state": 0}
+    build = partial(dense, units=16, activation="linear")
+    for loss in ("gaussian", "quantile"):
+        model = NetworkRegressor(model=build, loss=loss, **settings).fit(X, y)
+        _, deviation = model.predict(np.array([[-0.5], [0.5]]), return_std=True)
+        assert_allclose(deviation, 5 * np.exp([-0.5, 0.5]), rtol=0.3)
+        low, high = model.predict_quantiles(X, [0.1, 0.9]).T
+        assert abs(np.mean((low < y) & (y < high)) - 0.8) < 0.04
+    with pytest.raises(ValueError, match="outputs of any value; end it in a linear layer"):
+        NetworkRegressor(model=dense, loss="gaussian").fit(X, y)
+
+
+def test_layers_and_numbers_are_counted_as_keras_does(iris):
+    for build in (dense, lambda n_outputs: TwoLayers(n_outputs)):
+        model = trained(*iris, model=build)
+        assert model.n_parameters_ == model.network_.count_params()
+        assert model.summary()["parameters"].sum() == model.n_parameters_
