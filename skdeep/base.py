@@ -8,9 +8,9 @@ layer.
 import copy
 import inspect
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from numbers import Integral, Real
@@ -51,6 +51,7 @@ from skdeep.hyperparameters import (
 from skdeep.persistence import saved
 from skdeep.persistence.estimators import hand_over, take_back
 from skdeep.targets import QUANTILE_LEVELS, Labels, Reals, check_labels, weighted
+from skdeep.validation import naming, refuse_dates, unchanged_on_error
 
 
 @saved
@@ -412,7 +413,7 @@ class NetworkEstimator(
     # The one way through a fit ---------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight, epochs, goes_on, *, validation=None, classes=None):
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             return self._fit_or_raise(X, y, sample_weight, epochs, goes_on, validation, classes)
 
     def _fit_or_raise(self, X, y, sample_weight, epochs, goes_on, validation, classes):
@@ -422,7 +423,8 @@ class NetworkEstimator(
         X, y, weight = self._check_rows(X, y, sample_weight, reset=not goes_on)
         held_out = self._watches_rows() and validation is None
         before = self._fitted if goes_on else None
-        target = before.target if before else self._make_target(y, weight, classes)
+        with naming("y" if classes is None else "classes"):
+            target = before.target if before else self._make_target(y, weight, classes)
         fitted = self._begin(self._task(X, target.head), target, before)
         X, target = self._as_input(X, fitted.task), fitted.target
         if validation is not None:
@@ -490,18 +492,11 @@ class NetworkEstimator(
                 f"lower the learning rate, scale the inputs, or set clip_norm."
             )
 
-    @contextmanager
-    def _unchanged_on_error(self):
-        """Put all attributes back if the block raises."""
-        before = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            # What scikit-learn's callbacks keep while fitting, scikit-learn takes away.
-            before |= {name: value for name, value in vars(self).items() if "callback" in name}
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+    def _checked_X(self, X, *, reset: bool, name: str = "X"):
+        """X validated; errors call it by name."""
+        with naming(name):
+            refuse_dates(X)
+            return self._check_X(X, reset=reset)
 
     def _check_rows(self, X, y, sample_weight, *, reset: bool, suffix: str = ""):
         """X, y and weights, validated; weights are float64."""
@@ -509,14 +504,18 @@ class NetworkEstimator(
             raise ValueError(
                 f"{type(self).__name__} requires y{suffix} to be passed, but the target y is None."
             )
-        X, y = self._check_X(X, reset=reset), self._check_y(y)
-        check_consistent_length(X, y)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if not 0 < weight.sum() < np.inf:
-            raise ValueError(
-                f"sample_weight{suffix} sums to {weight.sum():g}; negative weights are legal, but "
-                f"the sum of all must be positive and finite."
-            )
+        X = self._checked_X(X, reset=reset, name=f"X{suffix}")
+        with naming(f"y{suffix}"):
+            y = self._check_y(y)
+            check_consistent_length(X, y)
+        with naming(f"sample_weight{suffix}"):
+            refuse_dates(sample_weight)
+            weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            if not 0 < (total := weight.sum()) < np.inf:
+                raise ValueError(
+                    f"sample_weight{suffix} sums to {total:g}; negative weights are legal, but "
+                    f"the sum of all must be positive and finite."
+                )
         return X, y, weight
 
     def _check_validation(self, X, y, sample_weight, fitted: Fitted):
@@ -550,6 +549,7 @@ class NetworkEstimator(
         bits = check_random_state(self.random_state).randint(2**31, size=2, dtype=np.int64)
         seed = int(bits[0] << 31 | bits[1])
         network = blueprint.network(twin, task)
+        _check_size(self, network.trainable.size + network.fixed.size)
         rng = np.random.default_rng([seed, 1])
         if draw is None:
             weights = network.initial(rng, blueprint.shapes(true_twin, task))
@@ -603,7 +603,8 @@ class NetworkEstimator(
             return None
         X, y, weight = validation
         probe = copy.copy(self)
-        scorer = check_scoring(probe, self.early_stopping)
+        with naming("early_stopping"):
+            scorer = check_scoring(probe, self.early_stopping)
         weighted = {} if np.all(weight == 1) else {"sample_weight": weight}
         if "sample_weight" not in inspect.signature(scorer).parameters:
             weighted = {}
@@ -628,7 +629,7 @@ class NetworkEstimator(
 
         check_is_fitted(self)
         fitted = self._fitted
-        X = self._check_X(X, reset=False)
+        X = self._checked_X(X, reset=False)
         program = blueprint.program(fitted.twin, fitted.task)
         outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)
         features = outputs["features"]
@@ -659,7 +660,7 @@ class NetworkEstimator(
                 f"fitted without; fit it with dropout > 0 in a hidden layer, or leave n_samples "
                 f"at None."
             )
-        X = self._check_X(X, reset=False)
+        X = self._checked_X(X, reset=False)
         program = blueprint.program(fitted.twin, fitted.task)
         for key in engine.random.sample_keys(fitted.progress.seed, n_samples):
             weights = {**fitted.progress.weights, "key": key}
@@ -937,6 +938,7 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         return target.quantiles(self._outputs(X)["output"], levels)
 
     def _check_y(self, y):
+        refuse_dates(y)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         if y.ndim == 2 and y.shape[1] == 1:
             from sklearn.utils import column_or_1d
@@ -984,6 +986,24 @@ def _table_size(fitted: Fitted) -> int:
     if not fitted.task.wide:
         return 0
     return fitted.task.input_shape[0] * fitted.true_twin._table_width(fitted.task)
+
+
+def _check_size(estimator, size: int) -> None:
+    """Refuse a network whose weights, gradient and two moments of Adam no memory would hold."""
+    limit = 2**31  # an element's place in the vector of weights has 32 bits
+    if hasattr(os, "sysconf"):
+        limit = min(limit, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 16)
+    if size >= limit:
+        shaped = {
+            name: value
+            for name, field in estimator._hyperparameters.items()
+            if field.structural and repr(value := getattr(estimator, name)) != repr(field.default)
+        }
+        given = ", ".join(f"{name}={value!r}" for name, value in shaped.items())
+        raise ValueError(
+            f"the network would have {size:,} weights, but no more than {limit:,} fit here; make "
+            f"it smaller{f', of which you gave {given}' if given else ', or X narrower'}."
+        )
 
 
 def check_partial(estimator) -> None:

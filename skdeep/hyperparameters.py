@@ -19,13 +19,14 @@ an input.
 
 import inspect
 import typing
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from numbers import Number
+from numbers import Integral, Number
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 
 from skdeep.persistence import saved
 
@@ -140,8 +141,27 @@ class Declared:
                 f"write {cls.__name__}.__init__ by hand too, or declare all parameters."
             )
 
+    def _validate_params(self) -> None:
+        """As scikit-learn's, to which True is 1."""
+        for name, field in self._hyperparameters.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) and _is_number(field.constraint):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be a number, not a "
+                    f"bool. Got {value} instead."
+                )
+        super()._validate_params()  # type: ignore[misc]
+
     def set_params(self, **params: Any) -> Any:
         """As scikit-learn's, with a hint where another library's name is given."""
+        for name in params:
+            own, _, inner = name.partition("__")
+            value = params.get(own, getattr(self, own, None))
+            if inner and own in self._hyperparameters and not hasattr(value, "set_params"):
+                raise ValueError(
+                    f"{name!r} would set {inner} of {own}, but {own} is {value!r}, which has no "
+                    f"parameters; pass an object as {own} first."
+                )
         for name in params.keys() & self._renamed.keys():
             if not hasattr(self, name):
                 raise ValueError(
@@ -149,6 +169,20 @@ class Declared:
                     f"{type(self).__name__}{_hint(type(self), name)}."
                 )
         return super().set_params(**params)  # type: ignore[misc]
+
+
+def _is_number(constraint: list | str) -> bool:
+    """Whether a constraint asks for a number, and allows no bool."""
+    if "boolean" in constraint or "verbose" in constraint:
+        return False
+    return any(isinstance(part, Interval) or part == "random_state" for part in constraint)
+
+
+def are_counts(values: Any) -> bool:
+    """Whether values are positive integers in an order, none too large for an axis."""
+    return not isinstance(values, Mapping | Set) and all(
+        isinstance(n, Integral) and not isinstance(n, bool) and 0 < int(n) < 2**31 for n in values
+    )
 
 
 def _hint(cls: type, name: str) -> str:

@@ -414,6 +414,10 @@ def check_labels(y) -> np.ndarray:
     y = check_array(y, ensure_2d=False, allow_nd=False, dtype=None, input_name="y")
     if y.dtype.kind == "O" and (missing := pd.isna(y)).any():
         raise ValueError(f"y lacks {np.count_nonzero(missing)} labels; drop these rows.")
+    if y.dtype.kind in "SV":
+        raise TypeError(f"y must hold strings or numbers, but has dtype {y.dtype}; decode it.")
+    if y.dtype.kind == "O" and pd.api.types.infer_dtype(y.ravel()).startswith("mixed"):
+        raise TypeError("y mixes labels of several kinds; give strings or numbers alone.")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     check_classification_targets(y)
@@ -465,7 +469,13 @@ class Reals:
             raise ValueError(
                 f"{name} has {columns.shape[1]} columns, but y had {len(self.mean)} at first."
             )
-        return (columns - self.mean) / self.scale
+        encoded = (columns - self.mean) / self.scale
+        if np.abs(encoded).max() > 1e18:  # whose square float32 does not hold
+            raise ValueError(
+                f"{name} reaches {np.abs(columns).max():g}, which is no number in units of y's "
+                f"standard deviation; remove such rows, or scale y."
+            )
+        return encoded
 
     def mixture(self, samples: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Means (or medians) and standard deviations in the units of y, shaped as y was, float64.

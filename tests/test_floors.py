@@ -29,6 +29,7 @@ FLOORS = """
     schedules
     gaussian_process
     hyperparameters
+    validation
     persistence
     _config
     exceptions

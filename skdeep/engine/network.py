@@ -6,6 +6,7 @@ others (moving averages): an optimizer's update is then a dozen operations for t
 and a loop carries two arrays instead of twenty.
 """
 
+import math
 import random as python_random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +76,7 @@ class Layout:
 
     def __init__(self, variables: list) -> None:
         self.shapes = [tuple(v.shape) for v in variables]
-        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        self.sizes = [math.prod(shape) for shape in self.shapes]
         self.size = sum(self.sizes)
 
     def split(self, vector) -> list:

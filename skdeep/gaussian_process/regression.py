@@ -16,14 +16,15 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.blas import one_blas_thread
 from skdeep.gaussian_process.kernels import KERNELS
 from skdeep.hyperparameters import Declared, hyperparameter
+from skdeep.validation import naming, refuse_dates, unchanged_on_error
 
 
 class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
@@ -113,8 +114,19 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
             The fitted estimator.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype="float64", y_numeric=True)
-        self.X_train_, self.y_train_ = X, y.astype("float64")
+        with unchanged_on_error(self):
+            return self._fit(X, y)
+
+    def _fit(self, X, y):
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but y is None.")
+        X = self._checked_X(X, reset=True)
+        with naming("y"):
+            refuse_dates(y)
+            y = check_array(y, ensure_2d=False, dtype="float64", input_name="y")
+            y = column_or_1d(y, warn=True)
+            check_consistent_length(X, y)
+        self.X_train_, self.y_train_ = X, y
         # A uniform column of standard deviation 1 / sqrt(12) has width 1, which the priors expect.
         self._X_mean, self._X_scale = X.mean(axis=0), _spread(X) * np.sqrt(12)
         self._y_mean, self._y_scale = self.y_train_.mean(), _spread(self.y_train_)
@@ -156,7 +168,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
                 "standard deviations are the square roots of the covariance's diagonal."
             )
         check_is_fitted(self)
-        X = validate_data(self, X, dtype="float64", reset=False)
+        X = self._checked_X(X, reset=False)
         Z = (X - self._X_mean) / self._X_scale
         with one_blas_thread():
             mean, variance, _ = self._posterior.mean_and_variance(Z)
@@ -197,6 +209,11 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
             )
         value -= len(self.y_train_) * np.log(self._y_scale)
         return (value, gradient) if eval_gradient else value
+
+    def _checked_X(self, X, reset):
+        with naming("X"):
+            refuse_dates(X)
+            return validate_data(self, X, dtype="float64", reset=reset)
 
     def _kernel(self):
         return KERNELS[self.kernel](range(self.n_features_in_))

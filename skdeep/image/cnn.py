@@ -17,7 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
 from skdeep.blueprint import float_dtype
-from skdeep.hyperparameters import Declared, hyperparameter
+from skdeep.hyperparameters import Declared, are_counts, hyperparameter
 
 SERIES = ("fcn", "inception")
 AUGMENTATIONS = ("flip", "shift", "rotate", "crop")
@@ -110,13 +110,11 @@ class _CNN(Declared):
         return X.reshape(len(X), *shape)
 
     def _check_parameters(self):
-        unknown = set(self.augment) - set(AUGMENTATIONS)
+        unknown = [a for a in self.augment if not isinstance(a, str) or a not in AUGMENTATIONS]
         if unknown:
-            raise ValueError(
-                f"augment may name {', '.join(AUGMENTATIONS)}, but names {sorted(unknown)}."
-            )
+            raise ValueError(f"augment may name {', '.join(AUGMENTATIONS)}, but names {unknown}.")
         filters = () if isinstance(self.architecture, str) else self.architecture
-        if not all(isinstance(n, Integral) and n > 0 for n in filters):
+        if not are_counts(filters):
             raise ValueError(
                 f"architecture must be a name, or hold a positive number of filters for each "
                 f"convolution, but is {self.architecture!r}."
@@ -351,7 +349,7 @@ def _shape(asked: Any, given: tuple | None, n_columns: int, series: bool) -> tup
     if asked is not None:
         rank = 2 if series else 3
         asked = (*asked, 1) if len(asked) == rank - 1 else tuple(asked)
-        if len(asked) != rank or not all(isinstance(n, Integral) and int(n) > 0 for n in asked):
+        if len(asked) != rank or not are_counts(asked):
             wanted = "(height, width) or (height, width, channels)"
             raise ValueError(
                 f"image_shape must be {'(n_steps, n_features)' if series else wanted}, of "

@@ -26,6 +26,7 @@ from skdeep.model_selection.evaluation import Evaluation
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.persistence import saved
+from skdeep.validation import naming, unchanged_on_error
 
 
 @saved
@@ -150,6 +151,26 @@ class BayesSearchCV(BaseSearchCV):
         tags.target_tags = replace(get_tags(self.estimator).target_tags, required=False)
         return tags
 
+    def fit(self, X, y=None, **params):
+        """Search, and refit the best candidate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
+        **params : dict
+            What ``fit``, the scorer and the splitter take besides, as in ``RandomizedSearchCV``.
+
+        Returns
+        -------
+        self : object
+            As it was, if the search fails.
+        """
+        with unchanged_on_error(self):
+            return super().fit(X, y, **params)
+
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         """Evaluate ``n_iter`` candidates, one after another."""
         space = self._space()
@@ -204,7 +225,8 @@ class BayesSearchCV(BaseSearchCV):
                     f"{name!r} in search_spaces is no parameter of {type(self.estimator).__name__}"
                     + (f"; did you mean {' or '.join(hint)}?" if hint else ".")
                 )
-        return Space(spaces)
+        with naming("search_spaces"):
+            return Space(spaces)
 
 
 def _close_names(name: str, valid: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ each row begins.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,7 @@ def token_sequences(X: Any, name: str = "X") -> Sequences:
 
     Parameters
     ----------
-    X : iterable of str, or of sequences of str or int; or integer array (n, n_steps)
+    X : list of str, or of sequences of str or int; or integer array or DataFrame (n, n_steps)
         A str is a text: lower-case words and punctuation marks are its tokens.
 
     Raises
@@ -136,6 +136,9 @@ def token_sequences(X: Any, name: str = "X") -> Sequences:
     """
     if isinstance(X, str):
         raise ValueError(f"{name} is one text; pass a list of texts, [{name}].")
+    if not _is_ordered(X):
+        raise TypeError(f"{name} must be a list of texts or of sequences of tokens, but is {X!r}.")
+    X = X.to_numpy() if isinstance(X, pd.DataFrame) else X
     rows = [_tokens(row, f"{name}[{i}]") for i, row in enumerate(X)]
     if not rows:
         raise ValueError(f"{name} has no rows; at least one is needed.")
@@ -149,7 +152,7 @@ def _tokens(row: Any, name: str) -> np.ndarray:
     """Tokens of one row, as integers or as objects."""
     if isinstance(row, str):
         return np.array(_TOKEN.findall(row.lower()), dtype=object)
-    if not isinstance(row, Iterable):
+    if not _is_ordered(row):
         raise TypeError(
             f"{name} must be a text or a sequence of tokens, but is {row!r}, of type "
             f"{type(row).__name__}."
@@ -168,6 +171,12 @@ def _tokens(row: Any, name: str) -> np.ndarray:
         f"{name} must hold strings or integers, but holds "
         f"{', '.join(sorted(kind.__name__ for kind in kinds))}."
     )
+
+
+def _is_ordered(values: Any) -> bool:
+    """Whether values have a length and an order, and are no bytes."""
+    ordered = isinstance(values, Iterable) and hasattr(values, "__len__")
+    return ordered and not isinstance(values, Mapping | Set | bytes | bytearray)
 
 
 def has_strings(X: Any) -> bool:

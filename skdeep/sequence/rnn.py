@@ -20,9 +20,10 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
 from skdeep.blueprint import Task, float_dtype, task_of
-from skdeep.hyperparameters import Declared, hyperparameter
+from skdeep.hyperparameters import Declared, are_counts, hyperparameter
 from skdeep.preprocessing import sequences
 from skdeep.targets import PerStep
+from skdeep.validation import naming
 
 
 class _RNN(Declared):
@@ -111,7 +112,7 @@ class _RNN(Declared):
 
     def _check_parameters(self):
         sizes = self.hidden_layer_sizes
-        if len(sizes) == 0 or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+        if not are_counts(sizes) or len(sizes) == 0:
             raise ValueError(
                 f"hidden_layer_sizes must hold positive integers, one for each recurrent layer, "
                 f"but is {sizes!r}."
@@ -154,6 +155,11 @@ class _RNN(Declared):
             X = sequences.padded(X) if getattr(X, "ndim", 0) == 3 else X
             if isinstance(X, np.ndarray) and X.ndim == 3:
                 X = check_array(X, dtype=dtype, allow_nd=True, input_name="X", estimator=self)
+                if 0 in X.shape:
+                    raise ValueError(
+                        f"X has {X.shape[1]} steps of {X.shape[2]} features; each needs one or "
+                        f"more."
+                    )
             else:
                 X = sequences.number_sequences(X, dtype)
             flat = False
@@ -180,11 +186,12 @@ class _RNN(Declared):
     def _check_rows(self, X, y, sample_weight, *, reset, suffix=""):
         from skdeep.engine import Sequences
 
-        lengths = _steps_of(y)
-        if lengths is not None and sequences.is_table(X) and np.ptp(lengths) == 0:
-            lengths = None  # several targets for each row of a table
-        if lengths is not None:
-            y = Sequences.of(np.concatenate([np.asarray(part) for part in y]), lengths)
+        with naming(f"y{suffix}"):
+            lengths = _steps_of(y)
+            if lengths is not None and sequences.is_table(X) and np.ptp(lengths) == 0:
+                lengths = None  # several targets for each row of a table
+            if lengths is not None:
+                y = Sequences.of(np.concatenate([np.asarray(part) for part in y]), lengths)
         X, y, weight = super()._check_rows(X, y, sample_weight, reset=reset, suffix=suffix)
         if lengths is None:
             return X, y, weight

@@ -9,13 +9,13 @@ Without hidden layers this is logistic regression, or ridge regression: a weight
 """
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
-from skdeep.hyperparameters import Declared, Padded, hyperparameter
+from skdeep.hyperparameters import Declared, Padded, are_counts, hyperparameter
 
 ACTIVATIONS = frozenset({"relu", "tanh", "sigmoid", "linear", "elu", "gelu", "silu", "leaky_relu"})
 
@@ -57,7 +57,7 @@ class _MLP(Declared):
 
     def _check_parameters(self):
         sizes = self.hidden_layer_sizes
-        if not all(isinstance(n, Integral) and n > 0 for n in sizes):
+        if not are_counts(sizes):
             raise ValueError(
                 f"hidden_layer_sizes must hold positive integers, one for each hidden layer, but "
                 f"is {sizes!r}; () is a linear model."

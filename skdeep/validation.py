@@ -1,0 +1,51 @@
+"""What all estimators do about input that they refuse: name it, and stay as they were."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Errors inside, which are about the argument of that name, say its name.
+
+    They are ValueError or TypeError; what NumPy raises of an integer too large becomes one. Of
+    floats that a dtype cannot hold it does not warn here: what they become is refused.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (ValueError, TypeError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        named = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(error))
+        if named and isinstance(error, kind):
+            raise
+        raise kind(f"{name}: {error}") from error
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Put all attributes of an estimator back if the block raises."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        # What scikit-learn's callbacks keep while fitting, scikit-learn takes away.
+        before |= {name: value for name, value in vars(estimator).items() if "callback" in name}
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def refuse_dates(values: Any) -> None:
+    """Refuse an array or a DataFrame of dates, which NumPy would take for numbers."""
+    dtypes = getattr(values, "dtypes", getattr(values, "dtype", None))
+    for dtype in dtypes if isinstance(dtypes, Iterable) else [dtypes]:
+        if getattr(dtype, "kind", "") in ("m", "M"):
+            raise TypeError(
+                f"dates ({dtype}) are no numbers; pass how long they are after one of them, as "
+                f"(date - first) / np.timedelta64(1, 'D')."
+            )
