@@ -414,6 +414,7 @@ class NetworkEstimator(
 
     def _fit(self, X, y, sample_weight, epochs, goes_on, *, validation=None, classes=None):
         with unchanged_on_error(self):
+            epochs = int(epochs)  # for a numpy integer of 8 bits would overflow
             return self._fit_or_raise(X, y, sample_weight, epochs, goes_on, validation, classes)
 
     def _fit_or_raise(self, X, y, sample_weight, epochs, goes_on, validation, classes):
@@ -454,14 +455,14 @@ class NetworkEstimator(
                     replace(fitted.progress, learning_rate_factor=factor),
                     *rows,
                     epochs=epochs,
-                    batch_size=self.batch_size,
+                    batch_size=int(self.batch_size),
                     hyper=fitted.hyper,
                     schedule=schedules.resolve(
                         self.learning_rate_schedule, fitted.progress.epoch + epochs
                     ),
                     validation=seen,
                     score=self._scorer(fitted, validation),
-                    patience=self.patience if self.early_stopping else None,
+                    patience=int(self.patience) if self.early_stopping else None,
                     callbacks=hooks,
                 )
             fitted = replace(fitted, progress=progress)
@@ -925,7 +926,8 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
                 "predict_quantiles needs a fit with loss='gaussian' or 'quantile', but this one "
                 "had loss='squared'."
             )
-        levels = np.asarray(quantiles, dtype=np.float64)
+        with naming("quantiles"):
+            levels = np.asarray(quantiles, dtype=np.float64)
         inside = (levels > 0) & (levels < 1)
         if target.head.loss == "quantile":
             inside = (levels >= QUANTILE_LEVELS[0]) & (levels <= QUANTILE_LEVELS[-1])

@@ -180,7 +180,9 @@ def _is_number(constraint: list | str) -> bool:
 
 def are_counts(values: Any) -> bool:
     """Whether values are positive integers in an order, none too large for an axis."""
-    return not isinstance(values, Mapping | Set) and all(
+    if isinstance(values, Mapping | Set) or getattr(values, "ndim", 1) != 1:
+        return False
+    return all(
         isinstance(n, Integral) and not isinstance(n, bool) and 0 < int(n) < 2**31 for n in values
     )
 

@@ -240,6 +240,8 @@ class Labels:
                     f"arrays, but has {len(columns)}."
                 )
             return cls([np.unique(column) for column in columns], "multioutput")
+        if classes is not None and (np.ndim(classes) != 1 or pd.isna(np.asarray(classes)).any()):
+            raise ValueError(f"classes must be a list of labels, but is {classes!r}.")
         found = np.unique(y) if classes is None else np.unique(np.asarray(classes))
         if len(found) < 2:
             given = f"y has one class, {found.tolist()[0]!r}" if len(found) else "classes is empty"
@@ -411,12 +413,16 @@ def _chosen(class_weight: dict, classes: list) -> np.ndarray:
 
 def check_labels(y) -> np.ndarray:
     """Labels as an array, (n,) or (n, n_columns), of a kind that classifiers take."""
+    given = y
     y = check_array(y, ensure_2d=False, allow_nd=False, dtype=None, input_name="y")
-    if y.dtype.kind == "O" and (missing := pd.isna(y)).any():
-        raise ValueError(f"y lacks {np.count_nonzero(missing)} labels; drop these rows.")
     if y.dtype.kind in "SV":
         raise TypeError(f"y must hold strings or numbers, but has dtype {y.dtype}; decode it.")
-    if y.dtype.kind == "O" and pd.api.types.infer_dtype(y.ravel()).startswith("mixed"):
+    # Of a list with a string NumPy makes strings all over: 'nan' of a label that is missing.
+    from_list = y.dtype.kind == "U" and isinstance(given, list | tuple)
+    labels = np.array(given, dtype=object) if from_list else y
+    if labels.dtype.kind == "O" and (missing := pd.isna(labels)).any():
+        raise ValueError(f"y lacks {np.count_nonzero(missing)} labels; drop these rows.")
+    if labels.dtype.kind == "O" and pd.api.types.infer_dtype(labels.ravel()).startswith("mixed"):
         raise TypeError("y mixes labels of several kinds; give strings or numbers alone.")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)

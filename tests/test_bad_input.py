@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
@@ -9,6 +10,7 @@ from skdeep import (
     CNNClassifier,
     CNNRegressor,
     FitDivergedError,
+    GaussianProcessRegressor,
     MLPClassifier,
     MLPRegressor,
     RNNClassifier,
@@ -206,6 +208,64 @@ def test_bytes_are_refused_where_the_fit_has_seen_floats(cnn, rows, refuses):
         model.predict((255 * rows[0]).astype(np.uint8))
 
 
+@each_estimator
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda model, X, y: model.fit(X[:, :0], y), "X"),
+        (lambda model, X, y: model.fit(X, y, X_val=changed(X, (0, 0), np.nan), y_val=y), "X_val"),
+        (lambda model, X, y: model.fit(X, y, X_val=X, y_val=y[1:]), "y_val"),
+        (lambda model, X, y: model.fit(X, np.array(3)), "y"),
+        (lambda model, X, y: model.fit(X, y, sample_weight=np.zeros(N)), "sample_weight"),
+        (lambda model, X, y: model.fit(X, y, None, X, y, -np.ones(N - 1)), "sample_weight_val"),
+        (lambda model, X, y: model.predict(np.zeros((3, 0))), "X"),
+    ],
+)
+def test_an_error_names_its_argument(estimator, call, name, rows, refuses, trained):
+    error = (ValueError, TypeError)
+    refuses(trained[estimator], lambda model: call(model, *rows), rf"(?<!\w){name}(?!\w)", error)
+
+
+@each_estimator
+def test_numbers_too_large_for_floats_are_refused_without_a_warning(
+    estimator, rows, refused_by_fit
+):
+    refused_by_fit(estimator, "X contains infinity", changed(rows[0], (3, 2), 1e300))
+    X = changed(rows[0], (3, 2), 0).astype(object)
+    X[3, 2] = 10**400
+    refused_by_fit(estimator, "X: int too large to convert to float", X)
+
+
+@each_estimator
+@pytest.mark.parametrize("kind", ["array", "DataFrame"])
+def test_dates_are_refused(estimator, kind, refused_by_fit):
+    X = np.full((N, 16), np.datetime64("2020-01-01"))
+    X = X if kind == "array" else pd.DataFrame(X)
+    refused_by_fit(estimator, "X: dates .* are no numbers", X, error=TypeError)
+
+
+@pytest.mark.parametrize("shape", [(N, 0, 2), (N, 8, 0)])
+def test_sequences_without_steps_or_features_are_refused(shape, refused_by_fit):
+    message = f"X has {shape[1]} steps of {shape[2]} features"
+    refused_by_fit(RNNClassifier, message, np.ones(shape))
+
+
+@pytest.mark.parametrize(
+    "X",
+    [dict.fromkeys(map(str, range(N)), 1), (text for text in "abc"), [{"a"}] * N, [b"ab"] * N],
+    ids=["dict", "generator", "list of sets", "list of bytes"],
+)
+def test_what_has_no_order_holds_no_tokens(X, refused_by_fit):
+    parameters = {"embedding_size": 2}
+    refused_by_fit(RNNClassifier, "X.* must be", X, error=TypeError, parameters=parameters)
+
+
+def test_a_table_of_tokens_is_read_by_rows_and_not_by_the_names_of_its_columns(rows):
+    X = pd.DataFrame(np.arange(2 * N).reshape(N, 2), columns=["first", "second"])
+    model = RNNClassifier(embedding_size=2, epochs=1).fit(X, rows[1])
+    assert sorted(model.vocabulary_) == list(range(2 * N))
+
+
 # Targets and weights ----------------------------------------------------------------------
 
 
@@ -214,6 +274,36 @@ def test_bytes_are_refused_where_the_fit_has_seen_floats(cnn, rows, refuses):
 def test_one_class_only_is_refused(classifier, label, refused_by_fit):
     message = rf"(?=.*at least two classes)(?=.*[\[ ]{label!r}\W)"
     refused_by_fit(classifier, message, y=[label] * N)
+
+
+@each_classifier
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [(np.nan, "lacks 1 labels"), (None, "lacks 1 labels"), (3, "several kinds"), (1j, "kinds")],
+)
+def test_a_list_of_words_with_another_label_is_refused(classifier, other, message, refused_by_fit):
+    # It would be a word to NumPy.
+    error = ValueError if "lacks" in message else TypeError
+    refused_by_fit(
+        classifier, message, y=["ham", "spam"] * (N // 2 - 1) + ["ham", other], error=error
+    )
+
+
+@each_classifier
+@pytest.mark.parametrize("columns", [1, 2])
+def test_bytes_are_no_labels(classifier, columns, refused_by_fit):
+    y = np.resize([b"ham", b"spam"], N if columns == 1 else (N, columns))
+    refused_by_fit(classifier, r"y must hold strings or numbers, but .* \|S4", y=y, error=TypeError)
+
+
+@pytest.mark.parametrize("regressor", [MLPRegressor, CNNRegressor, RNNRegressor])
+def test_targets_far_beyond_the_scale_are_refused(regressor, rows, refuses, trained):
+    X, y = rows
+    refuses(
+        trained[regressor],
+        lambda model: model.fit(X, y, X_val=X, y_val=changed(y, 3, 1e300)),
+        r"y_val reaches 1e\+300",
+    )
 
 
 @each_classifier
@@ -238,6 +328,15 @@ def test_an_unseen_class_is_refused_by_partial_fit(classifier, label, rows, refu
 def test_a_class_outside_of_classes_is_refused_by_the_first_partial_fit(classifier, rows, refuses):
     message = r"unknown classes, \[1\]; known .* are \[0, 2\]"
     refuses(classifier(), lambda model: model.partial_fit(*rows, classes=[0, 2]), message)
+
+
+@each_classifier
+@pytest.mark.parametrize(
+    "classes", [[[0, 1], [2, 3]], {0, 1}, 2, [0, 1, np.nan], [0, None]], ids=str
+)
+def test_classes_that_are_no_list_of_labels_are_refused(classifier, classes, rows, refuses):
+    message = "classes must be a list of labels"
+    refuses(classifier(), lambda model: model.partial_fit(*rows, classes=classes), message)
 
 
 @each_classifier
@@ -344,6 +443,52 @@ def test_a_value_out_of_range_is_refused(estimator, name, value, allowed, refuse
 
 
 @each_estimator
+@pytest.mark.parametrize("name", ["epochs", "learning_rate", "dropout", "random_state"])
+def test_a_bool_is_no_number(estimator, name, refused_by_fit):
+    message = f"'{name}' parameter of .* must be a number, not a bool. Got True"
+    refused_by_fit(estimator, message, parameters={name: True})
+
+
+@each_estimator
+def test_settings_of_an_optimizer_given_by_name_are_refused(estimator):
+    with pytest.raises(ValueError, match="would set beta_1 of optimizer, but optimizer is 'adam'"):
+        estimator().set_params(optimizer__beta_1=0.5)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "parameters"),
+    [
+        (MLPClassifier, {"hidden_layer_sizes": (10**9,)}),
+        (MLPRegressor, {"hidden_layer_sizes": (10**9, 10**9)}),
+        (CNNClassifier, {"architecture": (10**9,)}),
+        (RNNClassifier, {"hidden_layer_sizes": (10**9,)}),
+        (RNNRegressor, {"embedding_size": 10**9}),
+    ],
+)
+def test_a_network_that_no_memory_holds_is_refused(estimator, parameters, rows, refuses):
+    X = ["ham spam"] * N if "embedding_size" in parameters else rows[0]
+    message = rf"weights, but no more than .* fit here; .*{next(iter(parameters))}="
+    refuses(estimator(**parameters), lambda model: model.fit(X, rows[1]), message)
+
+
+@pytest.mark.parametrize("widths", [(2**31,), (10**400,), (True,), {3, 4}, {3: 4}, np.array(3)])
+def test_no_widths_are_refused(widths, refused_by_fit):
+    refused_by_fit(MLPClassifier, "hidden_layer_sizes", parameters={"hidden_layer_sizes": widths})
+
+
+@each_estimator
+@pytest.mark.parametrize("number", [np.int64, np.uint8, np.int32])
+def test_numbers_of_numpy_are_numbers(estimator, number, rows, trained):
+    parameters = {"epochs": number(1), "batch_size": number(8), "random_state": number(0)}
+    fraction = np.float32 if number is np.int32 else np.float64
+    parameters |= {"learning_rate": fraction(0.125), "weight_decay": fraction(0)}
+    model = estimator(**parameters, warm_start=np.bool_(False)).fit(*rows)
+    plain = {name: value.item() for name, value in parameters.items()}
+    same = estimator(**plain).fit(*rows)
+    np.testing.assert_array_equal(model.predict(rows[0]), same.predict(rows[0]))
+
+
+@each_estimator
 def test_a_keras_optimizer_is_refused_by_saying_what_to_pass(estimator, refused_by_fit):
     message = r"Keras's Adam.*a name .*adam.*object of skdeep\.optimizers.*as learning_rate"
     refused_by_fit(estimator, message, parameters={"optimizer": keras.optimizers.Adam()})
@@ -384,6 +529,15 @@ def test_lenet_takes_the_smallest_image_that_it_names(name, smallest, rows):
     model.fit(rng.random((N, smallest, smallest)), rows[1])
     with pytest.raises(ValueError, match=f"at least {smallest} x {smallest}"):
         model.fit(rng.random((N, smallest, smallest - 1)), rows[1])
+
+
+def test_shapes_in_numbers_of_numpy_are_shapes():
+    rng, twenty = np.random.default_rng(0), np.uint8(20)
+    X, y = rng.random((N, 400)), np.arange(N) % 2
+    images = CNNClassifier(image_shape=(twenty, twenty), epochs=1).fit(X, y)
+    assert images.network_.input_shape == (None, 20, 20, 1)
+    series = RNNClassifier(n_steps=twenty, epochs=1).fit(X, y)
+    assert series.network_.input_shape == (None, None, 20)
 
 
 @each_cnn
@@ -523,3 +677,25 @@ def test_a_divergence_in_the_last_step_is_noticed(estimator, method, rows):
     with pytest.raises(FitDivergedError, match="learning_rate"):
         getattr(model, method)(1e3 * X, y)
     assert not hasattr(model, "_fitted")
+
+
+# Gaussian processes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.ones((N, 0)), np.ones(N), "X: Found array"),
+        (np.ones((N, 2)), np.ones(N - 1), "y: Found .* inconsistent"),
+        (np.ones((N, 2)) * 1e300 * np.arange(N)[:, None], np.ones(N), "X reaches .* scale X"),
+        (np.ones((N, 2)), 1e300 * np.arange(N), "y reaches .* scale y"),
+        (pd.DataFrame({"a": np.ones(N)}), None, "requires y"),
+    ],
+)
+def test_a_gaussian_process_is_as_it_was_after_bad_input(X, y, message, rows):
+    model = GaussianProcessRegressor().fit(rows[0], rows[1])
+    before, answer = state(model), model.predict(rows[0])
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+    assert state(model) == before
+    np.testing.assert_array_equal(model.predict(rows[0]), answer)

@@ -119,7 +119,9 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
 
     def _fit(self, X, y):
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but y is None.")
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
         X = self._checked_X(X, reset=True)
         with naming("y"):
             refuse_dates(y)
@@ -128,8 +130,8 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
             check_consistent_length(X, y)
         self.X_train_, self.y_train_ = X, y
         # A uniform column of standard deviation 1 / sqrt(12) has width 1, which the priors expect.
-        self._X_mean, self._X_scale = X.mean(axis=0), _spread(X) * np.sqrt(12)
-        self._y_mean, self._y_scale = self.y_train_.mean(), _spread(self.y_train_)
+        self._X_mean, self._X_scale = X.mean(axis=0), _spread(X, "X") * np.sqrt(12)
+        self._y_mean, self._y_scale = y.mean(), _spread(y, "y")
         seed = check_random_state(self.random_state).randint(2**31)
         with one_blas_thread():
             self._posterior = exact.fit(
@@ -231,8 +233,14 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         return np.concatenate([np.log(self._X_scale), [log_y, log_y]])
 
 
-def _spread(columns):
+def _spread(columns, name):
     """Standard deviations, (n_features,), with 1 for a column that is constant."""
-    std = np.std(columns, axis=0)
-    constant = std <= 1e-14 * np.abs(columns).max(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        std = np.std(columns, axis=0)
+    largest = np.abs(columns).max(axis=0)
+    if not np.isfinite(std).all():
+        raise ValueError(
+            f"{name} reaches {largest.max():g}, whose square is no number; scale {name}."
+        )
+    constant = std <= 1e-14 * largest
     return np.where(constant, 1.0, std)

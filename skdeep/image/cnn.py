@@ -56,7 +56,7 @@ class _CNN(Declared):
         default=1,
         doc="Networks that are trained side by side, each from weights of its own, and averaged; "
         "InceptionTime has five. Features are those of all.",
-        constraint=Interval(Integral, 1, None, closed="left"),
+        constraint=Interval(Integral, 1, 100, closed="both"),
         structural=True,
     )
     dropout: float = hyperparameter(
@@ -169,7 +169,7 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
     augment : tuple or list, default=()
         Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth of
         the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
-    ensemble_size : int in [1, inf), default=1
+    ensemble_size : int in [1, 100], default=1
         Networks that are trained side by side, each from weights of its own, and averaged;
         InceptionTime has five. Features are those of all.
     dropout : float in [0, 1), default=0.0
@@ -270,7 +270,7 @@ class CNNRegressor(_CNN, BaseNetworkRegressor):
     augment : tuple or list, default=()
         Random changes of the training images, of 'flip' (left to right), 'shift' (by an eighth of
         the side), 'rotate' (by 15 degrees), 'crop' (to three quarters of the side).
-    ensemble_size : int in [1, inf), default=1
+    ensemble_size : int in [1, 100], default=1
         Networks that are trained side by side, each from weights of its own, and averaged;
         InceptionTime has five. Features are those of all.
     dropout : float in [0, 1), default=0.0
@@ -355,6 +355,7 @@ def _shape(asked: Any, given: tuple | None, n_columns: int, series: bool) -> tup
                 f"image_shape must be {'(n_steps, n_features)' if series else wanted}, of "
                 f"positive integers, but is {asked}."
             )
+        asked = tuple(map(int, asked))
         if given not in (None, asked):
             kind = "series" if series else "images"
             raise ValueError(f"X has {kind} of {given}, but image_shape is {asked}.")

@@ -533,6 +533,7 @@ def _n_features(n_columns: int, n_steps: int | None) -> int:
     """Features of a step in flat rows."""
     if n_steps is None:
         return 1
+    n_steps = int(n_steps)
     if n_columns % n_steps:
         raise ValueError(
             f"n_steps={n_steps} does not divide the {n_columns} columns of X; a flat row has "
