@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skdeep.network.estimators import NetworkClassifier, NetworkRegressor, NetworkTransformer
     from skdeep.persistence import load, save
     from skdeep.sequence.rnn import RNNClassifier, RNNRegressor
+    from skdeep.serving import export
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "RNNClassifier": "skdeep.sequence.rnn",
     "RNNRegressor": "skdeep.sequence.rnn",
     "config_context": "skdeep._config",
+    "export": "skdeep.serving",
     "get_config": "skdeep._config",
     "load": "skdeep.persistence",
     "save": "skdeep.persistence",
@@ -56,6 +58,7 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "config_context",
+    "export",
     "get_config",
     "load",
     "save",

@@ -14,6 +14,7 @@ FLOORS = """
     cli
     model_selection
     active_learning
+    serving
     inspection
     tabular factorization image sequence decomposition embedding \
     generative adaptation games network

@@ -90,16 +90,18 @@ class _CNN(Declared):
 
         Or series (n, n_steps, n_features).
         """
-        given, series = None, self.architecture in SERIES
+        given, row_shape, series = None, None, self.architecture in SERIES
         if isinstance(X, list):
             X = np.asarray(X)
         if getattr(X, "ndim", 2) in ((3,) if series else (3, 4)):
+            row_shape = X.shape[1:]
             given = X.shape[1:] if series or X.ndim == 4 else (*X.shape[1:], 1)
             X = np.asarray(X).reshape(len(X), math.prod(given))
         floats = float_dtype() if reset else self._fitted.task.input_dtype
         accepted = [np.float32 if floats == "uint8" else floats, np.uint8]
         X = validate_data(self, X, dtype=accepted, reset=reset)
         if reset:
+            self._row_shape = row_shape or X.shape[1:]  # as the user has them
             shape = _shape(self.image_shape, given, X.shape[1], series)
         else:
             shape = self._fitted.task.input_shape

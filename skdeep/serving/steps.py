@@ -1,0 +1,249 @@
+"""scikit-learn's scalers, encoders and projections, in tensors.
+
+Rows are a tensor (n, n_features), or a list of columns (n, 1) where some are strings and some
+numbers. Numbers are float64, as scikit-learn computes. What a step would raise for becomes NaN.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+)
+
+
+def apply(ops: Any, step: Any, x: Any) -> Any:
+    """What a fitted step makes of rows x.
+
+    Raises
+    ------
+    TypeError
+        If the step has no counterpart.
+    ValueError
+        If one of its settings has none.
+    """
+    if step is None or (isinstance(step, str) and step == "passthrough"):
+        return x
+    if type(step) not in _STEPS:
+        raise TypeError(
+            f"{type(step).__name__} has no counterpart outside of Python; those that have are "
+            f"{', '.join(sorted(kind.__name__ for kind in _STEPS))}. Apply it before, and export "
+            f"the rest: export(pipeline[1:], ...)."
+        )
+    return _STEPS[type(step)](ops, step, x)
+
+
+def holds_strings(step: Any, n_features: int) -> list[bool]:
+    """Of which of its columns a fitted step expects strings."""
+    if isinstance(step, Pipeline):
+        inner = [s for _, s in step.steps if s is not None and s != "passthrough"]
+        return holds_strings(inner[0], n_features) if inner else [False] * n_features
+    if isinstance(step, ColumnTransformer):
+        strings = [False] * n_features
+        for part, columns in _parts(step):
+            for i, text in zip(columns, holds_strings(part, len(columns)), strict=True):
+                strings[i] |= text
+        return strings
+    if isinstance(step, OneHotEncoder | OrdinalEncoder):
+        return [any(isinstance(c, str) for c in each.tolist()) for each in step.categories_]
+    if isinstance(step, SimpleImputer):
+        return [isinstance(value, str) for value in np.asarray(step.statistics_).tolist()]
+    return [False] * n_features
+
+
+def _parts(step: ColumnTransformer) -> list[tuple[Any, list[int]]]:
+    """Fitted transformers and the columns that they take, in the order of the output."""
+    columns = step._transformer_to_input_indices
+    return [(part, list(columns[name])) for name, part, _ in step.transformers_ if part != "drop"]
+
+
+def _chosen(ops: Any, x: Any, columns: list[int]) -> Any:
+    if not isinstance(x, list):
+        return ops.take(x, np.asarray(columns))
+    chosen = [x[i] for i in columns]
+    alike = len({ops.is_string(column) for column in chosen}) == 1
+    return ops.concat(chosen) if alike else chosen
+
+
+def _column(ops: Any, x: Any, i: int) -> Any:
+    return x[i] if isinstance(x, list) else ops.take(x, np.array([i]))
+
+
+def _pipeline(ops: Any, step: Pipeline, x: Any) -> Any:
+    for _, part in step.steps:
+        x = apply(ops, part, x)
+    return x
+
+
+def _column_transformer(ops: Any, step: ColumnTransformer, x: Any) -> Any:
+    if any(step.transformer_weights or ()):
+        raise ValueError("ColumnTransformer's transformer_weights cannot be exported; leave None.")
+    parts = [(part, columns) for part, columns in _parts(step) if columns]
+    return ops.concat([apply(ops, part, _chosen(ops, x, columns)) for part, columns in parts])
+
+
+def _standard(ops: Any, step: StandardScaler, x: Any) -> Any:
+    if step.with_mean:
+        x = x - step.mean_
+    return x / step.scale_ if step.with_std else x
+
+
+def _robust(ops: Any, step: RobustScaler, x: Any) -> Any:
+    if step.with_centering:
+        x = x - step.center_
+    return x / step.scale_ if step.with_scaling else x
+
+
+def _min_max(ops: Any, step: MinMaxScaler, x: Any) -> Any:
+    x = x * step.scale_ + step.min_
+    return _clipped(ops, x, *step.feature_range) if step.clip else x
+
+
+def _max_abs(ops: Any, step: MaxAbsScaler, x: Any) -> Any:
+    x = x / step.scale_
+    return _clipped(ops, x, -1, 1) if getattr(step, "clip", False) else x
+
+
+def _clipped(ops: Any, x: Any, low: float, high: float) -> Any:
+    low, high = np.float64(low), np.float64(high)
+    x = ops.where(x < low, low, x)  # and NaN stays NaN
+    return ops.where(x > high, high, x)
+
+
+def _normalizer(ops: Any, step: Normalizer, x: Any) -> Any:
+    size = ops.abs(x)
+    norm = {
+        "l1": lambda: ops.sum(size, -1),
+        "l2": lambda: ops.sqrt(ops.sum(x * x, -1)),
+        "max": lambda: ops.max(size, -1),
+    }[step.norm]()
+    norm = ops.expand_last(norm)
+    return x / ops.where(ops.equal(norm, np.float64(0)), np.float64(1), norm)
+
+
+def _imputer(ops: Any, step: SimpleImputer, x: Any) -> Any:
+    if step.add_indicator:
+        raise ValueError("SimpleImputer(add_indicator=True) cannot be exported; set it to False.")
+    marks = step.missing_values
+    columns = []
+    for i, value in enumerate(np.asarray(step.statistics_).tolist()):
+        column = _column(ops, x, i)
+        if isinstance(value, str):
+            # A tensor of strings has nothing else for what is missing.
+            sought, value = (marks if isinstance(marks, str) else ""), np.asarray(value, object)
+            missing = ops.equal(column, np.asarray(sought, object))
+        else:
+            if _is_missing(value) and not step.keep_empty_features:
+                continue  # a column that fit has found empty is dropped
+            value = np.float64(value)
+            missing = (
+                ops.isnan(column) if _is_missing(marks) else ops.equal(column, np.float64(marks))
+            )
+        columns.append(ops.where(missing, value, column))
+    alike = len({ops.is_string(column) for column in columns}) == 1
+    return ops.concat(columns) if alike else columns
+
+
+def _one_hot(ops: Any, step: OneHotEncoder, x: Any) -> Any:
+    infrequent = getattr(step, "infrequent_categories_", None)
+    _refuse_infrequent(step, infrequent)
+    dropped = step.drop_idx_
+    parts = []
+    for i, categories in enumerate(step.categories_):
+        ones, known = _matches(ops, _column(ops, x, i), categories)
+        if step.handle_unknown == "error":
+            ones = ops.where(known, ones, np.float64(np.nan))
+        if dropped is not None and dropped[i] is not None:
+            ones = ops.take(ones, np.delete(np.arange(len(categories)), int(dropped[i])))
+        parts.append(ones)
+    return ops.concat(parts)
+
+
+def _ordinal(ops: Any, step: OrdinalEncoder, x: Any) -> Any:
+    _refuse_infrequent(step, getattr(step, "infrequent_categories_", None))
+    unknown = np.nan if step.handle_unknown == "error" else step.unknown_value
+    parts = []
+    for i, categories in enumerate(step.categories_):
+        ones, known = _matches(ops, _column(ops, x, i), categories)
+        values = np.arange(len(categories), dtype=np.float64)
+        absent = [j for j, c in enumerate(categories.tolist()) if _is_missing(c)]
+        place = ops.matmul(ones, values[:, None])
+        if absent:  # NaN times zero would be NaN
+            is_absent = ops.take(ones, np.asarray(absent)) > 0
+            place = ops.where(is_absent, np.float64(step.encoded_missing_value), place)
+        parts.append(ops.where(known, place, np.float64(unknown)))
+    return ops.concat(parts)
+
+
+def _refuse_infrequent(step: Any, infrequent: Any) -> None:
+    if infrequent is not None and any(each is not None for each in infrequent):
+        raise ValueError(
+            f"{type(step).__name__} with min_frequency or max_categories cannot be exported; "
+            f"leave both None."
+        )
+
+
+def _matches(ops: Any, column: Any, categories: np.ndarray) -> tuple[Any, Any]:
+    """Ones where a column (n, 1) has a category, (n, n_categories), and whether it has any."""
+    values = categories.tolist()
+    if ops.is_string(column):
+        texts = ["" if _is_missing(c) else c for c in values]
+        same = ops.equal(column, np.array([texts], dtype=object))
+    else:
+        same = ops.equal(column, np.array([values], dtype=np.float64))
+        absent = np.array([[_is_missing(c) for c in values]])
+        if absent.any():
+            same = ops.logical_or(same, ops.logical_and(ops.isnan(column), absent))
+    ones = ops.cast(same, "float64")
+    return ones, ops.expand_last(ops.sum(ones, -1)) > 0
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _pca(ops: Any, step: PCA, x: Any) -> Any:
+    x = ops.matmul(x - step.mean_, step.components_.T)
+    return x / np.sqrt(step.explained_variance_) if step.whiten else x
+
+
+def _svd(ops: Any, step: TruncatedSVD, x: Any) -> Any:
+    return ops.matmul(x, step.components_.T)
+
+
+def _function(ops: Any, step: FunctionTransformer, x: Any) -> Any:
+    if step.func is not None:
+        raise TypeError(
+            f"FunctionTransformer calls {step.func!r}, which is Python's; apply it before, and "
+            f"export the rest of the Pipeline."
+        )
+    return x
+
+
+_STEPS: dict[type, Callable[[Any, Any, Any], Any]] = {
+    ColumnTransformer: _column_transformer,
+    FunctionTransformer: _function,
+    MaxAbsScaler: _max_abs,
+    MinMaxScaler: _min_max,
+    Normalizer: _normalizer,
+    OneHotEncoder: _one_hot,
+    OrdinalEncoder: _ordinal,
+    PCA: _pca,
+    Pipeline: _pipeline,
+    RobustScaler: _robust,
+    SimpleImputer: _imputer,
+    StandardScaler: _standard,
+    TruncatedSVD: _svd,
+}

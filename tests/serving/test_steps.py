@@ -1,0 +1,195 @@
+"""scikit-learn's steps in tensors do what their transform does."""
+
+import importlib.util
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+)
+
+from skdeep.engine.runtime import tf
+from skdeep.serving import saved_model
+from skdeep.serving.steps import apply, holds_strings
+
+HAS_ONNX = all(map(importlib.util.find_spec, ("onnx", "onnxruntime")))
+needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="needs onnx and onnxruntime")
+FORMATS = ["saved_model", pytest.param("onnx", marks=needs_onnx)]
+N = 30
+RNG = np.random.default_rng(0)
+TABLE = RNG.normal(size=(N, 5))
+GAPS = np.where(RNG.random((N, 5)) < 0.2, np.nan, TABLE)
+CITIES = RNG.choice(["Oslo", "Rom", "Köln"], (N, 2)).astype(object)
+CODES = RNG.integers(0, 3, (N, 2)).astype(float)
+LOST = np.where(RNG.random((N, 2)) < 0.3, np.nan, CITIES)
+MIXED = pd.DataFrame({"city": LOST[:, 0], "code": CODES[:, 0], "x": TABLE[:, 0], "y": GAPS[:, 0]})
+
+
+def results(form, step, X):
+    """What a fitted step makes of rows, by the operations of a format."""
+    array = np.asarray(X)
+    strings = holds_strings(step, array.shape[1])
+    columns = [
+        pd.Series(c).fillna("").to_numpy() if s else c.astype(float)
+        for s, c in zip(strings, array.T)
+    ]
+    if len(set(strings)) == 1:
+        inputs = [np.column_stack(columns)]
+    else:
+        inputs = [column[:, None] for column in columns]
+    if form == "saved_model":
+        ops, tensors = saved_model.Operations(None), [tf.constant(array) for array in inputs]
+        return apply(ops, step, tensors if tensors[1:] else tensors[0]).numpy()
+    import onnxruntime
+
+    from skdeep.serving import onnx_model
+
+    ops = onnx_model.Operations(None)
+    kinds = ["string" if array.dtype == object else "float64" for array in inputs]
+    values = [onnx_model.Value(ops, f"x{i}", kind) for i, kind in enumerate(kinds)]
+    output = apply(ops, step, values if values[1:] else values[0])
+    model = onnx_model.model_of(ops, values, [array.shape for array in inputs], {"z": output})
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {f"x{i}": array for i, array in enumerate(inputs)})[0]
+
+
+STEPS = {
+    "StandardScaler": (StandardScaler(), TABLE + 1e9),
+    "StandardScaler without mean": (StandardScaler(with_mean=False), TABLE),
+    "StandardScaler without std": (StandardScaler(with_std=False), TABLE),
+    "MinMaxScaler": (MinMaxScaler((-1, 2)), TABLE),
+    "MinMaxScaler, clipped": (MinMaxScaler(clip=True), TABLE, TABLE * 2),
+    "MaxAbsScaler": (MaxAbsScaler(), TABLE),
+    "MaxAbsScaler, clipped": (MaxAbsScaler(clip=True), TABLE, TABLE * 2),
+    "RobustScaler": (RobustScaler(), TABLE + 5),
+    "RobustScaler without centre": (RobustScaler(with_centering=False), TABLE + 5),
+    "RobustScaler without scale": (RobustScaler(with_scaling=False), TABLE + 5),
+    "Normalizer l1": (Normalizer("l1"), TABLE),
+    "Normalizer l2": (Normalizer("l2"), TABLE * (TABLE[:, :1] > 0)),  # with rows of zeros
+    "Normalizer max": (Normalizer("max"), TABLE),
+    "SimpleImputer": (SimpleImputer(strategy="median"), GAPS),
+    "SimpleImputer of a number": (SimpleImputer(missing_values=0), CODES),
+    "SimpleImputer of strings": (
+        make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()),
+        LOST,
+    ),
+    "SimpleImputer of a string": (
+        make_pipeline(
+            SimpleImputer(missing_values="Rom", strategy="constant", fill_value="Oslo"),
+            OneHotEncoder(),
+        ),
+        CITIES,
+    ),
+    "PCA": (PCA(2), TABLE + 3),
+    "PCA, whitened": (PCA(3, whiten=True), TABLE + 3),
+    "TruncatedSVD": (TruncatedSVD(2), TABLE + 3),
+    "FunctionTransformer": (FunctionTransformer(), TABLE),
+    "OneHotEncoder": (OneHotEncoder(), CITIES),
+    "OneHotEncoder that drops": (OneHotEncoder(drop="first"), CODES),
+    "OneHotEncoder that drops of two": (
+        OneHotEncoder(drop="if_binary"),
+        np.column_stack([CODES, CODES[:, 0] > 1]),
+    ),
+    "OneHotEncoder of the unknown": (
+        OneHotEncoder(categories=[["Oslo", "Rom"]] * 2, handle_unknown="ignore"),
+        CITIES,
+    ),
+    "OneHotEncoder of gaps": (OneHotEncoder(), LOST),
+    "OneHotEncoder of gaps in numbers": (OneHotEncoder(), np.where(CODES > 1, np.nan, CODES)),
+    "OneHotEncoder of both": (OneHotEncoder(), MIXED[["city", "code"]]),
+    "OrdinalEncoder": (OrdinalEncoder(), CITIES),
+    "OrdinalEncoder of the unknown": (
+        OrdinalEncoder(
+            categories=[[0.0, 1.0]] * 2, handle_unknown="use_encoded_value", unknown_value=-3
+        ),
+        CODES,
+    ),
+    "OrdinalEncoder of gaps": (
+        OrdinalEncoder(encoded_missing_value=-2),
+        np.where(CODES == 1, np.nan, CODES),
+    ),
+    "OrdinalEncoder of gaps kept": (OrdinalEncoder(), LOST),
+    "ColumnTransformer": (
+        make_column_transformer(
+            (make_pipeline(SimpleImputer(), StandardScaler()), ["y", "x"]),
+            (OneHotEncoder(), ["city"]),
+            remainder="passthrough",
+        ),
+        MIXED,
+    ),
+    "ColumnTransformer that drops": (
+        make_column_transformer((OneHotEncoder(), ["code", "city"]), ("drop", ["x", "y"])),
+        MIXED,
+    ),
+    "ColumnTransformer by place": (
+        ColumnTransformer(
+            [
+                ("slice", StandardScaler(), slice(1, 3)),
+                ("nothing", StandardScaler(), []),
+                ("mask", MinMaxScaler(), [True, False, False, False, True]),
+            ]
+        ),
+        TABLE,
+    ),
+    "imputer of both": (
+        make_pipeline(
+            SimpleImputer(strategy="most_frequent"), make_column_transformer((OneHotEncoder(), [0]))
+        ),
+        MIXED[["city", "code"]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_step_in_tensors_is_its_transform(form, name):
+    step, fitted, *rows = STEPS[name]
+    X = rows[0] if rows else fitted
+    wanted = step.fit(fitted).transform(X)
+    wanted = wanted.toarray() if hasattr(wanted, "toarray") else wanted
+    found = results(form, step, X)
+    np.testing.assert_allclose(found, wanted.astype(float), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder()])
+def test_what_an_encoder_would_raise_for_becomes_nan(form, encoder):
+    encoder.fit([["a"], ["b"]])
+    found = results(form, encoder, np.array([["a"], ["c"]], dtype=object))
+    assert np.isnan(found).all(axis=1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "message"),
+    [
+        (VarianceThreshold(), TypeError, r"VarianceThreshold has no .* StandardScaler.*pipeline\["),
+        (FunctionTransformer(np.abs), TypeError, "FunctionTransformer calls .*absolute"),
+        (OneHotEncoder(min_frequency=12), ValueError, "OneHotEncoder with min_frequency"),
+        (OrdinalEncoder(max_categories=2), ValueError, "OrdinalEncoder with min_frequency"),
+        (SimpleImputer(add_indicator=True), ValueError, "add_indicator"),
+        (
+            make_column_transformer((StandardScaler(), [0])).set_params(
+                transformer_weights={"standardscaler": 2}
+            ),
+            ValueError,
+            "transformer_weights",
+        ),
+    ],
+)
+def test_a_step_without_counterpart_is_refused_by_name(step, error, message):
+    step.fit(CODES)
+    with pytest.raises(error, match=message):
+        apply(saved_model.Operations(None), step, tf.constant(CODES))
