@@ -11,6 +11,7 @@ from keyword import kwlist
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier, is_regressor
 
 from skdeep.base import NetworkEstimator
 from skdeep.inspection.parts import network_of
@@ -63,14 +64,20 @@ class Function:
         fitted = self.network._fitted
         if self.table is not None:
             x = ops.matmul(x, ops.table)
-        outputs = ops.cast(ops.network(self.model, x, lengths), "float64")
-        return heads.results(ops, fitted, outputs, valid)
+        outputs = ops.network(self.model, x, lengths)
+        if isinstance(outputs, dict):  # of ours; a user's own model has one output
+            outputs = outputs["output"]
+        return heads.results(ops, fitted, ops.cast(outputs, "float64"), valid)
 
 
 def function_of(estimator: Any) -> Function:
     """The function of a fitted network, or of a Pipeline or a search that ends in one."""
     steps, network = network_of(estimator)
     steps = [step for step in steps if step is not None and step != "passthrough"]
+    if not (is_classifier(network) or is_regressor(network)):
+        raise TypeError(
+            f"{type(network).__name__} does not predict; export takes classifiers and regressors."
+        )
     fitted, table = network._fitted, None
     if fitted.task.wide:
         width = fitted.true_twin._table_width(fitted.task)

@@ -234,10 +234,10 @@ class Operations:
         }
         return self.node("LabelEncoder", tokens, dtype="int64", domain="ai.onnx.ml", **attributes)
 
-    def network(self, model: Any, x: Value, lengths: Value | None) -> Value:
+    def network(self, model: Any, x: Value, lengths: Value | None) -> Any:
         from skdeep.serving import onnx_layers
 
-        return onnx_layers.nodes_of(self, model, x, lengths)["output"]
+        return onnx_layers.nodes_of(self, model, x, lengths)
 
 
 def serialized(function: Function) -> bytes:

@@ -82,7 +82,7 @@ class Operations:
         if lengths is not None:
             lengths = tf.cast(lengths, tf.int32)
         with entered(Scope(training=False, key=None, hyper={}, weight=None, lengths=lengths)):
-            return model(x, training=False)["output"]
+            return model(x, training=False)
 
 
 def write(function: Function, folder: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,6 +32,9 @@ from skdeep import (
     CNNRegressor,
     MLPClassifier,
     MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    NetworkTransformer,
     RNNClassifier,
     RNNRegressor,
     config_context,
@@ -147,6 +151,38 @@ NETWORKS = {
     ),
 }
 
+
+def own_model(input_shape, n_outputs, activation="linear", width=None):
+    rows = keras.Input(input_shape)
+    x = keras.layers.Dense(4, activation="tanh")(rows)
+    return keras.Model(rows, keras.layers.Dense(width or n_outputs, activation=activation)(x))
+
+
+def own_texts(n_outputs):
+    parts = [keras.Input((6,), dtype="int32"), keras.layers.Embedding(9, 3)]
+    return keras.Sequential([*parts, keras.layers.LSTM(4), keras.layers.Dense(n_outputs)])
+
+
+def own(kind, **settings):
+    return small(kind, **{"model": own_model} | settings)
+
+
+OWN_MODELS = {
+    "own logits": (own(NetworkClassifier), TABLE, THREE),
+    "own probabilities": (own(NetworkClassifier, model__activation="softmax"), TABLE, THREE),
+    "own probabilities of two": (
+        own(NetworkClassifier, model__activation="softmax", model__width=2, calibrate=True),
+        TABLE,
+        NAMED,
+    ),
+    "own sigmoid": (own(NetworkClassifier, model__activation="sigmoid"), TABLE, NAMED),
+    "own scores": (own(NetworkClassifier, loss="categorical_hinge"), TABLE, THREE),
+    "own numbers": (own(NetworkRegressor, loss="huber"), TABLE, NUMBERS),
+    "own squared": (own(NetworkRegressor), TABLE, NUMBER),
+    "own texts": (own(NetworkClassifier, model=own_texts), RNG.integers(0, 9, (N, 6)), NAMED),
+}
+NETWORKS |= OWN_MODELS
+
 GAPS = np.where(RNG.random((N, 5)) < 0.2, np.nan, TABLE)
 CITIES = RNG.choice(["Oslo", "Rom", "Köln"], (N, 2)).astype(object)
 CODES = RNG.integers(0, 3, (N, 2)).astype(float)
@@ -248,6 +284,8 @@ def served(name):
     rows = np.asarray(rows)
     if rows.dtype.kind == "O":
         rows = rows.astype("U")
+    elif name == "own texts":
+        rows = rows.astype("int32")
     elif rows.dtype.kind == "f" and not isinstance(case[0], Pipeline | GridSearchCV):
         rows = rows.astype("float32")
     return {"rows": rows}
@@ -261,6 +299,8 @@ def expected(name, model):
         if name in ("gaussian", "quantile", "numbers for each step"):
             return dict(zip(("values", "std"), model.predict(X, return_std=True), strict=True))
         return {"values": model.predict(X)}
+    if name == "own scores":
+        return {"labels": model.predict(X)}
     probabilities, labels = model.predict_proba(X), model.predict(X)
     if name != "columns":
         return {"probabilities": probabilities, "labels": labels}
@@ -337,6 +377,7 @@ def test_without_onnx_the_error_says_what_to_install(model, tmp_path, monkeypatc
     ("estimator", "error", "message"),
     [
         (MLPClassifier(), NotFittedError, "not fitted"),
+        (own(NetworkTransformer, model=None).fit(TABLE), TypeError, "NetworkTransformer does not"),
         (LinearRegression().fit(TABLE, NUMBER), TypeError, "network of skdeep is needed"),
     ],
 )
