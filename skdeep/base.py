@@ -437,13 +437,15 @@ class NetworkEstimator(
             (X, y, weight), validation = self._hold_out(X, y, weight, fitted)
         encoded = target.encode(y)
         factors = self._class_factors(target, encoded, weight)
-        rows = _encoded(X, encoded, weight, factors)
+        rows = _encoded(X, encoded, weight, factors, "sample_weight")
         if len(y) <= self.batch_size and not self._is_noisy(fitted.task):
             rows = engine.merge_equal_rows(*rows)
         seen = None
         if validation is not None:
             X_val, y_val, weight_val = validation
-            seen = _encoded(X_val, target.encode(y_val, "y_val"), weight_val, factors)
+            seen = _encoded(
+                X_val, target.encode(y_val, "y_val"), weight_val, factors, "sample_weight_val"
+            )
 
         if not fitted.progress.state["weights"]["trainable"].size:  # all layers are frozen
             epochs = 0
@@ -959,16 +961,25 @@ def _sum(one: Any, other: Any) -> Any:
     return one + other
 
 
-def _encoded(X, encoded: Any, weight: np.ndarray, factors: list):
-    """Rows as the program takes them: inputs, encoded targets, weights times class factors."""
+def _encoded(X, encoded: Any, weight: np.ndarray, factors: list, name: str):
+    """Rows as the program takes them: inputs, encoded targets, weights times class factors.
+
+    ``name`` is what an error calls the weights.
+    """
     steps = None if isinstance(encoded, np.ndarray) else encoded
     values = encoded if steps is None else steps.values
     if values.dtype.kind == "f":
         values = values.astype(blueprint.float_dtype(), copy=False)
-    if steps is None:
-        return X, values, weighted(encoded, weight, factors)
     # A row's loss is the mean over its steps; so each step counts alike.
-    weight = weight * steps.lengths
+    weight = weighted(encoded, weight, factors) if steps is None else weight * steps.lengths
+    if not weight.sum() > 0:
+        by = "classes" if steps is None else "steps"
+        raise ValueError(
+            f"{name} sums to {weight.sum():g} with the weights of {by}; the sum of all must be "
+            f"positive."
+        )
+    if steps is None:
+        return X, values, weight
     if isinstance(X, np.ndarray):  # all rows have all steps
         return X, values.reshape(*X.shape[:2], -1), weight
     return X, steps.with_values(values), weight

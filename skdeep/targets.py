@@ -89,7 +89,8 @@ class Head:
     ) -> tuple[Any, Any]:
         """Losses of rows (n,), means over several networks, of outputs (n, n_members, n_outputs).
 
-        The gradients are not those of the mean, but each network's own: as if trained alone.
+        The gradients are not those of the mean, but each network's own: as if trained alone, but
+        that ``clip_norm`` is the longest gradient of all together.
         """
         from keras import ops
 

@@ -273,6 +273,7 @@ def _in_order(numbers: np.ndarray, n_steps: np.ndarray, lengths: np.ndarray | No
     """
     real = numbers.ravel() >= 0
     if lengths is None:
+        assert len(output) == numbers.size, "the steps of rows of one length must be known"
         return output[: np.count_nonzero(real)]
     rank = np.empty(len(lengths), np.int64)  # where each row stands in the tiles
     rank[numbers.ravel()[real]] = np.flatnonzero(real)

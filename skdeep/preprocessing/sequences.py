@@ -35,8 +35,9 @@ def is_table(X: Any) -> bool:
         return True
     if not all(hasattr(row, "__len__") and not isinstance(row, str) for row in X):
         return True
-    lists = all(isinstance(row, list | tuple) for row in X)
-    return lists and len({len(row) for row in X}) == 1 and not np.ndim(next(iter(X[0]), 0))
+    if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple) for row in X):
+        return False
+    return len({len(row) for row in X}) == 1 and not np.ndim(next(iter(X[0]), 0))
 
 
 def is_awkward(X: Any) -> bool:
@@ -194,7 +195,8 @@ def has_strings(X: Any) -> bool:
 
 def vocabulary_of(tokens: np.ndarray, size: int) -> np.ndarray:
     """The ``size`` most frequent tokens, most frequent first; of equal ones the first to come."""
-    return pd.Series(tokens).value_counts(sort=True).index[:size].to_numpy()
+    counts = pd.Series(tokens).value_counts(sort=False)  # in the order of coming
+    return counts.sort_values(ascending=False, kind="stable").index[:size].to_numpy()
 
 
 def token_numbers(tokens: np.ndarray, vocabulary: np.ndarray) -> np.ndarray:

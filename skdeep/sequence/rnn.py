@@ -145,12 +145,13 @@ class _RNN(Declared):
 
     def _check_numbers(self, X, dtype, reset):
         """Numbers as sequences or as an array (n, n_steps, n_features)."""
-        if sequences.is_table(X) and (reset or self._flat or not sequences.is_list(X)):
-            X = validate_data(self, X, dtype=dtype, reset=reset)
-            n_features = _n_features(X.shape[1], self.n_steps)
-            if not reset:
-                n_features = self._fitted.task.input_shape[-1]
-            flat, X = True, X.reshape(len(X), -1, n_features)
+        listed = sequences.is_list(X)
+        if flat := sequences.is_table(X) and (reset or self._flat or not listed):
+            if reset or self._flat:
+                X = validate_data(self, X, dtype=dtype, reset=reset)
+            else:
+                X = check_array(X, dtype=dtype, input_name="X", estimator=self)
+            X = X.reshape(len(X), -1, self._n_features(X.shape[1], reset))
         else:
             X = sequences.padded(X) if getattr(X, "ndim", 0) == 3 else X
             if isinstance(X, np.ndarray) and X.ndim == 3:
@@ -162,13 +163,31 @@ class _RNN(Declared):
                     )
             else:
                 X = sequences.number_sequences(X, dtype)
-            flat = False
         if reset:
             self._flat = flat
             if not flat:
                 self.n_features_in_ = X.shape[-1]
                 self.__dict__.pop("feature_names_in_", None)
         return X
+
+    def _n_features(self, n_columns, reset):
+        """Features of a step in rows of a table."""
+        if not reset:
+            n_features = self._fitted.task.input_shape[-1]
+            if n_columns % n_features:
+                raise ValueError(
+                    f"X has {n_columns} columns, which are no whole number of steps of the "
+                    f"{n_features} features that {type(self).__name__} is expecting."
+                )
+            return n_features
+        if self.n_steps is None:
+            return 1
+        if n_columns % self.n_steps:
+            raise ValueError(
+                f"n_steps={self.n_steps} does not divide the {n_columns} columns of X; a flat row "
+                f"has n_steps * n_features of them."
+            )
+        return n_columns // self.n_steps
 
     def _check_tokens(self, X, reset):
         """Tokens as sequences of their numbers; their vocabulary is learnt at reset."""
@@ -187,9 +206,19 @@ class _RNN(Declared):
         from skdeep.engine import Sequences
 
         with naming(f"y{suffix}"):
+            per_step = not reset and isinstance(self._fitted.target, PerStep)
+            if per_step and getattr(y, "ndim", 1) > 1:
+                y = [*np.asarray(y)]  # as predict gives them for an array
             lengths = _steps_of(y)
             if lengths is not None and sequences.is_table(X) and np.ptp(lengths) == 0:
-                lengths = None  # several targets for each row of a table
+                if not (sequences.is_list(X) and len(X[0]) == lengths[0]):
+                    lengths = None  # several targets for each row of a table
+            if not reset and per_step != (lengths is not None):
+                seen, given = ("step", "row") if per_step else ("row", "step")
+                raise ValueError(
+                    f"y{suffix} has targets for each {given}, but those that fit has seen were of "
+                    f"each {seen}."
+                )
             if lengths is not None:
                 y = Sequences.of(np.concatenate([np.asarray(part) for part in y]), lengths)
         X, y, weight = super()._check_rows(X, y, sample_weight, reset=reset, suffix=suffix)
@@ -200,7 +229,7 @@ class _RNN(Declared):
             i = other[0]
             raise ValueError(
                 f"y{suffix}[{i}] has {lengths[i]} targets, but X{suffix}[{i}] has {steps[i]} "
-                f"steps; give one for each step, or one for each row as a flat array."
+                f"steps; give a list with one for each step, or an array with those of each row."
             )
         if not isinstance(self.early_stopping, bool | np.bool_):
             raise ValueError(
@@ -289,8 +318,9 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
     which are split into lower-case words and punctuation; lists of strings; or, with
     ``embedding_size``, lists of integers.
 
-    y has a label for each row; or, as a list of arrays (n_steps,), one for each step. Predictions
-    then are lists of arrays too (arrays where X is one).
+    y has a label for each row; or, as a list of arrays or lists (n_steps,), one for each step of
+    sequences. Predictions then are lists of arrays too (arrays where X is one). A two-dimensional
+    array has several labels for each row.
 
     Parameters
     ----------
@@ -407,6 +437,8 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
         score : float
         """
         if not self._is_per_step():
+            if _steps_of(y) is not None:
+                self._check_rows(X, y, sample_weight, reset=False)
             return super().score(X, y, sample_weight)
         true, predicted, weight = self._all_steps(X, y, sample_weight)
         return accuracy_score(true, predicted, sample_weight=weight)
@@ -415,9 +447,10 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
 class RNNRegressor(_RNN, BaseNetworkRegressor):
     """Recurrent network for numbers that belong to sequences, or to their steps.
 
-    X is as for :class:`RNNClassifier`. y has one number for each row, or one row of numbers; or, as
-    a list of arrays (n_steps,) or (n_steps, n_outputs), as much for each step. Predictions then are
-    lists of arrays too (arrays where X is one).
+    X is as for :class:`RNNClassifier`. y has one number for each row; or, as a list of arrays or
+    lists (n_steps,) or (n_steps, n_outputs), as much for each step of sequences. Predictions then
+    are lists of arrays too (arrays where X is one). A two-dimensional array has several numbers for
+    each row.
 
     Parameters
     ----------
@@ -524,22 +557,11 @@ class RNNRegressor(_RNN, BaseNetworkRegressor):
         score : float
         """
         if not self._is_per_step():
+            if _steps_of(y) is not None:
+                self._check_rows(X, y, sample_weight, reset=False)
             return super().score(X, y, sample_weight)
         true, predicted, weight = self._all_steps(X, y, sample_weight)
         return r2_score(true, predicted, sample_weight=weight)
-
-
-def _n_features(n_columns: int, n_steps: int | None) -> int:
-    """Features of a step in flat rows."""
-    if n_steps is None:
-        return 1
-    n_steps = int(n_steps)
-    if n_columns % n_steps:
-        raise ValueError(
-            f"n_steps={n_steps} does not divide the {n_columns} columns of X; a flat row has "
-            f"n_steps * n_features of them."
-        )
-    return n_columns // n_steps
 
 
 def _steps_of(y: Any) -> np.ndarray | None:
@@ -548,6 +570,4 @@ def _steps_of(y: Any) -> np.ndarray | None:
         return None
     if not all(isinstance(part, list | tuple | np.ndarray) and np.ndim(part) > 0 for part in y):
         return None
-    lengths = np.array([len(part) for part in y])
-    arrays = all(isinstance(part, np.ndarray) for part in y)  # lists alike are rows of a table
-    return lengths if arrays or np.ptp(lengths) else None
+    return np.array([len(part) for part in y])

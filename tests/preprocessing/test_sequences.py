@@ -76,6 +76,13 @@ def test_frequent_tokens_have_numbers_and_the_others_zero():
     assert numbers.tolist() == [0, 3, 1, 0]
 
 
+def test_of_equally_frequent_tokens_the_first_to_come_are_kept():
+    tokens = np.random.default_rng(0).permutation(np.repeat(np.arange(600), [1, 2, 3] * 200))
+    found = sequences.vocabulary_of(tokens, 500)
+    values, first, counts = np.unique(tokens, return_index=True, return_counts=True)
+    np.testing.assert_array_equal(found, values[np.lexsort([first, -counts])][:500])
+
+
 def test_awkward_arrays_give_their_steps():
     ak = pytest.importorskip("awkward")
     hits = ak.Array([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]]])
