@@ -21,7 +21,6 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
-    MinMaxScaler,
     OneHotEncoder,
     PolynomialFeatures,
     StandardScaler,
@@ -86,7 +85,7 @@ NETWORKS = {
         TABLE,
         NAMED,
     ),
-    "labels": (small(MLPClassifier, hidden_layer_sizes=(4, 4)), TABLE, LABELS),
+    "labels": (small(MLPClassifier), TABLE, LABELS),
     "columns": (small(MLPClassifier, calibrate=True), TABLE, COLUMNS),
     "squared": (small(MLPRegressor, activation="tanh"), TABLE, NUMBER),
     "gaussian": (small(MLPRegressor, loss="gaussian"), TABLE, NUMBERS),
@@ -111,13 +110,7 @@ NETWORKS = {
         padded(ROWS, np.nan),
     ),
     "attention": (
-        small(RNNClassifier, cell="gru", pooling="attention"),
-        ROWS,
-        THREE,
-        padded(ROWS, np.nan),
-    ),
-    "maximum": (
-        small(RNNClassifier, cell="simple", pooling="max"),
+        small(RNNClassifier, cell="simple", pooling="attention"),
         ROWS,
         THREE,
         padded(ROWS, np.nan),
@@ -169,7 +162,6 @@ def own(kind, **settings):
 
 OWN_MODELS = {
     "own logits": (own(NetworkClassifier), TABLE, THREE),
-    "own probabilities": (own(NetworkClassifier, model__activation="softmax"), TABLE, THREE),
     "own probabilities of two": (
         own(NetworkClassifier, model__activation="softmax", model__width=2, calibrate=True),
         TABLE,
@@ -178,7 +170,6 @@ OWN_MODELS = {
     "own sigmoid": (own(NetworkClassifier, model__activation="sigmoid"), TABLE, NAMED),
     "own scores": (own(NetworkClassifier, loss="categorical_hinge"), TABLE, THREE),
     "own numbers": (own(NetworkRegressor, loss="huber"), TABLE, NUMBERS),
-    "own squared": (own(NetworkRegressor), TABLE, NUMBER),
     "own texts": (own(NetworkClassifier, model=own_texts), RNG.integers(0, 9, (N, 6)), NAMED),
 }
 NETWORKS |= OWN_MODELS
@@ -231,14 +222,14 @@ PIPELINES = {
         ),
         TABLE,
     ),
-    "images after a scaler": (
-        make_pipeline(MinMaxScaler(), small(CNNClassifier)),
-        IMAGES.reshape(N, -1).astype(float),
-    ),
 }
-REFUSED = {  # the second of two rows is refused by predict
-    "NaN": (small(MLPClassifier), TABLE, THREE, [[0.0] * 5, [np.nan] + [0.0] * 4]),
-    "infinity": (before(StandardScaler()), TABLE, THREE, [[0.0] * 5, [1e300] + [0.0] * 4]),
+REFUSED = {  # by predict are all rows but the first
+    "NaN": (
+        small(MLPClassifier),
+        TABLE,
+        THREE,
+        [[0.0] * 5, [np.nan] * 5, [0.0, 0.0, np.inf, 0.0, 0.0]],
+    ),
     "an unknown category": (before(OneHotEncoder()), CITIES, THREE, [["Rom"] * 2, ["Rom", "Bonn"]]),
     "no steps": (small(RNNClassifier), ROWS, THREE, [[[0.0, 0.0]], [[np.nan, 0.0]]]),
     "no tokens": (small(RNNClassifier), TEXTS, NAMED, [["cat"], [""]]),
@@ -335,7 +326,9 @@ def model():
 @pytest.mark.parametrize("form", FORMATS)
 def test_rows_that_predict_refuses_have_nan(judged, form, name):
     with np.load(judged(form) / name / "all.npz") as found:
-        assert np.isnan(found["probabilities"]).all(axis=1).tolist() == [False, True]
+        refused = np.isnan(found["probabilities"]).all(axis=1)
+        assert not refused[0]
+        assert refused[1:].all()
 
 
 def test_an_export_is_replaced_whole_and_only_by_a_whole_one(model, tmp_path):
