@@ -394,7 +394,7 @@ class NetworkEstimator(
 
     def _watches_rows(self) -> bool:
         """Whether a fit needs rows that it does not train on."""
-        return bool(self.early_stopping)
+        return isinstance(self.early_stopping, str) or bool(self.early_stopping)
 
     def _temperatures(self, fitted: Fitted, validation: tuple | None) -> Any:
         """What divides the logits of each column, found on encoded validation rows; or None."""
@@ -933,7 +933,7 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         inside = (levels > 0) & (levels < 1)
         if target.head.loss == "quantile":
             inside = (levels >= QUANTILE_LEVELS[0]) & (levels <= QUANTILE_LEVELS[-1])
-        if levels.ndim != 1 or not inside.all():
+        if levels.ndim != 1 or not levels.size or not inside.all():
             known = "[0.01, 0.99], where loss='quantile' learns them"
             raise ValueError(
                 f"quantiles must be a list of levels in "

@@ -157,7 +157,8 @@ class Declared:
         for name in params:
             own, _, inner = name.partition("__")
             value = params.get(own, getattr(self, own, None))
-            if inner and own in self._hyperparameters and not hasattr(value, "set_params"):
+            nested = inner and own in self._hyperparameters and not name.startswith(self._routes)
+            if nested and not hasattr(value, "set_params"):
                 raise ValueError(
                     f"{name!r} would set {inner} of {own}, but {own} is {value!r}, which has no "
                     f"parameters; pass an object as {own} first."

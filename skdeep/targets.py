@@ -24,6 +24,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array
 
 from skdeep.persistence import saved
+from skdeep.validation import naming
 
 # Learnt under loss="quantile": deciles, and the bounds of the intervals of 90, 95 and 98 percent.
 QUANTILE_LEVELS = (
@@ -309,7 +310,8 @@ class Labels:
         ValueError
             If a class would have a sum of weights of zero or less.
         """
-        self.check_weights(encoded, weight)
+        with naming("sample_weight"):
+            self.check_weights(encoded, weight)
         if class_weight is None:
             return []
         factors = [
@@ -318,7 +320,8 @@ class Labels:
             else _chosen(class_weight, classes.tolist())
             for column, classes in zip(encoded.T.astype(int), self.classes, strict=True)
         ]
-        self.check_weights(encoded, weighted(encoded, weight, factors))
+        with naming("class_weight"):
+            self.check_weights(encoded, weighted(encoded, weight, factors))
         return factors
 
     def decision(self, outputs: np.ndarray) -> np.ndarray | list:

@@ -80,6 +80,9 @@ SUBJECTS = [
     (skdeep.RNNRegressor, {"n_steps": 4, "loss": "quantile"}, table, numbers),
     (skdeep.RNNRegressor, {}, sequences, columns),
     (skdeep.RNNRegressor, {}, texts, numbers_of_steps),
+    (skdeep.NetworkClassifier, {}, table, words),
+    (skdeep.NetworkRegressor, {}, frame, columns),
+    (skdeep.NetworkTransformer, {"target": "y"}, table, table),
     (skdeep.GaussianProcessRegressor, {}, table, numbers),
     (search, {}, table, labels),
 ]
@@ -550,7 +553,9 @@ def calls(draw):
     if not hasattr(model, "partial_fit"):
         methods = ["fit", *["predict", "score"] * fitted]
     else:
-        methods = ["fit", "fit", "partial_fit", *["predict", "score", "uncertainty"] * fitted]
+        methods = ["fit", "fit", "partial_fit", *["predict"] * fitted]
+        if hasattr(model, "predict"):
+            methods += ["score", "uncertainty"] * fitted
     method = draw(st.sampled_from(methods))
     if method == "predict":
         method = draw(st.sampled_from([name for name in OF_ROWS if hasattr(model, name)]))
@@ -558,7 +563,7 @@ def calls(draw):
     if method == "uncertainty":
         if classifier:
             return call("predict_proba", "n_samples", draw(one_of(BAD_N_SAMPLES)))
-        learnt = ["predict_quantiles"] if model.loss != "squared" else []
+        learnt = ["predict_quantiles"] if model.loss in ("gaussian", "quantile") else []
         method = draw(st.sampled_from(["predict", *learnt]))
         if method == "predict_quantiles":
             return call(method, "quantiles", draw(one_of(BAD_QUANTILES)))
@@ -604,7 +609,8 @@ def state(model: Any) -> dict:
 
 def answer(call: Call, model: Any) -> Any:
     """What the model predicts of its good rows, in one array."""
-    predicted = model.predict(SUBJECTS[call.subject][2])
+    predict = model.predict if hasattr(model, "predict") else model.transform
+    predicted = predict(SUBJECTS[call.subject][2])
     return np.concatenate(predicted) if isinstance(predicted, list) else predicted
 
 

@@ -52,6 +52,7 @@ from skdeep.network.models import (
 )
 from skdeep.persistence.estimators import is_saving
 from skdeep.targets import Head, Reals
+from skdeep.validation import refuse_dates
 
 
 class _OwnModel(Declared):
@@ -786,6 +787,7 @@ class NetworkTransformer(_OwnModel, NetworkEstimator):
         return self.layer
 
     def _check_y(self, y):
+        refuse_dates(y)
         y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y")
         return y[:, None] if y.ndim == 1 else y
 

@@ -18,13 +18,14 @@ import keras
 
 from skdeep import blueprint
 from skdeep.persistence import saved
+from skdeep.validation import naming
 
 GIVEN = ("input_shape", "n_outputs", "meta")
 
 
 def listed(names: Any) -> str:
     """Names with commas."""
-    return ", ".join(names) or "nothing"
+    return ", ".join(map(str, names)) or "nothing"
 
 
 def own_arguments(function: Any) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def check_names(function: Any, names: Any) -> None:
 def arguments_of(function: Any, params: dict | None, given: dict) -> dict[str, Any]:
     """What a function is called with."""
     params = params or {}
-    check_names(function, params)
+    with naming("model_params"):
+        check_names(function, params)
     parameters = inspect.signature(function).parameters
     arguments = {name: value for name, value in given.items() if name in parameters} | params
     missing = [
