@@ -928,6 +928,15 @@ def test_a_tree_that_points_out_of_itself_is_refused(model, change, path):
         tampered_tree(path, model, change)
 
 
+def test_a_tree_that_lies_about_its_depth_is_refused(path):
+    model = DecisionTreeClassifier().fit(X, y)
+    state = model.tree_.__getstate__()
+    model.tree_.__setstate__(state | {"max_depth": 0})
+    skdeep.save(model, path)
+    with pytest.raises(LoadError, match=r"vouch for: sklearn\.tree"):
+        skdeep.load(path)
+
+
 def test_a_tree_wider_than_the_rows_of_its_forest_is_refused(path):
     model = clone(forest).fit(np.hstack([X, X]), y)
     for tree in [model, *model.estimators_]:

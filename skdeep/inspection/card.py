@@ -19,7 +19,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils._pprint import _changed_params
 
 from skdeep.inspection.parts import network_of
-from skdeep.targets import Labels
+from skdeep.targets import Labels, PerStep, Reals
 
 _LONGEST = 200  # characters of a value
 _MOST_COLUMNS = 50
@@ -129,7 +129,7 @@ def _search(estimator: Any) -> list[str]:
 def _data(estimator: Any, network: Any, X: Any) -> list[str]:
     """What rows and targets were."""
     task, target = network._fitted.task, network._fitted.target
-    per_step = task.head.per_step
+    per_step = isinstance(target, PerStep)
     target = target.each if per_step else target
     names = list(getattr(estimator, "feature_names_in_", ()))
     types = {}
@@ -156,7 +156,7 @@ def _data(estimator: Any, network: Any, X: Any) -> list[str]:
     if isinstance(target, Labels):
         labels = [", ".join(_code(repr(c)) for c in classes.tolist()) for classes in target.classes]
         text.append(_table(["target", "classes"], zip(map(str, count()), labels)))
-    else:
+    elif isinstance(target, Reals):
         means, scales = ([f"{v:.6g}" for v in part] for part in (target.mean, target.scale))
         numbers = zip(map(str, count()), means, scales)
         text.append("Targets were shifted by their mean and divided by their scale inside.")

@@ -24,6 +24,9 @@ def sound_tree(state: dict, fetch: Fetch) -> int:
     fits = nodes.shape == (count,) and np.shape(n_classes) == (n_outputs,) and np.min(n_classes) > 0
     if not fits or not _is_sound(nodes["left_child"], nodes["right_child"], leaf):
         return 0
+    # scikit-learn reserves memory for paths by it.
+    if fetch(content["max_depth"]) != _depth(nodes["left_child"], nodes["right_child"], leaf):
+        return 0
     return n_features if _is_within(nodes["feature"][~leaf], n_features) else 0
 
 
@@ -44,6 +47,15 @@ def _is_sound(left: np.ndarray, right: np.ndarray, leaf: np.ndarray) -> bool:
     parents = np.flatnonzero(~leaf)
     children = np.stack([left, right]).astype(np.int64)[:, parents]
     return len(leaf) > 0 and bool(np.all((children > parents) & (children < len(leaf))))
+
+
+def _depth(left: np.ndarray, right: np.ndarray, leaf: np.ndarray) -> int:
+    """Steps from the first node of a sound tree to its deepest leaf."""
+    depth, level = -1, np.zeros(1, np.int64)
+    while len(level):
+        inner = level[~leaf[level]]
+        depth, level = depth + 1, np.unique(np.concatenate([left[inner], right[inner]]))
+    return depth
 
 
 def _is_within(features: np.ndarray, n_features: float) -> bool:

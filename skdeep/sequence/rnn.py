@@ -18,6 +18,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from skdeep._config import get_config
 from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
 from skdeep.blueprint import Task, float_dtype, task_of
 from skdeep.hyperparameters import Declared, are_counts, hyperparameter
@@ -116,6 +117,12 @@ class _RNN(Declared):
             raise ValueError(
                 f"hidden_layer_sizes must hold positive integers, one for each recurrent layer, "
                 f"but is {sizes!r}."
+            )
+
+        if self.cell == "lstm" and get_config()["compile"] == "xla":
+            raise ValueError(
+                "cell='lstm' is one operation of TensorFlow's, which config_context(compile='xla') "
+                "cannot compile; leave compile at None, or take cell='gru'."
             )
 
     def _is_noisy(self, task):

@@ -13,7 +13,16 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import CNNClassifier, MLPClassifier, MLPRegressor, RNNClassifier, RNNRegressor
+from skdeep import (
+    CNNClassifier,
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    NetworkTransformer,
+    RNNClassifier,
+    RNNRegressor,
+)
 from skdeep.callbacks import GradientNorms
 from skdeep.inspection import model_card
 from skdeep.optimizers import Adam
@@ -86,6 +95,14 @@ def test_sequences_have_any_number_of_steps_and_may_have_targets_for_each():
     assert rows_of(section(card, "## Data"))[-1] == expected
     card = model_card(RNNClassifier(epochs=1).fit(["a b", "b c a", "b"], [0, 1, 0]))
     assert "takes any tokens of each row" in card
+
+
+@pytest.mark.parametrize("kind", [NetworkClassifier, NetworkRegressor, NetworkTransformer])
+def test_networks_of_ones_own_have_cards(kind, data):
+    X, y = data[0].to_numpy(), np.arange(80) % 2
+    card = model_card(kind(epochs=1).fit(X, y) if kind is not NetworkTransformer else kind().fit(X))
+    assert "The network takes 3 numbers of each row" in card
+    assert ("| target | classes |" in card) == (kind is NetworkClassifier)
 
 
 def test_changed_parameters_come_first_part_by_part(fitted):

@@ -282,6 +282,18 @@ def test_a_pickle_predicts_the_same_and_the_network_is_kerass():
     np.testing.assert_allclose(gru(ARRAY), model.transform(ARRAY), rtol=1e-4, atol=1e-5)
 
 
+def test_xla_is_refused_where_it_has_no_lstm_and_trains_as_graphs_do():
+    from skdeep import config_context
+
+    model = RNNClassifier(**SMALL, epochs=2, batch_size=40)
+    with config_context(compile="xla"):
+        with pytest.raises(ValueError, match="cell='lstm' is one operation"):
+            clone(model).fit(ROWS, FIRST)
+        compiled = clone(model).set_params(cell="gru").fit(ROWS, FIRST).predict_proba(ROWS)
+    model.set_params(cell="gru").fit(ROWS, FIRST)  # three steps an epoch: a graph
+    np.testing.assert_allclose(compiled, model.predict_proba(ROWS), rtol=1e-4, atol=1e-5)
+
+
 def test_double_precision_trains_as_single_does():
     from skdeep import config_context
 
