@@ -10,8 +10,10 @@ while a process runs. What cannot be looked into gets a fingerprint that nothing
 program is then compiled anew, which is slow but never wrong.
 """
 
+import dis
 import functools
 import hashlib
+import importlib.util
 import sys
 import sysconfig
 import types
@@ -100,7 +102,9 @@ class _Walk:
         self.sequence([part for item in values.items() for part in item])
 
     def unordered(self, values: Any) -> None:
-        self.write(len(values), *sorted(fingerprint(value) for value in values))
+        texts = sorted(fingerprint(value) for value in values)
+        self.opaque |= any(text.startswith("opaque") for text in texts)
+        self.write(len(texts), *texts)
 
     # Code ----------------------------------------------------------------------------------
 
@@ -112,12 +116,12 @@ class _Walk:
             self.write("function", function.__module__, function.__qualname__)
         else:
             self.code(function.__code__, function.__globals__)
-            self.visit(function.__defaults__, function.__kwdefaults__)
+            self.visit(function.__defaults__, function.__kwdefaults__, vars(function))
         for cell in function.__closure__ or ():
             self.visit(None if cell == types.CellType() else cell.cell_contents)
 
     def code(self, code: Any, names: dict) -> None:
-        """Bytecode, its constants, and the global values that it names."""
+        """Bytecode, its constants, and the values that it names: global, imported, in modules."""
         self.write("code", code.co_code, code.co_varnames, code.co_freevars, code.co_flags)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
@@ -125,12 +129,19 @@ class _Walk:
             else:
                 self.visit(constant)
         for name in code.co_names:
-            value = names.get(name)
             self.write(name)
-            self.visit(value)
-            if isinstance(value, types.ModuleType) and not _is_installed(value.__name__):
-                for attribute in sorted(set(code.co_names) & set(vars(value))):
-                    self.visit(getattr(value, attribute))
+            self.visit(names.get(name))
+        modules = [value for name in code.co_names if _is_own(value := names.get(name))]
+        for name in _imported(code, names.get("__package__")):
+            self.opaque |= name not in sys.modules  # what it will be is not known yet
+            modules += [value] if _is_own(value := sys.modules.get(name)) else []
+        for module in modules:  # and those that are found in them
+            for name in sorted(set(code.co_names) & set(vars(module))):
+                value = getattr(module, name)
+                self.write(module.__name__, name)
+                self.visit(value)
+                if _is_own(value) and value not in modules:
+                    modules.append(value)
 
     def method(self, method: Any) -> None:
         self.visit(method.__func__, getattr(method, "__self__", None))
@@ -202,6 +213,23 @@ class _Walk:
         self.visit(*(getattr(thing, slot, None) for slot in slots))
 
 
+def _imported(code: Any, package: str | None) -> list[str]:
+    """Full names of the modules that code imports; as they stand where there is no package."""
+    steps = list(dis.get_instructions(code))
+    names = []
+    for i, step in enumerate(steps):
+        if step.opname == "IMPORT_NAME":
+            name = "." * steps[i - 2].argval + step.argval  # after its level and what is taken
+            relative = name.startswith(".") and package
+            names.append(importlib.util.resolve_name(name, package) if relative else name)
+    return names
+
+
+def _is_own(value: Any) -> bool:
+    """Whether a value is a module of the user's."""
+    return isinstance(value, types.ModuleType) and not _is_installed(value.__name__)
+
+
 def _slots(cls: type) -> list[str]:
     slots = vars(cls).get("__slots__", ())
     names = [slots] if isinstance(slots, str) else list(slots)
@@ -222,7 +250,10 @@ def _is_installed(module: str | None) -> bool:
     if module == "__main__" or module not in sys.modules:
         return False
     path = getattr(sys.modules[module], "__file__", None)
-    return path is None or path.startswith(_INSTALLED)
+    if path is None:  # built in, or made by hand, or a folder of modules
+        origin = getattr(getattr(sys.modules[module], "__spec__", None), "origin", None)
+        return origin in ("built-in", "frozen")
+    return path.startswith(_INSTALLED)
 
 
 _LOOKS: tuple = (

@@ -9,6 +9,7 @@ from keras import layers
 
 from skdeep import engine
 from skdeep.engine import fingerprint
+from skdeep.engine.fingerprint import _is_installed
 
 
 def dense(units=3, activation="relu", **settings):
@@ -170,6 +171,46 @@ def test_a_name_within_a_module_of_ones_own_tells(monkeypatch):
     assert fingerprint(function) != before
 
 
+OWN = """
+import own.inner
+def by_attribute(x): return own.inner.rate * x
+def by_import(x):
+    from own.inner import rate
+    return rate * x
+def by_relative_import(x):
+    from .inner import rate
+    return rate * x
+def by_own_attribute(x): return by_own_attribute.rate * x
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["by_attribute", "by_import", "by_relative_import", "by_own_attribute"]
+)
+@pytest.mark.parametrize("file", ["/somewhere/own/inner.py", None])
+def test_values_tell_in_whatever_way_code_comes_to_them(name, file, monkeypatch):
+    own, inner = types.ModuleType("own"), types.ModuleType("own.inner")
+    own.inner, inner.__file__, inner.rate = inner, file, 1
+    monkeypatch.setitem(sys.modules, "own", own)
+    monkeypatch.setitem(sys.modules, "own.inner", inner)
+    user = types.ModuleType("own.user")
+    user.__package__ = "own"
+    exec(OWN, vars(user))
+    function = getattr(user, name)
+    user.by_own_attribute.rate = 1
+    _is_installed.cache_clear()
+    before = fingerprint(function)
+    assert before == fingerprint(function)
+    assert not before.startswith("opaque")
+    inner.rate = user.by_own_attribute.rate = 2
+    assert fingerprint(function) != before
+
+
+def test_an_import_that_has_not_happened_yet_never_matches():
+    function = module("def f(x):\n    import not_imported_yet\n    return not_imported_yet.g(x)").f
+    assert fingerprint(function).startswith("opaque")
+
+
 def test_closures_and_defaults_tell():
     def scaled(by, default=1):
         return lambda x, y=default: by * x + y
@@ -211,6 +252,7 @@ def test_what_cannot_be_looked_into_never_matches():
     secret = iter([1])
     assert fingerprint(secret) != fingerprint(secret)
     assert fingerprint([{"deep": secret}]).startswith("opaque")
+    assert fingerprint({secret}).startswith("opaque")
     circle = []
     circle.append(circle)
     assert fingerprint(circle).startswith("opaque")
