@@ -427,7 +427,8 @@ class NetworkEstimator(
         with naming("y" if classes is None else "classes"):
             target = before.target if before else self._make_target(y, weight, classes)
         fitted = self._begin(self._task(X, target.head), target, before)
-        X, target = self._as_input(X, fitted.task), fitted.target
+        with naming("X"):
+            X, target = self._as_input(X, fitted.task), fitted.target
         if validation is not None:
             validation = self._check_validation(*validation, fitted)
         fitted, epochs, keep = epoch_callbacks.resume(

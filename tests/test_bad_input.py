@@ -699,3 +699,11 @@ def test_a_gaussian_process_is_as_it_was_after_bad_input(X, y, message, rows):
         model.fit(X, y)
     assert state(model) == before
     np.testing.assert_array_equal(model.predict(rows[0]), answer)
+
+
+def test_a_gaussian_process_predicts_nothing_beyond_the_numbers(rows):
+    model = GaussianProcessRegressor().fit(*rows)
+    far = changed(rows[0], (0, 0), 1e9)
+    assert np.isfinite(model.predict(far)).all()
+    with pytest.raises(ValueError, match=r"X reaches 1e\+300, whose squared distance"):
+        model.predict(changed(rows[0], (0, 0), 1e300))

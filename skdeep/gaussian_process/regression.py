@@ -171,7 +171,13 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
             )
         check_is_fitted(self)
         X = self._checked_X(X, reset=False)
-        Z = (X - self._X_mean) / self._X_scale
+        with np.errstate(over="ignore"):
+            Z = (X - self._X_mean) / self._X_scale
+        if np.abs(Z).max() > 1e150:
+            raise ValueError(
+                f"X reaches {np.abs(X).max():g}, whose squared distance from the training points "
+                f"is no number; remove such points."
+            )
         with one_blas_thread():
             mean, variance, _ = self._posterior.mean_and_variance(Z)
             mean = self._y_mean + self._y_scale * mean

@@ -43,6 +43,10 @@ class Rows:
             raise ValueError(
                 f"{name} has rows of shape {y.shape[1:]}, but y had {self.shape} at first."
             )
+        if (largest := np.abs(y).max()) > 1e18:
+            raise ValueError(
+                f"{name} reaches {largest:g}, whose square float32 does not hold; scale {name}."
+            )
         return y
 
 

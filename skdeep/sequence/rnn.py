@@ -189,12 +189,12 @@ class _RNN(Declared):
             return n_features
         if self.n_steps is None:
             return 1
-        if n_columns % self.n_steps:
+        if n_columns % int(self.n_steps):
             raise ValueError(
                 f"n_steps={self.n_steps} does not divide the {n_columns} columns of X; a flat row "
                 f"has n_steps * n_features of them."
             )
-        return n_columns // self.n_steps
+        return n_columns // int(self.n_steps)
 
     def _check_tokens(self, X, reset):
         """Tokens as sequences of their numbers; their vocabulary is learnt at reset."""
