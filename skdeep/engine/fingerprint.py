@@ -131,7 +131,7 @@ class _Walk:
         for name in code.co_names:
             self.write(name)
             self.visit(names.get(name))
-        modules = [value for name in code.co_names if _is_own(value := names.get(name))]
+        modules: list[Any] = [names[name] for name in code.co_names if _is_own(names.get(name))]
         for name in _imported(code, names.get("__package__")):
             self.opaque |= name not in sys.modules  # what it will be is not known yet
             modules += [value] if _is_own(value := sys.modules.get(name)) else []
