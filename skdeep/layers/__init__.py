@@ -14,7 +14,6 @@ from skdeep.layers.recurrent import (
     PoolSteps,
     ReverseSteps,
     SimpleRNN,
-    real_steps,
 )
 from skdeep.layers.regularization import (
     BatchNormalization,
@@ -38,5 +37,4 @@ __all__ = [
     "PoolSteps",
     "ReverseSteps",
     "SimpleRNN",
-    "real_steps",
 ]

@@ -126,7 +126,7 @@ class ReverseSteps(keras.layers.Layer):
         return tf.reverse_sequence(x, lengths, seq_axis=1)
 
 
-def real_steps(x):
+def _real_steps(x):
     """Which steps of x (n, n_steps, ...) are real, as 0 and 1, (n, n_steps, 1); None for all."""
     lengths = current_scope().lengths
     if lengths is None:
@@ -148,7 +148,7 @@ class PoolSteps(keras.layers.Layer):
         self.kind = kind
 
     def call(self, x):
-        real = real_steps(x)
+        real = _real_steps(x)
         if self.kind == "last":
             if real is None:
                 return x[:, -1]
@@ -174,7 +174,7 @@ class AttentionPooling(keras.layers.Layer):
 
     def call(self, x):
         score = ops.tanh(x @ self.kernel + self.bias) @ self.context
-        real = real_steps(x)
+        real = _real_steps(x)
         if real is not None:
             score = ops.where(real > 0, score, score.dtype.min)
         share = ops.exp(score - ops.max(score, axis=1, keepdims=True))
