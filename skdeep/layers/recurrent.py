@@ -32,23 +32,37 @@ class LSTM(keras.layers.LSTM):
         if x.shape[-1] % 2:  # the operation is slower, and says so at each step
             x = tf.pad(x, [[0, 0], [0, 0], [0, 1]])
             kernels.insert(1, tf.zeros((1, 4 * self.units)))
-        unused = tf.zeros((self.units,))
-        # Not BlockLSTMV2, whose gates are in Keras's order: TensorFlow 2.21 has its gradient wrong.
-        results = tf.raw_ops.BlockLSTM(
-            seq_len_max=tf.shape(x, tf.int64)[0],
-            x=x,
-            cs_prev=initial_state[1],
-            h_prev=initial_state[0],
-            w=_block_order(tf.concat(kernels, axis=0)),
-            wci=unused,
-            wcf=unused,
-            wco=unused,
-            b=_block_order(tf.convert_to_tensor(cell.bias)),
-            forget_bias=0.0,  # the bias has it
-            cell_clip=0.0,  # none
-            use_peephole=False,
+        weights = _block_order(tf.concat(kernels, axis=0))
+        bias, unused = _block_order(tf.convert_to_tensor(cell.bias)), tf.zeros((self.units,))
+
+        def block(x, h, c):
+            # Not BlockLSTMV2, with gates in Keras's order: TensorFlow 2.21 has its gradient wrong.
+            return tf.raw_ops.BlockLSTM(
+                seq_len_max=tf.shape(x, tf.int64)[0],
+                x=x,
+                cs_prev=c,
+                h_prev=h,
+                w=weights,
+                wci=unused,
+                wcf=unused,
+                wco=unused,
+                b=bias,
+                forget_bias=0.0,  # the bias has it
+                cell_clip=0.0,  # none
+                use_peephole=False,
+            )
+
+        # Its products are too small to share among threads: halves of the rows run side by side,
+        # both with the middle one where the number is odd, for without any rows it fails.
+        n, (h, c) = tf.shape(x)[1], initial_state
+        half = (n + 1) // 2
+        first = block(x[:, :half], h[:half], c[:half])
+        second = block(x[:, n - half :], h[n - half :], c[n - half :])
+        h, c = (
+            tf.concat([a, b[:, 2 * half - n :]], axis=1)
+            for a, b in [(first.h, second.h), (first.cs[-1:], second.cs[-1:])]
         )
-        return results.h[-1], _time_first(results.h), [results.h[-1], results.cs[-1]]
+        return h[-1], _time_first(h), [h[-1], c[0]]
 
 
 class GRU(keras.layers.GRU):
