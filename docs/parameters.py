@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
 def modules() -> Iterator[ModuleType]:
     """Every module of skdeep but ``base``, whose children repeat what it declares."""
     for info in pkgutil.walk_packages(skdeep.__path__, "skdeep."):
-        if info.name != "skdeep.base":
+        if not info.name.startswith("skdeep.base"):
             yield importlib.import_module(info.name)
 
 

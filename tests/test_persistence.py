@@ -848,7 +848,7 @@ array_node = node("NdArrayNode", "numpy.ndarray", type="numpy", file="a.npy")
         (array_node, {"estimator/a.npy": petabyte.getvalue()}, "makes no sense"),
         (array_node, {"estimator/a.npy": pickle.dumps(np.arange(3))}, "pickle"),
         (plain(1), {"fits.json": b'[{"object": "os.system", "values": {}}]'}, "os.system"),
-        (plain(1), {"fits.json": b'[{"object": "skdeep.base.blueprint", "values": {}}]'}, "vouch"),
+        (plain(1), {"fits.json": b'[{"object": "skdeep.targets.np", "values": {}}]'}, "vouch"),
         (plain(1), {"fits.json": b'[{"function": "os.system"}]'}, r"os\.system"),
         (plain(1), {"fits.json": b'[{"tuple": 3}]'}, "where a list belongs"),
         (plain(1), {"fits.json": b'[{"shell": "ls"}]'}, "unknown kind, 'shell'"),

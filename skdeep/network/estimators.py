@@ -27,7 +27,7 @@ from skdeep.base import (
     BaseNetworkClassifier,
     BaseNetworkRegressor,
     NetworkEstimator,
-    check_partial,
+    fit_on,
 )
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.network.losses import (
@@ -202,7 +202,7 @@ class _OwnModel(Declared):
     def _is_noisy(self, task):
         return task.model.noisy or not task.model.rowwise
 
-    def _begin(self, task, target, before, draw=None):
+    def _design(self, task, target, before):
         arguments = {}
         source = self._default_model if self.model is None else self.model
         if not self._has_model():
@@ -228,7 +228,7 @@ class _OwnModel(Declared):
             pairs = zip(graph.model.weights, self.model.get_weights(), strict=True)
             return fresh.vectors({id(variable): array for variable, array in pairs})
 
-        return super()._begin(task, target, before, own_weights)
+        return task, target, own_weights
 
     def _feature_layer(self) -> str | int | None:
         """Whose output transform gives: by name, or as in :class:`Template`."""
@@ -760,9 +760,8 @@ class NetworkTransformer(_OwnModel, NetworkEstimator):
         -------
         self : object
         """
-        check_partial(self)
         y = X if self.target == "X" else y
-        return self._fit(X, y, sample_weight, 1, hasattr(self, "_fitted"))
+        return fit_on(self, X, y, sample_weight)
 
     def transform(self, X):
         """The output of ``layer`` for rows X.

@@ -1,0 +1,143 @@
+"""Regressors: one target or several, their means, spreads or quantiles."""
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep.base.estimator import NetworkEstimator
+from skdeep.base.fitting import fit_on
+from skdeep.hyperparameters import hyperparameter
+from skdeep.targets import QUANTILE_LEVELS, Reals
+from skdeep.validation import naming, refuse_dates
+
+
+class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
+    """Base of regressors, of one or several targets.
+
+    Targets are standardised inside, so that the learning rate and the loss mean the same in all
+    units; predictions are in the units of y.
+    """
+
+    loss: str = hyperparameter(
+        default="squared",
+        doc="What the network learns of y: its mean ('squared'), mean and variance of a normal "
+        "distribution ('gaussian'), or quantiles ('quantile').",
+        constraint=StrOptions({"squared", "gaussian", "quantile"}),
+        structural=True,
+    )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train one epoch more on rows X, going on from the last fit.
+
+        The first call's y sets the scale of the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        return fit_on(self, X, y, sample_weight)
+
+    def predict(self, X, return_std=False, n_samples=None):
+        """Targets of rows X, (n_samples,) or (n_samples, n_outputs), float64.
+
+        They are means, or medians under ``loss="quantile"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        return_std : bool, default=False
+            Whether to return standard deviations as well: of the noise in y under
+            ``loss="gaussian"``, under ``loss="quantile"`` half the distance of the quantiles that
+            a normal distribution has one deviation below and above its mean.
+        n_samples : int, default=None
+            Average so many networks, each thinned by dropout as in a step of training [1]_. The
+            variance of their predictions adds to that of the noise [2]_. The same networks for
+            all rows, in each call. None is one network without dropout.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+        std : ndarray of the same shape, float64
+            Only if ``return_std``.
+
+        References
+        ----------
+        .. [1] Gal, Ghahramani. Dropout as a Bayesian approximation: representing model uncertainty
+           in deep learning. ICML, 2016, section 4.
+        .. [2] Kendall, Gal. What uncertainties do we need in Bayesian deep learning for computer
+           vision? NeurIPS, 2017, equation 9.
+        """
+        check_is_fitted(self)
+        target = self._fitted.target
+        if n_samples is not None:
+            samples = self._sampled(X, n_samples)
+        elif return_std and target.head.loss == "squared":
+            raise ValueError(
+                "return_std=True needs a network that knows its uncertainty: fit with "
+                "loss='gaussian' or 'quantile', or give n_samples to one that has dropout."
+            )
+        else:
+            samples = iter([self._outputs(X)["output"]])
+        values, deviations = target.mixture(samples)
+        return (values, deviations) if return_std else values
+
+    def predict_quantiles(self, X, quantiles=(0.05, 0.5, 0.95)):
+        """Quantiles of the targets of rows X, float64.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        quantiles : array-like of shape (n_quantiles,), default=(0.05, 0.5, 0.95)
+            Their levels, in (0, 1); in [0.01, 0.99] under ``loss="quantile"``. The default is a
+            median and an interval of 90%.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
+            They do not cross.
+
+        Raises
+        ------
+        ValueError
+            If the fit had ``loss="squared"``, or a level is out of range.
+        """
+        check_is_fitted(self)
+        target = self._fitted.target
+        if target.head.loss == "squared":
+            raise ValueError(
+                "predict_quantiles needs a fit with loss='gaussian' or 'quantile', but this one "
+                "had loss='squared'."
+            )
+        with naming("quantiles"):
+            levels = np.asarray(quantiles, dtype=np.float64)
+        inside = (levels > 0) & (levels < 1)
+        if target.head.loss == "quantile":
+            inside = (levels >= QUANTILE_LEVELS[0]) & (levels <= QUANTILE_LEVELS[-1])
+        if levels.ndim != 1 or not levels.size or not inside.all():
+            known = "[0.01, 0.99], where loss='quantile' learns them"
+            raise ValueError(
+                f"quantiles must be a list of levels in "
+                f"{known if target.head.loss == 'quantile' else '(0, 1)'}, but is {quantiles!r}."
+            )
+        return target.quantiles(self._outputs(X)["output"], levels)
+
+    def _check_y(self, y):
+        refuse_dates(y)
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return y
+
+    def _make_target(self, y, weight, classes):
+        return Reals.of(y, weight, self.loss)
