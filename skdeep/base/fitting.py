@@ -17,7 +17,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from skdeep import blueprint, optimizers, schedules
-from skdeep import callbacks as epoch_callbacks
+from skdeep.callbacks.checkpoint import resume
+from skdeep.callbacks.session import session
 from skdeep.exceptions import FitDivergedError, FitInterruptedWarning
 from skdeep.hyperparameters import runtime_values, structural_key, structural_twin
 from skdeep.persistence import saved
@@ -96,9 +97,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
         validation = _probe(estimator, fitted)._check_rows(
             X_val, y_val, weight_val, reset=False, suffix="_val"
         )
-    fitted, epochs, keep = epoch_callbacks.resume(
-        estimator, fitted, epochs, goes_on, (X, y, weight), validation
-    )
+    fitted, epochs, keep = resume(estimator, fitted, epochs, goes_on, (X, y, weight), validation)
     if held_out:
         (X, y, weight), validation = _hold_out(estimator, X, y, weight, fitted)
     encoded = target.encode(y)
@@ -117,7 +116,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
         epochs = 0
     data = X, y, weight
     if epochs:
-        with epoch_callbacks.session(estimator, fitted, epochs, data, rows, keep) as (hooks, rate):
+        with session(estimator, fitted, epochs, data, rows, keep) as (hooks, rate):
             progress = engine.train(
                 blueprint.program(fitted.twin, fitted.task),
                 replace(fitted.progress, learning_rate_factor=rate),

@@ -1,0 +1,190 @@
+"""A fit's state in a file, from which the same fit goes on."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from skdeep._config import get_config
+from skdeep.persistence import Encoder, files, from_parts, saved, telling
+
+
+@saved
+@dataclass(frozen=True)
+class Checkpoint:
+    """Keeps what a fit needs to go on in a file; a fit that finds the file goes on from it.
+
+    Run the same script again after a crash, and it ends with the same bits as an unbroken fit, on
+    one machine with one number of threads. After a fit that was completed it ends at once. The
+    file is written beside its place and put there when it is complete, at the ends of epochs,
+    after all other callbacks.
+
+    The fit that goes on must be the same: rows, targets, weights, validation rows and the
+    estimator's parameters are compared, and what differs is named. Only ``epochs`` may be raised
+    (unless a named ``learning_rate_schedule`` ends with them), ``verbose`` and other ``callbacks``
+    may change. With ``random_state=None`` the seed of the file goes on.
+
+    Not in the file is what callbacks remember themselves: Keras's count their patience anew, your
+    functions start as they are. What they have made of the learning rate is kept.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. Each fit needs one of its own, so a Checkpoint has no place in a search or in
+        cross-validation. Delete it to begin anew.
+    every : int in [1, inf), default=1
+        Epochs from one writing to the next. The last epoch is always written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skdeep import MLPClassifier
+    >>> from skdeep.callbacks import Checkpoint
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keep = Checkpoint(Path(folder, "fit.checkpoint"))
+    ...     first = MLPClassifier(epochs=3, random_state=0, callbacks=[keep]).fit(X, y)
+    ...     longer = MLPClassifier(epochs=5, random_state=0, callbacks=[keep]).fit(X, y)
+    >>> bool(longer.history_["loss"][2] == first.history_["loss"][2])
+    True
+    """
+
+    path: str | os.PathLike
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", os.fspath(self.path))
+        if not (isinstance(self.every, Integral) and self.every >= 1):
+            raise ValueError(f"every must be an integer from 1 on, but is {self.every!r}.")
+
+    def stored(self) -> dict | None:
+        """What the file holds: "conditions", "progress" and "stopped"; None without a file.
+
+        Raises
+        ------
+        LoadError
+            If the file is damaged.
+        """
+        if not Path(self.path).exists():
+            return None
+        parts = files.read(self.path, "checkpoint")
+        with telling(self.path):
+            return from_parts(parts, "fit")
+
+    def keep(self, conditions: dict[str, str], state: Any) -> None:
+        """Write the file, if it is time."""
+        is_last = state.stop or state.epoch + 1 >= state.epochs
+        if not is_last and (state.epoch + 1) % self.every:
+            return
+        fit = {"conditions": conditions, "progress": state.progress, "stopped": state.stop}
+        encoder = Encoder()
+        files.write(self.path, "checkpoint", encoder.parts("fit", encoder.encode(fit, "the fit")))
+
+
+def resume(
+    estimator: Any, fitted: Any, epochs: int, goes_on: bool, rows: tuple, validation: tuple | None
+) -> tuple[Any, int, list[Callable]]:
+    """Where a fit starts, how many epochs it has to go, and what keeps its state, if anything.
+
+    Parameters
+    ----------
+    estimator : NetworkEstimator
+    fitted : Fitted
+        What it would start from without a checkpoint.
+    epochs : int
+        How many it was to go.
+    goes_on : bool
+        Whether it goes on from another fit.
+    rows, validation : tuples of X, y and weights
+        Validated, before any are held out.
+
+    Raises
+    ------
+    LoadError
+        If there is a checkpoint, but damaged.
+    ValueError
+        If it is of another fit.
+    """
+    checkpoints = [c for c in estimator.callbacks if isinstance(c, Checkpoint)]
+    if not checkpoints:
+        return fitted, epochs, []
+    if len(checkpoints) > 1:
+        raise ValueError("callbacks has more than one Checkpoint; one keeps all.")
+    checkpoint, end = checkpoints[0], fitted.progress.epoch + epochs
+    if not Path(checkpoint.path).parent.is_dir():
+        raise FileNotFoundError(f"the folder of the checkpoint {checkpoint.path} is not there.")
+    conditions = _conditions(estimator, fitted, goes_on, end, rows, validation)
+    keep = [lambda state: checkpoint.keep(conditions, state)]
+    if (stored := checkpoint.stored()) is None:
+        return fitted, epochs, keep
+    _check_conditions(checkpoint.path, stored["conditions"], conditions)
+    progress = stored["progress"]
+    if progress.epoch > end:
+        raise ValueError(
+            f"{checkpoint.path} has {progress.epoch} epochs, but this fit ends at {end}; raise "
+            f"epochs, or delete the file to begin anew."
+        )
+    left = 0 if stored["stopped"] else end - progress.epoch
+    return replace(fitted, progress=progress), left, keep
+
+
+def _conditions(
+    estimator: Any, fitted: Any, goes_on: bool, end: int, rows: tuple, validation: tuple | None
+) -> dict[str, str]:
+    """All that decides the course of a fit, as text by name."""
+    from skdeep.engine import digest
+
+    found = {}
+    for suffix, parts in {"": rows, "_val": validation}.items():
+        if parts is not None:
+            X, y, weight = parts
+            y = fitted.target.encode(y, f"y{suffix}")
+            for name, part in {"X": X, "y": y, "sample_weight": weight}.items():
+                found[name + suffix] = f"{part.dtype} {part.shape}, digest {digest(part)}"
+    ignored = {"callbacks", "epochs", "random_state", "verbose", "warm_start"}
+    if not estimator._watches_rows():
+        ignored.add("validation_fraction")
+    if not estimator.early_stopping:
+        ignored.add("patience")
+    parameters = estimator.get_params(deep=False).items()
+    found |= {name: _described(value) for name, value in parameters if name not in ignored}
+    if isinstance(estimator.learning_rate_schedule, str):
+        found["epochs"] = str(end)
+    seed = estimator.random_state
+    found["random_state"] = str(seed) if isinstance(seed, Integral) else "no integer"
+    found["estimator"] = type(estimator).__name__
+    found["target"], found["task"] = _described(fitted.target), _described(fitted.task)
+    found["compile"] = str(get_config()["compile"])
+    found["the fit that it goes on from"] = digest(fitted.progress.state) if goes_on else "none"
+    return found
+
+
+def _described(value: Any) -> str:
+    """A value as text that is the same in another process."""
+    from skdeep.engine import digest
+
+    encoder = Encoder()
+    try:
+        text = json.dumps(encoder.encode(value, "value"))
+    except TypeError:  # a scorer, or an object of the user's: where it lies in memory says nothing
+        shown = repr(value)
+        return type(value).__qualname__ if " at 0x" in shown else shown
+    return text + (f", digest {digest(encoder.tensors)}" if encoder.tensors else "")
+
+
+def _check_conditions(path: str | os.PathLike, old: dict, new: dict) -> None:
+    """Refuse a checkpoint of another fit, and tell what differs."""
+    different = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if different:
+        changes = "; ".join(
+            f"{name} was {old.get(name, 'not given')}, but is {new.get(name, 'not given')}"
+            for name in different
+        )
+        raise ValueError(
+            f"{path} is the checkpoint of another fit: {changes}. Delete the file to begin anew, "
+            f"or give this fit a path of its own."
+        )
