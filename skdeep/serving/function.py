@@ -1,7 +1,7 @@
 """The exported function: from arrays as ``predict`` takes them to what ``predict`` says.
 
 It is written in operations that a format lends (``saved_model.Operations``,
-``onnx_model.Operations``), so that both have the same.
+``onnx_operations.Operations``), so that both have the same.
 """
 
 import math

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from skdeep import layers
-from skdeep.serving.onnx_model import Operations, Value
+from skdeep.serving.onnx_operations import Operations, Value
 
 _NONE = "has no counterpart in ONNX here; export as 'saved_model', which takes all layers"
 

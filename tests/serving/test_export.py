@@ -360,8 +360,9 @@ def test_a_folder_is_no_place_for_onnx(model, tmp_path):
 
 def test_without_onnx_the_error_says_what_to_install(model, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "skdeep.serving.onnx_model", raising=False)
-    monkeypatch.delattr("skdeep.serving.onnx_model", raising=False)
+    for name in ("onnx_model", "onnx_layers", "onnx_operations"):
+        monkeypatch.delitem(sys.modules, f"skdeep.serving.{name}", raising=False)
+        monkeypatch.delattr(f"skdeep.serving.{name}", raising=False)
     with pytest.raises(ImportError, match=r'pip install "skdeep\[onnx\]"'):
         export(model, tmp_path / "served.onnx", format="onnx")
 
