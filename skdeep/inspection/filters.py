@@ -77,6 +77,8 @@ class FilterDisplay:
     ) -> "FilterDisplay":
         """Draw the first layer's weights: a CNN's kernels, or an MLP's columns as images.
 
+        A kernel over series is drawn with its steps from left to right, a line for each feature.
+
         Parameters
         ----------
         estimator : estimator
@@ -94,11 +96,18 @@ class FilterDisplay:
         display : FilterDisplay
         """
         _, network = network_of(estimator)
-        model = _float_model(network)
-        kernel = next(w for w in model.trainable_variables if len(w.shape) > 1).numpy()
-        filters = np.moveaxis(kernel, -1, 0)  # (n_units, ...)
+        filters = np.moveaxis(_first_kernel(_float_model(network)), -1, 0)  # (n_units, ...)
         if filters.ndim == 2:
-            filters = filters.reshape(-1, *_image_shape(network, image_shape))
+            shape = _image_shape(network, image_shape)
+            if filters.shape[1] != math.prod(shape):
+                raise ValueError(
+                    f"the first layer has a weight for each of {filters.shape[1]} numbers, but a "
+                    f"row has {math.prod(shape)}; FilterDisplay needs a network whose first layer "
+                    f"with weights sees the rows themselves."
+                )
+            filters = filters.reshape(-1, *shape)
+        elif filters.ndim == 3:  # of series: steps from left to right, a line for each feature
+            filters = np.swapaxes(filters, 1, 2)[..., None]
         chosen = _chosen(units, len(filters))
         images = _pictures(filters[chosen])
         n_columns = math.ceil(math.sqrt(len(images) * 2))
@@ -177,7 +186,13 @@ class FilterDisplay:
         display : FilterDisplay
         """
         steps, network = network_of(estimator)
-        of_layer = _layer_of(_float_model(network), layer or "head")
+        model = _float_model(network)
+        if not (dtype := _ends(model)[0].dtype).startswith("float"):
+            raise ValueError(
+                f"the model takes {dtype}, by which there is no gradient to climb; begin it with "
+                f"a keras.Input of floating numbers."
+            )
+        of_layer = _layer_of(model, layer)
         X = _float_rows(network, transformed(steps, X))
         activations = _activations(of_layer, X)
         chosen = _chosen(units, activations.shape[1])
@@ -238,13 +253,18 @@ class FilterDisplay:
 
 
 def _float_model(network: Any) -> Any:
-    """The fitted network as a Keras model of floating rows: there is no gradient by an integer."""
+    """The fitted network as a Keras model of floating rows: there is no gradient by an integer.
+
+    A user's own model is a copy that takes rows as his does.
+    """
     from skdeep import engine
 
     fitted = network._fitted
     if fitted.task.wide or None in fitted.task.input_shape:
         rows = "wide and sparse" if fitted.task.wide else "sequences"
         raise ValueError(f"rows are {rows}; FilterDisplay needs images, or columns of a table.")
+    if fitted.task.model is not None:
+        return network.network_
     task = replace(fitted.task, input_dtype=_float_dtype(fitted.task))
     model = engine.build_apart(
         lambda: blueprint.keras_model(fitted.true_twin, task), task.precision
@@ -258,21 +278,53 @@ def _float_dtype(task: blueprint.Task) -> str:
 
 
 def _float_rows(network: Any, X: Any) -> np.ndarray:
-    """Rows X as that model takes them: whole numbers from 0 to 255 from 0 to 1."""
-    X = network._check_X(X, reset=False)
+    """Rows X as that model takes them.
+
+    Our networks divide whole numbers from 0 to 255 by 255; a user's own model takes them as they
+    are.
+    """
+    task, X = network._fitted.task, network._check_X(X, reset=False)
     X = X.toarray() if hasattr(X, "toarray") else X
+    if task.model is not None:
+        return X.astype(task.input_dtype, copy=False)
     return X / np.float32(255) if X.dtype == np.uint8 else X
 
 
-def _layer_of(model: Any, name: str) -> Callable:
-    """A function from rows to what a layer makes of them."""
+def _first_kernel(model: Any) -> np.ndarray:
+    """The first weights with more than one axis, (..., n_units)."""
+    for weight in model.weights:
+        if len(weight.shape) > 1:
+            return weight.numpy()
+    raise ValueError("the network has no weights that could be drawn: none has two axes.")
+
+
+def _layer_of(model: Any, name: str | None) -> Callable:
+    """A function from rows to what a layer makes of them; None is the network's output."""
     import keras
 
     names = [layer.name for layer in model.layers]
-    if name not in names:
+    rows, output = _ends(model)
+    if name is None:
+        output = output["output"] if isinstance(output, dict) else output
+    elif name in names:
+        output = getattr(model.get_layer(name), "output", None)
+    else:
         raise ValueError(f"layer {name!r} is not there; the layers are {', '.join(names)}.")
-    part = keras.Model(model.input, model.get_layer(name).output)
+    if output is None:
+        raise ValueError(
+            f"what layer {name!r} makes of rows cannot be told, for the model is of a class of its "
+            f"own; use a functional model."
+        )
+    part = keras.Model(rows, output)
     return lambda rows: part(rows, training=False)
+
+
+def _ends(model: Any) -> tuple[Any, Any]:
+    """Keras's tensors of a model's rows and of what it makes of them."""
+    if type(model).__name__ == "Sequential":  # whose own nodes are of what it is called on
+        return model.inputs[0], model.outputs[0]
+    rows = model.input
+    return rows[0] if isinstance(rows, list) else rows, model.output
 
 
 def _activation(outputs: Any) -> Any:

@@ -1,5 +1,6 @@
 """Filters, activations, and what excites a unit."""
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -9,7 +10,14 @@ from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from skdeep import CNNClassifier, MLPClassifier, MLPRegressor, RNNClassifier
+from skdeep import (
+    CNNClassifier,
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkTransformer,
+    RNNClassifier,
+)
 from skdeep.inspection import FilterDisplay
 
 DIGITS = load_digits()
@@ -86,6 +94,15 @@ def test_wide_sparse_rows_and_sequences_have_no_filters():
         FilterDisplay.from_estimator(model)
     with pytest.raises(ValueError, match="rows are sequences"):
         FilterDisplay.from_estimator(RNNClassifier(epochs=1).fit(X[:20], Y[:20]))
+
+
+def test_filters_of_series_have_a_line_for_each_feature():
+    series = np.random.default_rng(0).normal(size=(20, 16, 3))
+    model = CNNClassifier(architecture="fcn", epochs=1).fit(series, Y[:20])
+    kernel = model.network_.get_layer("conv_0").kernel.numpy()  # (n_steps, n_features, n_units)
+    display = FilterDisplay.from_estimator(model, units=2)
+    for i, picture in enumerate(shown(display)):
+        np.testing.assert_array_equal(picture, kernel[:, :, i].T)
 
 
 # Activations ----------------------------------------------------------------------------------
@@ -187,3 +204,114 @@ def test_the_one_output_of_two_classes_is_called_by_the_second():
 def test_units_that_are_not_there_are_refused(cnn):
     with pytest.raises(ValueError, match=r"units must lie in \[0, 9\], but are \[10\]"):
         FilterDisplay.from_excitation(cnn, X / 16, units=[10])
+
+
+# Models of the user's own ---------------------------------------------------------------------
+
+# Keras's own saving, which copies models, converts variables in a way that NumPy deprecates.
+copies_by_keras = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+IMAGES = (X * 15).astype(np.uint8).reshape(-1, 8, 8, 1)
+
+
+def own_cnn(input_shape=(8, 8, 1), n_outputs=10):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(3, 3, activation="relu", name="conv"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(n_outputs, name="logits"),
+        ]
+    )
+
+
+@pytest.fixture(scope="module", params=["function", "model"])
+def own(request):
+    model = own_cnn if request.param == "function" else own_cnn()
+    return NetworkClassifier(model=model, epochs=1, random_state=0).fit(IMAGES, Y)
+
+
+@copies_by_keras
+def test_filters_of_an_own_model_are_its_first_kernels(own):
+    kernel = own.network_.get_layer("conv").kernel.numpy()
+    for i, picture in enumerate(shown(FilterDisplay.from_estimator(own))):
+        np.testing.assert_array_equal(picture, kernel[:, :, 0, i])
+
+
+@copies_by_keras
+def test_an_own_model_gets_whole_numbers_as_they_are(own):
+    logits = FilterDisplay.from_activations(own, IMAGES[:5], "logits").images[0, 0]
+    np.testing.assert_allclose(logits, own.decision_function(IMAGES[:5]), rtol=1e-4, atol=1e-4)
+    display = FilterDisplay.from_excitation(own, IMAGES, units=[7], n_rows=1)
+    sevens = own.decision_function(IMAGES)[:, 7]
+    assert display.values[0, 1] == pytest.approx(sevens.max(), rel=1e-4)
+    np.testing.assert_array_equal(display.images[0, 1], IMAGES[sevens.argmax(), :, :, 0])
+
+
+@copies_by_keras
+def test_a_display_changes_no_model():
+    model = own_cnn()
+    own = NetworkClassifier(model=model, epochs=1, random_state=0).fit(IMAGES, Y)
+    shared = own._fitted.task.model.graph(own._fitted.task).model
+    before = [*model.get_weights(), *shared.get_weights(), own.predict_proba(IMAGES)]
+    FilterDisplay.from_estimator(own)
+    FilterDisplay.from_activations(own, IMAGES[:2], "conv")
+    FilterDisplay.from_excitation(own, IMAGES, units=1)
+    after = [*model.get_weights(), *shared.get_weights(), own.predict_proba(IMAGES)]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def embedded(input_shape, n_outputs):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape, dtype="int32"),
+            keras.layers.Embedding(20, 2, name="vectors"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(n_outputs),
+        ]
+    )
+
+
+def test_a_model_of_integers_has_activations_but_nothing_to_climb():
+    tokens = X[:40].astype(int)
+    own = NetworkClassifier(model=embedded, epochs=1, random_state=0).fit(tokens, Y[:40])
+    display = FilterDisplay.from_activations(own, tokens[:3], "vectors")
+    vectors = own.network_.get_layer("vectors").get_weights()[0]
+    np.testing.assert_array_equal(display.images[0, 0], vectors[tokens[:3]].reshape(3, -1))
+    with pytest.raises(ValueError, match="the model takes int32, by which there is no gradient"):
+        FilterDisplay.from_excitation(own, tokens)
+    with pytest.raises(ValueError, match="a weight for each of 20 numbers, but a row has 64"):
+        FilterDisplay.from_estimator(own)
+
+
+class OfItsOwnClass(keras.Model):
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.dense = keras.layers.Dense(n_outputs, name="dense")
+
+    def call(self, rows):
+        return self.dense(rows)
+
+
+def own_class(n_outputs):
+    return OfItsOwnClass(n_outputs)
+
+
+def test_of_a_model_of_its_own_class_the_output_alone_is_known():
+    own = NetworkClassifier(model=own_class, epochs=1, random_state=0).fit(X / 16, Y)
+    display = FilterDisplay.from_excitation(own, X / 16, units=[3], n_rows=1)
+    most = own.decision_function(X / 16)[:, 3].max()
+    assert display.values[0, 1] == pytest.approx(most, rel=1e-4)
+    with pytest.raises(ValueError, match="layer 'dense' makes of rows cannot be told"):
+        FilterDisplay.from_activations(own, X[:2] / 16, "dense")
+
+
+def without_weights(input_shape):
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Rescaling(2.0)])
+
+
+def test_a_model_without_weights_has_no_filters():
+    own = NetworkTransformer(model=without_weights).fit(X)
+    with pytest.raises(ValueError, match="no weights that could be drawn"):
+        FilterDisplay.from_estimator(own)
