@@ -18,9 +18,10 @@ from skdeep import engine  # first: who loads TensorFlow first sets it up
 import keras
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep import blueprint
 from skdeep.base import (
@@ -781,6 +782,15 @@ class NetworkTransformer(_OwnModel, NetworkEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.target == "y"
         return tags
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if isinstance(self.early_stopping, str | _BaseScorer):
+            raise ValueError(
+                f"early_stopping={self.early_stopping!r} is a scorer that needs predict, which a "
+                f"transformer has not; early_stopping=True watches the loss, and a function of "
+                f"(estimator, X, y) may use estimator.transform."
+            )
 
     def _feature_layer(self):
         return self.layer

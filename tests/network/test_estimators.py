@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, make_scorer, mean_squared_error
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -849,6 +849,26 @@ def test_a_linear_autoencoder_finds_the_principal_subspace():
     theirs = pca.transform(X)
     explained = theirs - code @ np.linalg.lstsq(code, theirs)[0]
     assert np.mean(explained**2) < 0.01 * np.mean(theirs**2)
+
+
+@pytest.mark.parametrize("scorer", ["accuracy", make_scorer(mean_squared_error)], ids=str)
+def test_a_transformer_refuses_scorers_that_need_predict(scorer, iris):
+    with pytest.raises(ValueError, match=r"early_stopping=.* needs predict, which a transformer"):
+        NetworkTransformer(early_stopping=scorer).fit(iris[0])
+
+
+def test_a_transformer_is_watched_by_a_function_that_transforms(iris):
+    def score(model, X, y):
+        return -np.mean((model.transform(X) - y) ** 2)
+
+    stopped = {"epochs": 30, "learning_rate": 0.5, "patience": 3, "random_state": 0}
+    by_score, by_loss = (
+        NetworkTransformer(early_stopping=watched, **stopped).fit(iris[0])
+        for watched in (score, True)
+    )
+    history = by_score.history_
+    assert_allclose(history["val_score"], -history["val_loss"], rtol=1e-5)
+    assert_array_equal(by_score.transform(iris[0]), by_loss.transform(iris[0]))
 
 
 def test_a_pipelines_labels_do_not_reach_an_autoencoder(iris):
