@@ -444,6 +444,11 @@ class NetworkClassifier(_OwnModel, BaseNetworkClassifier):
         if self.loss is None:
             return target, chosen_head(form, groups, activation)
         head = head_of_loss(self.loss, form, groups, activation)
+        if self.calibrate and head.outputs == "scores":
+            raise ValueError(
+                f"calibrate=True divides logits, but loss={self.loss!r} teaches scores, which are "
+                f"none; set calibrate=False, or pass a cross-entropy."
+            )
         if self.label_smoothing and (head.as_integers or head.outputs == "scores"):
             raise ValueError(
                 f"label_smoothing={self.label_smoothing:g} mixes labels, which this loss takes as "
