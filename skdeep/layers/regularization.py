@@ -13,23 +13,27 @@ def layer_key(layer: keras.layers.Layer):
     return random.fold(current_scope().key, zlib.crc32(layer.name.encode()))
 
 
+@keras.saving.register_keras_serializable("skdeep")
 class Dropout(keras.layers.Layer):
-    """Zeroes units with a run-time probability p and scales the others by 1 / (1 - p) [1]_.
+    """Zeroes units with a probability p and scales the others by 1 / (1 - p) [1]_.
 
     At predict it acts if there is a random key, on the same units of all rows: one thinned network.
 
     Parameters
     ----------
-    rate : str
-        Name of the hyper-parameter that holds p, in [0, 1).
+    rate : str or float
+        Name of the hyper-parameter that holds p, a run-time number; or p itself, in [0, 1), in a
+        model of the user's own.
 
     References
     ----------
     .. [1] Srivastava et al. Dropout. JMLR 15, 2014, section 10 ("inverted").
     """
 
-    def __init__(self, rate: str, **kwargs):
+    def __init__(self, rate: str | float, **kwargs):
         super().__init__(**kwargs)
+        if not isinstance(rate, str) and not 0 <= rate < 1:
+            raise ValueError(f"rate must be a number in [0, 1), but is {rate!r}.")
         self.rate = rate
 
     def call(self, x, training=False):
@@ -37,7 +41,7 @@ class Dropout(keras.layers.Layer):
         if scope.key is None:
             return x
         shape = ops.shape(x) if training else (1, *ops.shape(x)[1:])
-        p = scope.hyper[self.rate]
+        p = scope.hyper[self.rate] if isinstance(self.rate, str) else self.rate
         kept = random.uniform(layer_key(self), shape) >= ops.cast(p, "float32")
         return ops.where(kept, x / ops.cast(1 - p, x.dtype), ops.zeros((), x.dtype))
 

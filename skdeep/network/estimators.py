@@ -249,6 +249,16 @@ class _OwnModel(Declared):
     def _meta_of_target(self, target: Any) -> dict[str, Any]:
         return {}
 
+    def _sampled(self, X, n_samples):
+        check_is_fitted(self)
+        if not blueprint.has_dropout(self._fitted.twin, self._fitted.task):
+            raise ValueError(
+                f"n_samples={n_samples} asks for networks thinned by dropout, but the model has no "
+                f"skdeep.layers.Dropout; keras.layers.Dropout acts in training alone: put "
+                f"skdeep.layers.Dropout(rate) in its place, or leave n_samples at None."
+            )
+        return super()._sampled(X, n_samples)
+
     def _target_and_head(self, target, shape: tuple, activation: str | None, trained: bool):
         """The target, and the head that the model's outputs make of it, or a ValueError."""
         raise NotImplementedError

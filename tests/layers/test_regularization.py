@@ -67,6 +67,14 @@ def test_dropout_keeps_its_share_of_units_and_the_mean(dropout, rng, p):
         assert np.all(np.abs(kept.mean(axis=axis) - (1 - p)) <= 5 * np.sqrt(p * (1 - p) / n))
 
 
+def test_dropout_takes_its_probability_as_a_number_too(dropout, rng):
+    x = rng.uniform(1, 2, size=(20, 100)).astype(np.float32)
+    fixed, _ = call(network(Dropout(0.3, name="dropout"), shape=(100,)), x)
+    np.testing.assert_allclose(fixed, call(dropout, x, hyper={"p": 0.3})[0], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"rate must be a number in \[0, 1\), but is 1.0"):
+        Dropout(1.0)
+
+
 def test_dropout_draws_anew_for_each_key_and_layer(rng):
     both = network(Dropout("p", name="one"), Dropout("p", name="two"), shape=(100,))
     single = network(Dropout("p", name="one"), shape=(100,))

@@ -1,3 +1,4 @@
+import itertools
 import pickle
 from functools import partial
 
@@ -31,6 +32,7 @@ from skdeep import (
 )
 from skdeep.callbacks import Checkpoint
 from skdeep.exceptions import LoadError
+from skdeep.layers import Dropout as OurDropout
 from skdeep.optimizers import SGD
 
 # Keras's own saving, which copies models, converts variables in a way that NumPy deprecates.
@@ -830,6 +832,38 @@ def test_early_stopping_keeps_the_best_weights(iris):
     assert model.best_epoch_ == losses.argmin() < len(losses) - 1 < 199
 
 
+def thinned(input_shape, n_outputs, dropout=OurDropout, rate=0.4):
+    rows = keras.Input(input_shape)
+    drawn = keras.initializers.GlorotUniform(seed=0)
+    x = layers.Dense(3, "relu", kernel_initializer=drawn, name="hidden")(rows)
+    head = layers.Dense(n_outputs, kernel_initializer=drawn, name="head")
+    return keras.Model(rows, head(dropout(rate)(x)))
+
+
+@copies_by_keras
+@pytest.mark.parametrize("given", ["function", "model"])
+def test_samples_of_an_own_model_approach_the_mean_over_all_thinned_networks(iris, given):
+    X, y, n = iris[0], iris[1] > 0, 1500
+    build = thinned if given == "function" else thinned((4,), 1)
+    model = NetworkClassifier(model=build, epochs=10, learning_rate=0.1, random_state=0).fit(X, y)
+    kernel, bias = model.network_.get_layer("head").get_weights()
+    exact, square = 0, 0
+    for kept in itertools.product([0, 1], repeat=3):
+        weight = np.prod([0.6 if k else 0.4 for k in kept])
+        one = expit(model.transform(X) * kept / 0.6 @ kernel + bias)[:, 0]
+        exact, square = exact + weight * one, square + weight * one**2
+    error = np.sqrt(np.maximum(square - exact**2, 0) / n)
+    found = model.predict_proba(X, n_samples=n)[:, 1]
+    assert np.all(np.abs(found - exact) < 5 * error + 1e-6)
+    assert np.abs(model.predict_proba(X)[:, 1] - exact).max() > 0.02  # which is another thing
+
+
+def test_samples_of_a_model_without_our_dropout_are_refused_with_the_way_out(iris):
+    model = trained(*iris, model=thinned, model__dropout=layers.Dropout)
+    with pytest.raises(ValueError, match=r"put skdeep\.layers\.Dropout\(rate\) in its place"):
+        model.predict_proba(iris[0], n_samples=5)
+
+
 # Transformers ---------------------------------------------------------------------------------
 
 
@@ -1037,3 +1071,8 @@ def test_layers_and_numbers_are_counted_as_keras_does(iris):
         model = trained(*iris, model=build)
         assert model.n_parameters_ == model.network_.count_params()
         assert model.summary()["parameters"].sum() == model.n_parameters_
+
+
+def test_scores_are_not_calibrated(iris):
+    with pytest.raises(ValueError, match="calibrate=True divides logits, but loss='hinge'"):
+        trained(iris[0], iris[1] > 0, model=linear, loss="hinge", calibrate=True)
