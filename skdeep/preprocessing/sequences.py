@@ -6,6 +6,7 @@ each row begins.
 
 import re
 from collections.abc import Iterable, Mapping, Set
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,16 @@ def vocabulary_of(tokens: np.ndarray, size: int) -> np.ndarray:
 def token_numbers(tokens: np.ndarray, vocabulary: np.ndarray) -> np.ndarray:
     """Places in the vocabulary counted from 1, int32; 0 for what it lacks."""
     return (pd.Index(vocabulary).get_indexer(pd.Index(tokens)) + 1).astype(np.int32)
+
+
+def tokens_of(numbers: np.ndarray, vocabulary: np.ndarray) -> np.ndarray:
+    """Tokens by their numbers: :func:`token_numbers` back; for 0 one that the vocabulary lacks."""
+    known = set(vocabulary.tolist())
+    tokens: Iterable = (
+        count() if vocabulary.dtype.kind in "iu" else map("unknown{}".format, count())
+    )
+    unknown = next(token for token in tokens if token not in known)
+    return np.array([unknown, *vocabulary.tolist()], vocabulary.dtype)[numbers]
 
 
 def _checked(rows: Sequences, name: str) -> Sequences:

@@ -132,7 +132,7 @@ class _RNN(Declared):
         """Sequences (n, None, n_features) of floats or (n, None) of tokens; or floats (n, T, F)."""
         from skdeep.engine import Sequences
 
-        if isinstance(X, Sequences):  # checked before, as rows that a scorer is given
+        if isinstance(X, Sequences):  # checked before, as rows that a callback is given
             return X
         fitted = None if reset else self._fitted.task
         strings = sequences.is_list(X) and sequences.has_strings(X)
@@ -305,6 +305,16 @@ class _RNN(Declared):
         from skdeep import layers
 
         return layers.Dropout("dropout", name=name)(x) if self.dropout else x
+
+    def _scorer(self, fitted, validation):
+        from skdeep.engine import Sequences
+
+        if validation is not None and isinstance(validation[0], Sequences):
+            X, *others = validation
+            if fitted.task.n_tokens:
+                X = X.with_values(sequences.tokens_of(X.values, self.vocabulary_))
+            validation = X.arrays(), *others
+        return super()._scorer(fitted, validation)
 
     def _all_steps(self, X, y, sample_weight):
         """Targets, predictions and weights of the steps of all rows."""

@@ -131,3 +131,18 @@ def test_what_is_no_sequence_of_numbers_is_refused(X, error, message):
 def test_what_are_no_tokens_is_refused(X, error, message):
     with pytest.raises(error, match=message):
         sequences.token_sequences(X)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "vocabulary", "unknown"),
+    [
+        (["a", "unknown0", "b", "a"], ["a", "unknown0"], "unknown1"),
+        ([3, 0, 7, 3], [0, 3], 1),
+    ],
+)
+def test_tokens_by_their_numbers_have_the_same_numbers(tokens, vocabulary, unknown):
+    vocabulary = np.array(vocabulary, object if unknown != 1 else np.int64)
+    numbers = sequences.token_numbers(np.array(tokens, vocabulary.dtype), vocabulary)
+    found = sequences.tokens_of(numbers, vocabulary)
+    assert found.tolist() == [*tokens[:2], unknown, tokens[3]]
+    np.testing.assert_array_equal(sequences.token_numbers(found, vocabulary), numbers)

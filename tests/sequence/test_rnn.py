@@ -265,6 +265,47 @@ def test_a_scorer_that_stops_early_is_given_the_rows():
     assert model.history_["val_score"].max() == model.score(ROWS[80:], FIRST[80:])
 
 
+def watched_by_accuracy(X, y, **settings):
+    """A classifier stopped early by a function, and the X that the function was given last."""
+    given = []
+
+    def score(model, X, y):
+        given[:] = [X]
+        return np.mean(model.predict(X) == y)
+
+    model = RNNClassifier(**SMALL, **settings, epochs=3, early_stopping=score)
+    by_name = clone(model).set_params(early_stopping="accuracy").fit(X, y)
+    model.fit(X, y)
+    assert model.history_["val_score"].tolist() == by_name.history_["val_score"].tolist()
+    return model, given[0]
+
+
+def test_a_function_that_stops_early_is_given_a_list_of_arrays():
+    _, X = watched_by_accuracy(ROWS, FIRST)
+    assert type(X) is list
+    known = {row.tobytes() for row in ROWS}
+    assert len(X) == 12
+    assert all(row.tobytes() in known for row in X)
+
+
+@pytest.mark.parametrize("kind", ["texts", "integers"])
+def test_a_function_that_stops_early_is_given_tokens(kind):
+    numbers = [RNG.integers(0, 9, size=n) for n in LENGTHS]
+    rows = numbers if kind == "integers" else [" ".join(f"w{i}" for i in row) for row in numbers]
+    model, X = watched_by_accuracy(rows, FIRST, embedding_size=4, max_vocabulary=6)
+    given = {" ".join(f"w{i}" for i in row) for row in numbers}
+    known = set(model.vocabulary_)
+    unknown = {token for row in X for token in row} - known
+    assert len(unknown) == 1  # stands for all that are too rare
+    for row in X:
+        words = [str(token) if kind == "texts" else f"w{token}" for token in row]
+        assert any(
+            len(words) == len(theirs := text.split())
+            and all(a == b or token in unknown for a, b, token in zip(words, theirs, row))
+            for text in given
+        )
+
+
 def test_partial_fit_takes_rows_of_other_lengths():
     model = RNNClassifier(**SMALL).partial_fit(ARRAY, ARRAY_LABELS)
     model.partial_fit(ARRAY[:, :4], ARRAY_LABELS)
