@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skdeep._config import get_config
@@ -107,6 +108,32 @@ class _RNN(Declared):
         doc="Longest gradient; a longer one is shortened to it. None leaves all as they are.",
         constraint=[Interval(Real, 0, None, closed="neither"), None],
     )
+
+    def transform(self, X):
+        """Features of rows X: what is under the last layer. Of each step, where each has a target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...) or list
+            Rows.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out), float32
+            Of steps a list of arrays (n_steps, n_features_out), or an array, as predictions are.
+
+        Raises
+        ------
+        ValueError
+            If ``set_output`` asks for tables, and the features are those of steps.
+        """
+        container = _get_output_config("transform", self)["dense"]
+        if container != "default" and self._is_per_step():
+            raise ValueError(
+                f"transform gives features of each step of a row, of which set_output(transform="
+                f"{container!r}) can make no table; call set_output(transform='default')."
+            )
+        return super().transform(X)
 
     def _uses_xla(self, device):
         return device == "cpu" and self.cell != "lstm"  # whose fused operation XLA does not have

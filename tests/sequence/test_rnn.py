@@ -306,6 +306,20 @@ def test_a_function_that_stops_early_is_given_tokens(kind):
         )
 
 
+def test_features_of_steps_make_no_table():
+    model = RNNClassifier(**SMALL, epochs=1).fit(ROWS, SIGNS)
+    plain = model.transform(ROWS)
+    model.set_output(transform="pandas")
+    with pytest.raises(ValueError, match=r"of each step .*set_output\(transform='pandas'\)"):
+        model.transform(ROWS)
+    for one, other in zip(plain, model.set_output(transform="default").transform(ROWS)):
+        np.testing.assert_array_equal(one, other)
+    of_rows = RNNClassifier(**SMALL, epochs=1).fit(ROWS, FIRST)
+    table = clone(of_rows).set_output(transform="pandas").fit_transform(ROWS, FIRST)
+    assert list(table.columns) == [f"rnnclassifier{i}" for i in range(8)]
+    np.testing.assert_array_equal(table, of_rows.transform(ROWS))
+
+
 def test_partial_fit_takes_rows_of_other_lengths():
     model = RNNClassifier(**SMALL).partial_fit(ARRAY, ARRAY_LABELS)
     model.partial_fit(ARRAY[:, :4], ARRAY_LABELS)
