@@ -363,8 +363,9 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
     ``embedding_size``, lists of integers.
 
     y has a label for each row; or, as a list of arrays or lists (n_steps,), one for each step of
-    sequences. Predictions then are lists of arrays too (arrays where X is one). A two-dimensional
-    array has several labels for each row.
+    sequences. Predictions then are lists of arrays too, each as long as its row without padding; of
+    an array X none of whose rows ends in padding they are one array. A two-dimensional array y has
+    several labels for each row.
 
     Parameters
     ----------
@@ -493,8 +494,9 @@ class RNNRegressor(_RNN, BaseNetworkRegressor):
 
     X is as for :class:`RNNClassifier`. y has one number for each row; or, as a list of arrays or
     lists (n_steps,) or (n_steps, n_outputs), as much for each step of sequences. Predictions then
-    are lists of arrays too (arrays where X is one). A two-dimensional array has several numbers for
-    each row.
+    are lists of arrays too, each as long as its row without padding; of an array X none of whose
+    rows ends in padding they are one array. A two-dimensional array y has several numbers for each
+    row.
 
     Parameters
     ----------

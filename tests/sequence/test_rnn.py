@@ -320,6 +320,22 @@ def test_features_of_steps_make_no_table():
     np.testing.assert_array_equal(table, of_rows.transform(ROWS))
 
 
+def test_predictions_of_steps_are_one_array_where_no_row_is_padded():
+    padded = ARRAY.copy()
+    padded[1, 4:] = np.nan
+    real = [row[:4] if i == 1 else row for i, row in enumerate(ARRAY)]
+    model = RNNClassifier(**SMALL, epochs=1).fit(padded, [row[:, 0] > 0 for row in real])
+    for call in (model.predict, model.predict_proba, model.decision_function, model.transform):
+        whole, some, listed = call(ARRAY), call(padded), call(real)
+        assert type(whole) is np.ndarray
+        assert whole.shape[:2] == (60, 7)
+        assert type(some) is type(listed) is list
+        for i in range(60):
+            np.testing.assert_array_equal(some[i], listed[i])
+            if i != 1:
+                np.testing.assert_allclose(whole[i], some[i], rtol=1e-4, atol=1e-5)
+
+
 def test_partial_fit_takes_rows_of_other_lengths():
     model = RNNClassifier(**SMALL).partial_fit(ARRAY, ARRAY_LABELS)
     model.partial_fit(ARRAY[:, :4], ARRAY_LABELS)
