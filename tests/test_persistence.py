@@ -988,6 +988,45 @@ def test_a_file_is_readable_by_those_whom_the_umask_lets(path, fitted):
     assert path.stat().st_mode == (path.parent / "ordinary").stat().st_mode
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_an_older_file_keeps_its_mode(mode, path, fitted):
+    path.touch()
+    path.chmod(mode)
+    skdeep.save(fitted, path)
+    assert path.stat().st_mode & 0o777 == mode
+    assert_same_answers(skdeep.load(path), fitted, X)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_followed(there, tmp_path, path, fitted):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    target = folder / "model"
+    if there:
+        target.write_bytes(b"older")
+    path.symlink_to(Path("elsewhere", "model"))
+    skdeep.save(fitted, path)
+    assert path.is_symlink()
+    assert [p.name for p in folder.iterdir()] == ["model"]
+    assert_same_answers(skdeep.load(target), fitted, X)
+
+
+def test_what_a_crash_leaves_is_in_nobodys_way(path, fitted):
+    crash = (
+        "import os, sys\n"
+        "from skdeep.persistence import files\n"
+        "files.os.fsync = lambda file: os._exit(9)\n"
+        "files.write(sys.argv[1], 'estimator', {'part': b'content'})\n"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", crash, str(path)]).returncode == 9
+    assert len([*path.parent.iterdir()]) == 2  # names of their own
+    assert [*path.parent.glob(f"*{path.suffix}")] == []
+    skdeep.save(fitted, path)
+    assert [*path.parent.glob(f"*{path.suffix}")] == [path]
+    assert_same_answers(skdeep.load(path), fitted, X)
+
+
 def test_a_path_may_be_text_and_must_exist(path, fitted):
     skdeep.save(fitted, str(path))
     assert_same_answers(skdeep.load(str(path)), fitted, X)

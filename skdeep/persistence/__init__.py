@@ -26,7 +26,8 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     """Save an estimator to a file, fitted or not.
 
     The file is written beside its place and put there when it is complete: an error, or a crash,
-    leaves an older file as it was.
+    leaves an older file as it was. As by ``open(path, "w")``, a link is followed, and an older
+    file's permissions stay.
 
     Parameters
     ----------

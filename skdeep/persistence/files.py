@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import stat
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
@@ -33,10 +34,14 @@ def write(path: str | os.PathLike, kind: str, parts: dict[str, bytes]) -> None:
 
 
 def _replace(path: Path, *pieces: bytes | memoryview) -> None:
-    """Put pieces into the place of a file, all or nothing."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    """Put pieces into the place of a file, all or nothing; of a link into what it leads to."""
+    path = Path(os.path.realpath(path))
+    # A name of its own: what a crash leaves is no model's, and in nobody's way.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with beside.open("xb") as file:
+            with contextlib.suppress(FileNotFoundError):  # a new file's mode is the umask's
+                beside.chmod(stat.S_IMODE(path.stat().st_mode))
             for piece in pieces:
                 file.write(piece)
             file.flush()
