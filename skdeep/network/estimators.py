@@ -616,7 +616,7 @@ class NetworkRegressor(_OwnModel, BaseNetworkRegressor):
         as_it_is = Reals(np.zeros(width), np.ones(width), target.flat)
         if self.loss in (None, "squared"):
             return as_it_is, head
-        return as_it_is, LossHead(KeyedLoss.of(self.loss), "numbers", head.groups)
+        return as_it_is, LossHead(KeyedLoss(self.loss), "numbers", head.groups)
 
 
 class NetworkTransformer(_OwnModel, NetworkEstimator):
@@ -831,7 +831,7 @@ class NetworkTransformer(_OwnModel, NetworkEstimator):
                 f"untrained."
             )
         loss = "mean_squared_error" if self.loss is None else self.loss
-        return target, LossHead(KeyedLoss.of(loss), "numbers", target.head.groups)
+        return target, LossHead(KeyedLoss(loss), "numbers", target.head.groups)
 
 
 def _features_of(estimator: Any, transform: Callable, X: Any) -> np.ndarray:

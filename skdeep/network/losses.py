@@ -60,19 +60,28 @@ class KeyedLoss:
     given : str, callable or keras.Loss
         As the user said it.
     key : str
+        Its fingerprint, whatever a file says: losses of one key share a program. The name that
+        Keras counts up is no part of it.
+
+    Raises
+    ------
+    TypeError
+        If ``given`` is something else, which only a file made by hand can hold: of a dict Keras
+        would make what it names.
     """
 
     given: Any
-    key: str
+    key: str = ""
 
-    @classmethod
-    def of(cls, given: Any) -> "KeyedLoss":
-        """A loss of whatever form; the name that Keras counts up is no part of it."""
-        loss = resolve(given)
-        if not isinstance(loss, keras.Loss):
-            return cls(given, engine.fingerprint(loss))
-        parts = {name: value for name, value in vars(loss).items() if name != "name"}
-        return cls(given, engine.fingerprint((type(loss), parts)))
+    def __post_init__(self) -> None:
+        is_ours = type(self.given).__module__.partition(".")[0] == "skdeep"
+        if not isinstance(self.given, str) and (is_ours or not callable(self.given)):
+            raise TypeError(f"a loss must be a name or a function, but is {self.given!r}.")
+        loss: Any = resolve(self.given)
+        if isinstance(loss, keras.Loss):
+            parts = {name: value for name, value in vars(loss).items() if name != "name"}
+            loss = type(loss), parts
+        object.__setattr__(self, "key", engine.fingerprint(loss))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KeyedLoss) and self.key == other.key
@@ -197,7 +206,7 @@ def chosen_head(form: str, groups: tuple[int, ...], activation: str | None) -> A
             f"{sum(groups)} outputs for this target must be {fitting}; change it, or pass a loss."
         )
     name = "binary_crossentropy" if form == "sigmoid" else "categorical_crossentropy"
-    return LossHead(KeyedLoss.of(name), form, groups, "probabilities")
+    return LossHead(KeyedLoss(name), form, groups, "probabilities")
 
 
 def head_of_loss(
@@ -244,7 +253,7 @@ def head_of_loss(
             raise ValueError("softmax of a single output is always 1; end the model in sigmoid.")
     if as_integers and form == "sigmoid":
         raise ValueError(f"{told} is for classes that exclude each other, not for labels.")
-    return LossHead(KeyedLoss.of(given), form, groups, outputs, as_integers)
+    return LossHead(KeyedLoss(given), form, groups, outputs, as_integers)
 
 
 def width_of(shape: tuple) -> int:

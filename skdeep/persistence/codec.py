@@ -194,7 +194,8 @@ class Decoder:
 
     def _object(self, name: str, encoded: Any) -> Any:
         values = {str(key): self.decode(value) for key, value in encoded.items()}
-        if (cls := own_class(name) or self._custom(name)) is None:
+        cls = own_class(name) or self._custom(name)
+        if cls is None or self.custom.missing:  # nothing is made of what is not whole
             return None
         if is_dataclass(cls):
             return cls(**values)

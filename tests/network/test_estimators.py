@@ -1,4 +1,5 @@
 import itertools
+import json
 import pickle
 from functools import partial
 
@@ -34,6 +35,7 @@ from skdeep.callbacks import Checkpoint
 from skdeep.exceptions import LoadError
 from skdeep.layers import Dropout as OurDropout
 from skdeep.optimizers import SGD
+from skdeep.persistence import files
 
 # Keras's own saving, which copies models, converts variables in a way that NumPy deprecates.
 copies_by_keras = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -1017,6 +1019,56 @@ def test_default_networks_are_saved_as_they_are(kind, iris, tmp_path):
     again = load(tmp_path / "model")
     engine.cache_clear()
     assert_array_equal(again.transform(iris[0]), model.transform(iris[0]))
+
+
+def by_file(row):
+    """A loss of the user's."""
+
+
+def reloaded_with_loss(loss, iris, path, **options):
+    """A model whose file was made by hand: its fit says ``loss``."""
+    save(NetworkRegressor(loss="mean_squared_error", **FAST).fit(*iris), path)
+    parts = files.read(path, "estimator")
+    fits = json.loads(parts["fits.json"])
+    given = fits[0]["values"]["task"]["values"]["head"]["values"]["keras_loss"]["values"]
+    assert given["given"] == "mean_squared_error"
+    parts["fits.json"] = json.dumps(fits).replace('"mean_squared_error"', json.dumps(loss)).encode()
+    files.write(path, "estimator", parts)
+    return load(path, **options)
+
+
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [
+        (3, "a loss must be a name or a function, but is 3"),
+        (None, "must be a name or a function"),
+        (["mean_squared_error"], "must be a name or a function"),
+        (
+            {"dict": [["class_name", "MeanSquaredError"], ["config", {"dict": []}]]},
+            "must be a name",
+        ),
+        ({"object": "skdeep.schedules.Cosine", "values": {"epochs": 3}}, "must be a name"),
+        ("no_loss", "loss='no_loss' is no loss of Keras"),
+        (
+            {"function": "module.function"},
+            r"needs what skdeep does not vouch for: module\.function",
+        ),
+    ],
+)
+def test_a_file_holds_no_loss_but_a_name_or_what_is_passed(loss, told, iris, tmp_path):
+    with pytest.raises(LoadError, match=told):
+        reloaded_with_loss(loss, iris, tmp_path / "model")
+
+
+def test_a_file_does_not_decide_with_whom_its_loss_shares_a_program(iris, tmp_path):
+    path = tmp_path / "model"
+    other = reloaded_with_loss("mean_absolute_error", iris, path)
+    true = NetworkRegressor(loss="mean_absolute_error", **FAST).fit(*iris)
+    heads = [model._fitted.task.head for model in (other, true)]
+    assert heads[0] == heads[1]
+    mine = {"function": "module.by_file"}
+    model = reloaded_with_loss(mine, iris, path, custom_objects={"by_file": by_file})
+    assert model._fitted.task.head.keras_loss.given is by_file
 
 
 def test_a_killed_fit_goes_on_and_an_edited_model_does_not(iris, tmp_path):
