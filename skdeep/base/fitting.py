@@ -249,6 +249,7 @@ def _scorer(estimator: Any, fitted: Fitted, validation: Any):
     if isinstance(estimator.early_stopping, bool | np.bool_):
         return None
     X, y, weight = validation
+    X = estimator._as_given(X, fitted.task)
     probe = copy.copy(estimator)
     with naming("early_stopping"):
         scorer = check_scoring(probe, estimator.early_stopping)

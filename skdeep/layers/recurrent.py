@@ -52,9 +52,12 @@ class LSTM(keras.layers.LSTM):
                 use_peephole=False,
             )
 
+        n, (h, c) = tf.shape(x)[1], initial_state
+        if not training:
+            whole = block(x, h, c)
+            return whole.h[-1], _time_first(whole.h), [whole.h[-1], whole.cs[-1]]
         # Its products are too small to share among threads: halves of the rows run side by side,
         # both with the middle one where the number is odd, for without any rows it fails.
-        n, (h, c) = tf.shape(x)[1], initial_state
         half = (n + 1) // 2
         first = block(x[:, :half], h[:half], c[:half])
         second = block(x[:, n - half :], h[n - half :], c[n - half :])

@@ -157,10 +157,6 @@ class _RNN(Declared):
 
     def _check_X(self, X, reset):
         """Sequences (n, None, n_features) of floats or (n, None) of tokens; or floats (n, T, F)."""
-        from skdeep.engine import Sequences
-
-        if isinstance(X, Sequences):  # checked before, as rows that a callback is given
-            return X
         fitted = None if reset else self._fitted.task
         strings = sequences.is_list(X) and sequences.has_strings(X)
         if fitted.n_tokens if fitted else strings or self.embedding_size:
@@ -333,19 +329,18 @@ class _RNN(Declared):
 
         return layers.Dropout("dropout", name=name)(x) if self.dropout else x
 
-    def _scorer(self, fitted, validation):
+    def _as_given(self, X, task):
         from skdeep.engine import Sequences
 
-        if validation is not None and isinstance(validation[0], Sequences):
-            X, *others = validation
-            if fitted.task.n_tokens:
-                X = X.with_values(sequences.tokens_of(X.values, self.vocabulary_))
-            validation = X.arrays(), *others
-        return super()._scorer(fitted, validation)
+        if not isinstance(X, Sequences):
+            return X
+        if task.n_tokens:
+            X = X.with_values(sequences.tokens_of(X.values, self.vocabulary_))
+        return X.arrays()
 
     def _all_steps(self, X, y, sample_weight):
         """Targets, predictions and weights of the steps of all rows."""
-        X, y, weight = self._check_rows(X, y, sample_weight, reset=False)
+        _, y, weight = self._check_rows(X, y, sample_weight, reset=False)
         return y.values, np.concatenate([*self.predict(X)]), np.repeat(weight, y.lengths)
 
     def _is_per_step(self):

@@ -20,12 +20,12 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def outputs_and_gradients(layer, x, seed):
+def outputs_and_gradients(layer, x, seed, training):
     """What a layer computes, and the gradients of a random projection by x and all weights."""
     x = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        outputs = layer(x)
+        outputs = layer(x, training=training)
         projection = tf.reduce_sum(outputs * normal(*outputs.shape, seed=seed))
     return [outputs, *tape.gradient(projection, [x, *[w.value for w in layer.weights]])]
 
@@ -33,16 +33,17 @@ def outputs_and_gradients(layer, x, seed):
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("n_features", [4, 1, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_outputs_and_gradients_are_those_of_keras(cell, n_features, dtype):
+@pytest.mark.parametrize(("n", "training"), [(N, False), (N, True), (1, True)])
+def test_outputs_and_gradients_are_those_of_keras(cell, n_features, dtype, n, training):
     ours, reference = (kind(UNITS, return_sequences=True, dtype=dtype) for kind in CELLS[cell])
-    x = normal(N, T, n_features).astype(dtype)
+    x = normal(n, T, n_features).astype(dtype)
     ours.build(x.shape)
     reference.build(x.shape)
     weights = [normal(*w.shape, seed=i) / 2 for i, w in enumerate(reference.weights)]
     ours.set_weights(weights)
     reference.set_weights(weights)
-    wanted = outputs_and_gradients(reference, x, seed=9)
-    for mine, other in zip(outputs_and_gradients(ours, x, seed=9), wanted, strict=True):
+    wanted = outputs_and_gradients(reference, x, 9, training)
+    for mine, other in zip(outputs_and_gradients(ours, x, 9, training), wanted, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
 
 
