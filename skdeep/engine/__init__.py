@@ -12,7 +12,8 @@ from skdeep.engine import (
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
 from skdeep.engine.fingerprint import fingerprint
 from skdeep.engine.network import Layout, Network, build_apart, current_scope, entered
-from skdeep.engine.program import Program, compile_mode, gradient, on_gpu, predict
+from skdeep.engine.outputs import gradient, predict
+from skdeep.engine.program import Program, compile_mode, on_gpu
 from skdeep.engine.rows import (
     CSR,
     Batch,
