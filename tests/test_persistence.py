@@ -49,6 +49,7 @@ from sklearn.preprocessing import (
     SplineTransformer,
     StandardScaler,
 )
+from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier
 from skopt.space import Categorical, Integer, Real
 
@@ -66,6 +67,7 @@ from skdeep import (
 from skdeep.callbacks import GradientNorms
 from skdeep.optimizers import SGD, AdamW
 from skdeep.persistence import files
+from skdeep.persistence.audit import Audit
 from skdeep.schedules import Cosine
 
 X, y = load_iris(return_X_y=True)
@@ -950,6 +952,100 @@ def test_a_tree_wider_than_the_rows_of_its_forest_is_refused(path):
     mixed.n_features_in_ = 8
     with pytest.raises(TypeError, match="of rows of unequal length"):
         skdeep.save(mixed, path)
+
+
+# Support vector machines: what libsvm reads by address ------------------------------------------
+
+
+def gram(A, B):
+    """A kernel of the user's."""
+    return np.asarray(A @ B.T)
+
+
+def machine_on(kind, rows="dense", **parameters):
+    model = kind(**parameters)
+    data = {"dense": X, "sparse": sp.csr_array(X), "gram": gram(X, X)}[rows].astype(np.float64)
+    return model.fit(data, y), data
+
+
+MACHINES = [
+    *((kind, "dense", {}) for kind in (SVC, NuSVC, SVR, NuSVR, OneClassSVM)),
+    *((kind, "sparse", {}) for kind in (SVC, SVR)),
+    (SVC, "gram", {"kernel": "precomputed"}),
+    (SVC, "dense", {"kernel": gram}),
+]
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=str)
+def test_support_vector_machines_come_back_to_the_bit(machine, path):
+    kind, rows, parameters = machine
+    model, data = machine_on(kind, rows, **parameters)
+    skdeep.save(model, path)
+    loaded = skdeep.load(path, custom_objects={"gram": gram})
+    np.testing.assert_array_equal(loaded.predict(data), model.predict(data))
+    skdeep.save(kind(**parameters), path)
+    assert not hasattr(skdeep.load(path, custom_objects={"gram": gram}), "support_")
+
+
+def tampered(name, change, rows="dense", kind=SVC, **parameters):
+    return pytest.param(name, change, rows, kind, parameters, id=f"{rows} {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "rows", "kind", "parameters"),
+    [
+        tampered("_n_support", lambda n: n + np.int32([9, 0, 0])),
+        tampered("_n_support", lambda n: n + np.int32([-90, 90, 0])),
+        tampered("_n_support", lambda n: n[:0]),
+        tampered("_n_support", lambda n: n - 1, kind=SVR),
+        tampered("support_", lambda places: places[:-1]),
+        tampered("support_vectors_", lambda vectors: vectors[:-1]),
+        tampered("_dual_coef_", lambda dual: dual[:1]),
+        tampered("_dual_coef_", lambda dual: dual[:, :-1]),
+        tampered("_intercept_", lambda intercept: intercept[:1]),
+        tampered("_probA", lambda _: np.zeros(1)),
+        tampered("_probB", lambda _: np.zeros(3)),
+        tampered("_effective_probability", lambda _: True),
+        tampered("_impl", lambda _: "epsilon_svr"),
+        tampered("kernel", lambda _: "precomputed"),
+        tampered("support_", lambda places: places + 150, "gram", kernel="precomputed"),
+        tampered("support_", lambda places: places - 150, "gram", kernel="precomputed"),
+        tampered("_BaseLibSVM__Xfit", lambda rows: rows[:5], kernel=gram),
+        tampered("support_vectors_", lambda vectors: vectors[:-1], "sparse"),
+        tampered("support_vectors_", lambda vectors: vectors.tocsc(), "sparse"),
+        tampered("_dual_coef_", lambda dual: dual.multiply(dual > 0).tocsr(), "sparse"),
+        tampered("kernel", lambda _: "precomputed", "sparse"),
+    ],
+)
+def test_a_machine_whose_arrays_do_not_fit_is_refused(
+    name, change, rows, kind, parameters, path, monkeypatch
+):
+    model, _ = machine_on(kind, rows, **parameters)
+    setattr(model, name, change(getattr(model, name)))
+    with monkeypatch.context() as by_hand:
+        by_hand.setattr(Audit, "_check_machine", lambda *_: None)
+        skdeep.save(make_pipeline(StandardScaler(), model), path)
+    with pytest.raises(LoadError, match=r"the arrays of .*, a support vector machine, do not"):
+        skdeep.load(path, custom_objects={"gram": gram})
+
+
+@pytest.mark.parametrize("name", ["indices", "indptr"])
+def test_a_sparse_matrix_that_points_out_of_itself_is_refused(name, path):
+    matrix = sp.csr_array(np.eye(4))
+    getattr(matrix, name)[1] = 10**6
+    target = io.BytesIO()
+    np.savez(
+        target,
+        format=b"csr",
+        shape=matrix.shape,
+        **{part: getattr(matrix, part) for part in ("data", "indices", "indptr")},
+    )
+    skdeep.save(KNeighborsClassifier().fit(sp.csr_array(np.eye(4)), [0, 1, 0, 1]), path)
+    parts = files.read(path, "estimator")
+    (place,) = (key for key, part in parts.items() if part[:2] == b"PK")
+    path.write_bytes(sealed(parts | {place: target.getvalue()}))
+    with pytest.raises(LoadError, match=r"indices must be < 4|indptr"):
+        skdeep.load(path)
 
 
 def test_a_fit_that_is_not_there_is_refused(path, fitted):

@@ -2,8 +2,8 @@
 
 skops has a list of names that it trusts. Ours is closer: a class that we trust must be used as what
 it is (on skops's list it may be called as a function, too), functions and classes of the user's are
-put in by what he passed, trees are looked into, and nothing may be referred to so often that it
-swells.
+put in by what he passed, trees, support vector machines and sparse matrices are looked into, and
+nothing may be referred to so often that it swells.
 """
 
 import importlib
@@ -17,9 +17,10 @@ from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
+import scipy.sparse as sp
 
 from skdeep.exceptions import LoadError
-from skdeep.persistence import constructors, trees
+from skdeep.persistence import constructors, machines, trees
 from skdeep.persistence.codec import Custom, name_of, own_class
 
 _HERE = __name__
@@ -124,12 +125,15 @@ class Audit:
                 raise LoadError(f"the trees of {where} are of rows of unequal length.")
 
     def _check_members(self) -> None:
-        """Refuse arrays that are small in the file and huge in memory."""
+        """Refuse arrays that are huge in memory alone, or point out of themselves."""
         for name, data in self.members.items():
             if data[:2] == b"PK":  # sparse arrays, the only ones that are compressed
                 with ZipFile(BytesIO(data)) as archive:
                     if sum(m.file_size for m in archive.infolist()) > 2**28 + 64 * len(data):
                         raise LoadError(f"the part {name!r} swells when it is read.")
+                matrix = sp.load_npz(BytesIO(data))
+                if hasattr(matrix, "check_format"):  # SciPy itself looks at the others' indices
+                    matrix.check_format(full_check=True)
 
     def _resolved(self, value: Any) -> tuple[Any, int]:
         """A copy of a part, equal labels being the same node, and how many nodes it grows to."""
@@ -179,6 +183,8 @@ class Audit:
             _mend_keys(node, where)
         if loader == "FunctionNode":
             self._check_function(node, name, where)
+        if loader == "ObjectNode":
+            self._check_machine(node, name, where)
         if own_class(name) is not None and loader in ("ObjectNode", "TypeNode"):
             self.trusted.add(name)
         elif name in self.custom and self._may_be(loader, self.custom[name]):
@@ -197,6 +203,24 @@ class Audit:
             raise LoadError(
                 f"{where} and another place have different functions of one name, {name}; "
                 f"give them names of their own, by def."
+            )
+
+    def _check_machine(self, node: dict, name: str, where: str) -> None:
+        """Refuse a support vector machine that would have libsvm read what is not its own."""
+        from sklearn import svm  # which imports half of scikit-learn
+        from sklearn.svm._base import BaseLibSVM
+
+        theirs = getattr(svm, node["__class__"], None)
+        cls: Any = self.custom[name] if name in self.custom else theirs
+        is_machine = isinstance(cls, type) and issubclass(cls, BaseLibSVM)
+        state = node.get("content") or {}
+        is_plain = is_machine and state.get("__loader__") == "DictNode"
+        if not is_machine or (is_plain and "support_vectors_" not in state["content"]):
+            return  # or not fitted
+        is_classifier = cls._impl in ("c_svc", "nu_svc")
+        if not (is_plain and machines.is_sound(state["content"], is_classifier, self._fetch)):
+            raise LoadError(
+                f"the arrays of {where}, a support vector machine, do not fit together."
             )
 
     @staticmethod
@@ -235,9 +259,11 @@ class Audit:
         return np.inf if width is None else int(self._fetch(width))
 
     def _fetch(self, node: dict) -> Any:
-        """The number or the array of a node."""
+        """The number, the array or the sparse matrix of a node."""
         if node["__loader__"] == "JsonNode":
             return json.loads(node["content"])
+        if node["__loader__"] == "SparseMatrixNode":
+            return sp.load_npz(BytesIO(self.members[node["file"]]))
         if node["__loader__"] != "NdArrayNode" or node["type"] != "numpy":
             raise LoadError(f"{full_name(node)} stands where a number belongs.")
         return np.load(BytesIO(self.members[node["file"]]), allow_pickle=False)

@@ -27,7 +27,7 @@ def sound_tree(state: dict, fetch: Fetch) -> int:
     # scikit-learn reserves memory for paths by it.
     if fetch(content["max_depth"]) != _depth(nodes["left_child"], nodes["right_child"], leaf):
         return 0
-    return n_features if _is_within(nodes["feature"][~leaf], n_features) else 0
+    return n_features if is_within(nodes["feature"][~leaf], n_features) else 0
 
 
 def is_sound_predictor(state: dict, fetch: Fetch, n_features: float) -> bool:
@@ -38,7 +38,7 @@ def is_sound_predictor(state: dict, fetch: Fetch, n_features: float) -> bool:
         nodes.ndim == 1
         and not nodes["is_categorical"].any()
         and _is_sound(nodes["left"], nodes["right"], leaf)
-        and _is_within(nodes["feature_idx"][~leaf], n_features)
+        and is_within(nodes["feature_idx"][~leaf], n_features)
     )
 
 
@@ -58,5 +58,6 @@ def _depth(left: np.ndarray, right: np.ndarray, leaf: np.ndarray) -> int:
     return depth
 
 
-def _is_within(features: np.ndarray, n_features: float) -> bool:
+def is_within(features: np.ndarray, n_features: float) -> bool:
+    """Whether all are places in a row."""
     return bool(np.all((features >= 0) & (features < n_features)))
