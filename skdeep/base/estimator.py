@@ -224,17 +224,19 @@ class NetworkEstimator(
         """
         import pandas as pd
 
+        from skdeep import engine
+
         check_is_fitted(self)
         fitted, model = self._fitted, self.network_
         layers = [
             (
-                layer.name,
+                name,
                 type(layer).__name__,
                 _shape_of_rows(getattr(layer, "output", None)),
                 layer.count_params(),
                 sum(math.prod(variable.shape) for variable in layer.trainable_variables),
             )
-            for layer in model.layers
+            for name, layer in engine.named_layers(model)
         ]
         if fitted.task.wide:
             width, size = fitted.true_twin._table_width(fitted.task), _table_size(fitted)

@@ -77,7 +77,7 @@ def _scikit_learn(estimator, context, fitted, X, y, weight) -> Iterator[Callable
     """scikit-learn's callbacks (version 1.9): a task for the fit, and one for each epoch."""
     if hasattr(estimator, "feature_names_in_") and isinstance(X, np.ndarray) and X.ndim == 2:
         X = pd.DataFrame(X, columns=estimator.feature_names_in_)  # or predict warns
-    X = estimator._as_given(X, fitted.task)
+    X, y = estimator._as_given(X, fitted.task), y if isinstance(y, np.ndarray) else y.arrays()
     metadata = None if np.all(weight == 1) else {"sample_weight": weight}
     data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
     context.call_on_fit_task_begin(**data)

@@ -11,7 +11,14 @@ from skdeep.engine import (
 )
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
 from skdeep.engine.fingerprint import fingerprint
-from skdeep.engine.network import Layout, Network, build_apart, current_scope, entered
+from skdeep.engine.network import (
+    Layout,
+    Network,
+    build_apart,
+    current_scope,
+    entered,
+    named_layers,
+)
 from skdeep.engine.outputs import gradient, predict
 from skdeep.engine.program import Program, compile_mode, on_gpu
 from skdeep.engine.rows import (
@@ -58,6 +65,7 @@ __all__ = [
     "loss_and_gradient",
     "merge_equal_rows",
     "n_rows",
+    "named_layers",
     "on_gpu",
     "predict",
     "programs",

@@ -159,12 +159,11 @@ class Network:
     def by_layer(self, vector: np.ndarray) -> dict[str, list[np.ndarray]]:
         """The arrays of a vector like the trainable one by layer, from input to output."""
         pieces = {id(v): p for v, p in zip(self._trainable, self.trainable.split(vector))}
-        layers: dict[str, list[np.ndarray]] = {}
-        for variable in self._weights:
-            if id(variable) in pieces:
-                layer = variable.path.partition("/")[0]
-                layers.setdefault(layer, []).append(pieces[id(variable)])
-        return layers
+        layers = {
+            name: [pieces[id(v)] for v in layer.weights if id(v) in pieces]
+            for name, layer in named_layers(self.model)
+        }
+        return {name: parts for name, parts in layers.items() if parts}
 
     def vectors(self, values: dict[int, np.ndarray]) -> dict:
         """Weights from the arrays of the model's variables, by the variables' id."""
@@ -235,6 +234,20 @@ class Network:
             return outputs, weights.get("fixed", ()), penalty
         fixed = [tf.cast(updated.get_current_value(v), self.dtype) for v in self._fixed]
         return outputs, self.fixed.join(fixed), penalty
+
+
+def named_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
+    """The layers of a model from input to output; of a network in an ensemble its own layers.
+
+    A layer that holds one model as ``model`` stands for that model's layers, "member_0/dense".
+    """
+    named: list[tuple[str, keras.Layer]] = []
+    for layer in model.layers:
+        inner: Any = getattr(layer, "model", None)
+        whole = isinstance(inner, keras.Model) and len(inner.weights) == len(layer.weights)
+        parts = [part for part in inner.layers if part.weights] if whole else []
+        named += [(f"{layer.name}/{part.name}", part) for part in parts] or [(layer.name, layer)]
+    return named
 
 
 def build_apart(build: Callable[[], keras.Model], dtype_policy: str, *, empty=False) -> keras.Model:

@@ -8,6 +8,7 @@ from scipy.special import softmax
 from sklearn.base import clone
 
 from skdeep import CNNClassifier, CNNRegressor
+from skdeep.callbacks import GradientNorms
 from skdeep.engine import entered
 from skdeep.engine.network import Scope
 
@@ -156,3 +157,17 @@ def test_members_have_dropout_masks_of_their_own():
     first, second, third = np.split(features == 0, 3, axis=1)
     assert 0.2 < (first != second).mean() < 0.8
     assert 0.2 < (second != third).mean() < 0.8
+
+
+def test_the_layers_of_an_ensemble_have_one_name_everywhere():
+    X, y = np.random.default_rng(0).random((40, 8, 8)), np.arange(40) % 2
+    model = CNNClassifier(
+        architecture=(4,), ensemble_size=2, epochs=1, callbacks=[GradientNorms()], random_state=0
+    ).fit(X, y)
+    table = model.summary()
+    recorded = {name[9:] for name in model.history_ if name.startswith("gradient/")}
+    assert recorded == set(table.index[table["trained"] > 0])
+    assert "member_1/conv_0" in recorded
+    assert table["parameters"].sum() == model.n_parameters_
+    alone, other = (model.history_[f"gradient/member_{i}/conv_0"][0] for i in (0, 1))
+    assert alone != other

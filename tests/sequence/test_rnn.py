@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import KFold, cross_val_score
 
@@ -449,3 +450,13 @@ def test_all_lengths_share_one_program():
     for n in (5, 6, 7):
         model.fit([row[:n] for row in ROWS], FIRST)
     assert engine.cache_info().kinds["train (graph)"] == 1
+
+
+def test_scikit_learns_monitor_scores_the_labels_of_steps():
+    """Of rows and targets of the kinds that the user gave."""
+    rows = ROWS[:8]
+    labels = [(row[:, 0] > 0).astype(int) for row in rows]
+    monitor = ScoringMonitor(scoring=lambda model, X, y: {"right": model.score(X, y)})
+    model = RNNClassifier(**SMALL, epochs=2).set_callbacks(monitor).fit(rows, labels)
+    scores = [row["right"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert scores[-1] == model.score(rows, labels)
