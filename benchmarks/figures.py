@@ -258,16 +258,28 @@ ARCHITECTURES = [
     *([32, 32], [64, 64], [100, 50], [128, 128], [256, 128], [64, 64, 64]),
 ]
 NOT_SLOWER = {"at_least": 1.0}
-QUESTIONS = {
+QUESTIONS = {  # chosen on a fifth of the training rows, as those of REVIEWS
+    "cell": "gru",
     "bidirectional": True,
     "pooling": "max",
+    "embedding_size": 128,
     "dropout": 0.5,
+    "label_smoothing": 0.2,
+    "weight_decay": 3e-4,
+    "batch_size": 16,
     "epochs": 8,
+    "learning_rate": 1e-2,
+    "learning_rate_schedule": "cosine",
+}
+REVIEWS = {
+    "bidirectional": True,
+    "pooling": "mean",
+    "dropout": 0.5,
+    "label_smoothing": 0.2,
+    "epochs": 4,
     "learning_rate": 3e-3,
     "learning_rate_schedule": "cosine",
-    "weight_decay": 1e-4,
 }
-REVIEWS = QUESTIONS | {"epochs": 4}
 
 FIGURES = {
     "iris": Figure(

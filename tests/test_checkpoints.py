@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from safetensors import numpy as tensors
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.metrics import accuracy_score, make_scorer
@@ -272,6 +273,13 @@ def test_a_damaged_checkpoint_is_refused_and_left_alone(path):
     skdeep.save(model, path)
     with pytest.raises(LoadError, match="holds a skdeep 'estimator', but 'checkpoint' is wanted"):
         resumed(model, path)
+
+
+def test_a_checkpoint_that_names_code_is_refused(path):
+    parts = {"fit.json": b'{"function": "os.system"}', "tensors.safetensors": tensors.save({})}
+    files.write(path, "checkpoint", parts)
+    with pytest.raises(LoadError, match=r"os\.system"):
+        Checkpoint(path).stored()
 
 
 def test_a_failing_write_ends_the_fit_and_leaves_the_last_checkpoint(path, monkeypatch):

@@ -205,11 +205,18 @@ class Decoder:
 
 
 def from_parts(parts: Mapping[str, bytes], name: str, custom: Custom | None = None) -> Any:
-    """The value in the parts that an encoder has made."""
+    """The value in the parts that an encoder has made.
+
+    Without ``custom`` nothing of the user's may be in it; with it, ``custom.missing`` tells.
+    """
     import safetensors.numpy
 
     tensors = safetensors.numpy.load(parts["tensors.safetensors"])
-    return Decoder(tensors, custom or Custom()).decode(json.loads(parts[f"{name}.json"]))
+    known = Custom() if custom is None else custom
+    value = Decoder(tensors, known).decode(json.loads(parts[f"{name}.json"]))
+    if custom is None and known.missing:
+        raise LoadError(f"the file names {', '.join(sorted(known.missing))}, which it may not.")
+    return value
 
 
 def _list(value: Any) -> list:
