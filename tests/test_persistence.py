@@ -458,6 +458,12 @@ def test_what_no_file_can_hold_is_refused_with_its_parameter(parameters, told, p
     assert not path.exists()
 
 
+def test_keras_callbacks_that_have_seen_a_fit_are_refused_by_name(path):
+    model = mlp(callbacks=[keras.callbacks.EarlyStopping("loss")]).fit(X, y)
+    with pytest.raises(TypeError, match=r"callbacks .*EarlyStopping, which lives in a process"):
+        skdeep.save(model, path)
+
+
 def test_callbacks_of_scikit_learns_are_to_be_taken_off(path):
     model = mlp().set_callbacks(sklearn.callback.ScoringMonitor(scoring="accuracy"))
     with pytest.raises(TypeError, match=r"set_callbacks\(\) before"):

@@ -26,8 +26,8 @@ class Program:
         arrays whose shapes and dtypes never change; ``state["weights"]`` is what predict needs.
         ``batch`` is a :class:`~skdeep.engine.rows.Batch`; ``key`` a random key for
         :mod:`skdeep.engine.random`; ``hyper`` holds the run-time numbers as scalar tensors,
-        ``hyper["learning_rate"]`` already times its schedule. ``logs`` is a dict of scalars,
-        averaged over the epoch by rows.
+        ``hyper["learning_rate"]`` already times its schedule, and ``hyper["steps_per_epoch"]``.
+        ``logs`` is a dict of scalars, averaged over the epoch by rows.
     logs : tuple of str
         The keys of ``logs``.
     evaluate : callable, optional

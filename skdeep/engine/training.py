@@ -230,7 +230,8 @@ class _Fit:
 
     def __init__(self, program, progress, data, hyper, schedule, score, patience, callbacks):
         self.program, self.data, self.order = program, data, data.order
-        self.hyper, self.schedule, self.score = hyper, schedule, score
+        self.hyper = hyper | {"steps_per_epoch": self.order.steps_per_epoch}
+        self.schedule, self.score = schedule, score
         self.patience, self.callbacks = patience, callbacks
         watched = ""
         if patience is not None:

@@ -128,12 +128,13 @@ class BatchNormalization(keras.layers.Layer):
 
     Rows count by their weight (negative ones not at all), so that padding does not count and a
     row of weight two counts as two rows. Predict uses running averages, which a batch that is
-    partly padding moves by as much less: the last one of an epoch may be a single row.
+    partly padding moves by as much less: the last one of an epoch may be a single row. They run
+    over an epoch or less: one of few steps has seen all rows, and its network was another one.
 
     Parameters
     ----------
     momentum : float, default=0.9
-        Share of the running averages that a step keeps.
+        Share of the running averages that a step keeps, at most.
     epsilon : float, default=1e-3
         Added to the variance.
 
@@ -160,9 +161,12 @@ class BatchNormalization(keras.layers.Layer):
     def call(self, x, training=False):
         if training:
             mean, variance, full = self._moments(x)
+            steps = current_scope().hyper.get("steps_per_epoch")
+            taken = 1 - self.momentum
+            taken = taken if steps is None else ops.maximum(taken, 1 / steps)
             for running, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 old = ops.convert_to_tensor(running)
-                share = ops.cast((1 - self.momentum) * full, old.dtype)
+                share = ops.cast(taken, old.dtype) * ops.cast(full, old.dtype)
                 running.assign(old + (ops.cast(now, old.dtype) - old) * share)
         else:
             mean, variance = self.moving_mean, self.moving_variance

@@ -88,12 +88,17 @@ def _check_parameters(estimator: Any) -> None:
         if value is None or isinstance(value, str | Number):
             continue
         try:
+            for part in value if isinstance(value, list | tuple) else [value]:
+                for cls in type(part).__mro__:  # skops would follow them until they came round
+                    if f"{cls.__module__}.".startswith(_LIVE):
+                        raise TypeError(f"it holds a {name_of(cls)}, which lives in a process")
             for node in nodes_of(json.loads(unzip(skops.io.dumps(value))["schema.json"])):
                 if f"{node['__module__']}.".startswith(_LIVE):
                     raise TypeError(f"it holds {full_name(node)}, which lives in a process")
         except (TypeError, RecursionError) as error:
+            reason = error if isinstance(error, TypeError) else "something in it holds itself"
             raise TypeError(
-                f"{name} of {kind} cannot be saved: {error}. Take it out by "
+                f"{name} of {kind} cannot be saved: {reason}. Take it out by "
                 f"set_params({name}=...) before."
             ) from error
 

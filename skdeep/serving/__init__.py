@@ -21,7 +21,7 @@ __all__ = ["export"]
 _PARTS = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}  # of a SavedModel
 
 
-def export(estimator: Any, path: str | os.PathLike, format: str = "saved_model") -> None:
+def export(estimator: Any, path: str | os.PathLike, format: str | None = None) -> None:
     """Export a fitted estimator as a function of tensors that needs no skdeep.
 
     It computes what ``predict_proba`` and ``predict`` do, within 1e-5.
@@ -35,8 +35,9 @@ def export(estimator: Any, path: str | os.PathLike, format: str = "saved_model")
     path : str or path-like
         Where to: a folder for ``"saved_model"``, a file for ``"onnx"``. An older export there is
         replaced when all of the new one is written.
-    format : {"saved_model", "onnx"}, default="saved_model"
-        Of TensorFlow, or of ONNX, which needs ``pip install "skdeep[onnx]"``.
+    format : {"saved_model", "onnx"} or None, default=None
+        Of TensorFlow, or of ONNX, which needs ``pip install "skdeep[onnx]"``. None is ONNX where
+        the path ends in ".onnx", else TensorFlow's.
 
     Raises
     ------
@@ -71,6 +72,8 @@ def export(estimator: Any, path: str | os.PathLike, format: str = "saved_model")
     ...     sorted(part.name for part in Path(folder, "served").iterdir())
     ['assets', 'fingerprint.pb', 'saved_model.pb', 'variables']
     """
+    if format is None:
+        format = "onnx" if Path(path).suffix == ".onnx" else "saved_model"
     if format not in ("saved_model", "onnx"):
         raise ValueError(f"format must be 'saved_model' or 'onnx', but is {format!r}.")
     function = function_of(estimator)

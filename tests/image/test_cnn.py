@@ -285,3 +285,11 @@ def test_predict_outside_a_double_precision_context_rounds_nothing(digits):
         model = CNNClassifier(**FEW).fit(X, y)
         expected = model.predict_proba(X)
     assert_array_equal(model.predict_proba(X), expected)
+
+
+def test_a_fit_of_few_steps_predicts_as_it_trained():
+    """Its running averages are those of the network that it ends with, not of the steps before."""
+    X, y = load_digits(return_X_y=True)
+    model = CNNClassifier(random_state=0).fit(X[:100] / 16, y[:100])  # a step for each epoch
+    assert model.history_["loss"].iloc[-1] < 0.01
+    assert model.score(X[:100] / 16, y[:100]) == 1.0

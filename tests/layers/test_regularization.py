@@ -157,6 +157,16 @@ def test_a_batch_that_is_mostly_padding_moves_the_averages_little(rng):
     np.testing.assert_allclose(quarter - before, (whole - before) / 4, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(("steps", "taken"), [(1, 1.0), (4, 0.25), (50, 0.1)])
+def test_averages_run_over_an_epoch_or_less(rng, steps, taken):
+    ours, _, weights = batch_pair((4,), 0.9, 1e-3)
+    x = rng.normal(size=(8, 4))
+    hyper = {"steps_per_epoch": steps}
+    _, fixed = call(ours, x, weights=weights, weight=np.ones(8), hyper=hyper)
+    old, now = weights["fixed"], np.concatenate([x.mean(axis=0), x.var(axis=0)])
+    np.testing.assert_allclose(fixed, old + taken * (now - old), rtol=1e-4, atol=1e-6)
+
+
 def test_negative_weights_do_not_count_in_the_moments(rng):
     ours, _, weights = batch_pair((4,), 0.9, 1e-3)
     x = rng.normal(size=(3, 4))

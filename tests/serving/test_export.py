@@ -353,6 +353,14 @@ def test_what_is_no_export_is_never_replaced(model, tmp_path):
 
 
 @needs_onnx
+def test_the_path_says_the_format(model, tmp_path):
+    for name in ("a.onnx", "b"):
+        export(model, tmp_path / name)
+    assert (tmp_path / "a.onnx").is_file()
+    assert (tmp_path / "b" / "saved_model.pb").is_file()
+
+
+@needs_onnx
 def test_a_folder_is_no_place_for_onnx(model, tmp_path):
     with pytest.raises(IsADirectoryError, match="a file"):
         export(model, tmp_path, format="onnx")

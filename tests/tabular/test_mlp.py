@@ -121,7 +121,7 @@ def test_float64_trains_what_float32_does(model, moons):
     with config_context(precision="float64"):
         exact = model.fit(X, y).transform(X)
     assert exact.dtype == np.float64
-    assert_allclose(model.fit(X, y).transform(X), exact, atol=2e-3)
+    assert_allclose(model.fit(X, y).transform(X), exact, atol=4e-3)
 
 
 # What hidden layers add -----------------------------------------------------------------------
