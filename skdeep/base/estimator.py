@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep import blueprint, optimizers, schedules
-from skdeep.base.fitting import Fitted, fit_anew
+from skdeep.base.fitting import Fitted, fit_epochs
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.persistence.estimators import hand_over, take_back
 from skdeep.validation import naming, refuse_dates
@@ -172,7 +172,7 @@ class NetworkEstimator(
             if X_val is None and given is not None:
                 raise ValueError(f"fit got {name} without X_val; pass the rows too.")
         validation = None if X_val is None else (X_val, y_val, sample_weight_val)
-        return fit_anew(self, X, y, sample_weight, validation)
+        return fit_epochs(self, X, y, sample_weight, validation)
 
     def transform(self, X):
         """Features of rows X: what the network computes under its last layer.

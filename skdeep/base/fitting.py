@@ -56,7 +56,7 @@ class Fitted:
     temperatures: Any = None
 
 
-def fit_anew(estimator: Any, X, y, sample_weight, validation: tuple | None = None) -> Any:
+def fit_epochs(estimator: Any, X, y, sample_weight, validation: tuple | None = None) -> Any:
     """Fit for ``estimator.epochs`` epochs; under ``warm_start`` from the last fit on.
 
     ``validation`` is X, y and weights as the user gave them. Returns the estimator, which is as it
