@@ -28,7 +28,7 @@ def is_list(X: Any) -> bool:
 def is_table(X: Any) -> bool:
     """Whether X is a table of numbers or what scikit-learn refuses as one; not sequences.
 
-    A list of lists is a table where all have one length; a list of arrays is none.
+    A list of lists is a table where all have one length, but for strings; a list of arrays is none.
     """
     if is_awkward(X) or getattr(X, "ndim", 0) == 3:
         return False
@@ -38,7 +38,18 @@ def is_table(X: Any) -> bool:
         return True
     if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple) for row in X):
         return False
-    return len({len(row) for row in X}) == 1 and not np.ndim(next(iter(X[0]), 0))
+    first = next(iter(X[0]), 0)
+    return len({len(row) for row in X}) == 1 and np.ndim(first) == 0 and not isinstance(first, str)
+
+
+def without_column(X: Any) -> Any:
+    """The column of a table that has only one, of texts; anything else as it is."""
+    if len(getattr(X, "shape", ())) != 2 or X.shape[1] != 1:
+        return X
+    column = np.asarray(X)
+    if column.ndim != 2 or column.dtype.kind not in "OUT":
+        return X
+    return [*column[:, 0]] if any(isinstance(value, str) for value in column[:, 0]) else X
 
 
 def is_awkward(X: Any) -> bool:
@@ -76,7 +87,36 @@ def number_sequences(X: Any, dtype: Any, name: str = "X") -> Sequences:
             )
         values, lengths = np.concatenate(rows), np.array([len(row) for row in rows])
     values = values[:, None] if values.ndim == 1 else values
-    return _checked(Sequences.of(check_array(values, dtype=dtype, input_name=name), lengths), name)
+    return _checked(Sequences.of(finite(values, dtype, lengths, name), lengths), name)
+
+
+def finite(values: Any, dtype: Any, lengths: Any = None, name: str = "X") -> np.ndarray:
+    """Numbers as finite ones of a dtype; an error names the row and the step of another.
+
+    Parameters
+    ----------
+    values : array (n, n_steps, n_features), or with ``lengths`` (n_steps_in_all, n_features)
+    dtype : dtype
+    lengths : array (n,), optional
+        Steps of each row.
+    name : str
+        What errors call the rows.
+    """
+    try:
+        return check_array(values, dtype=dtype, allow_nd=True, input_name=name)
+    except ValueError as error:
+        if "contains" not in str(error):  # NaN or infinity
+            raise
+        what = str(error).partition("\n")[0].rstrip(".")
+    row, step, *_ = np.argwhere(~np.isfinite(np.asarray(values, dtype)))[0]
+    if lengths is not None:
+        step, ends = row, np.cumsum(lengths)
+        row = np.searchsorted(ends, step, side="right")
+        step -= ends[row] - lengths[row]
+    raise ValueError(
+        f"{what}, first in {name}[{row}] at step {step}; fill it in, or drop the step. Padding are "
+        f"only steps at the end of a row, in an array, of which all features are NaN."
+    )
 
 
 def _row(row: Any, name: str) -> np.ndarray:
@@ -147,7 +187,7 @@ def token_sequences(X: Any, name: str = "X") -> Sequences:
     integers = {row.dtype.kind in "iu" for row in rows if len(row)}
     if len(integers) > 1:
         raise TypeError(f"{name} mixes integers and strings; tokens must be all of one kind.")
-    return _checked(Sequences.of(np.concatenate(rows), [len(row) for row in rows]), name)
+    return _checked(Sequences.of(np.concatenate(rows), [len(row) for row in rows]), name, "tokens")
 
 
 def _tokens(row: Any, name: str) -> np.ndarray:
@@ -215,13 +255,13 @@ def tokens_of(numbers: np.ndarray, vocabulary: np.ndarray) -> np.ndarray:
     return np.array([unknown, *vocabulary.tolist()], vocabulary.dtype)[numbers]
 
 
-def _checked(rows: Sequences, name: str) -> Sequences:
+def _checked(rows: Sequences, name: str, steps: str = "steps") -> Sequences:
     """Sequences of which none is empty."""
     if (empty := np.flatnonzero(rows.lengths == 0)).size:
         raise ValueError(
-            f"{name}[{empty[0]}] has no steps (nor have {empty.size - 1} others); drop such rows."
+            f"{name}[{empty[0]}] has no {steps} (nor have {empty.size - 1} others); drop such rows."
             if empty.size > 1
-            else f"{name}[{empty[0]}] has no steps; drop the row."
+            else f"{name}[{empty[0]}] has no {steps}; drop the row."
         )
     return rows
 

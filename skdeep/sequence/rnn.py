@@ -158,6 +158,7 @@ class _RNN(Declared):
     def _check_X(self, X, reset):
         """Sequences (n, None, n_features) of floats or (n, None) of tokens; or floats (n, T, F)."""
         fitted = None if reset else self._fitted.task
+        X = sequences.without_column(X)
         strings = sequences.is_list(X) and sequences.has_strings(X)
         if fitted.n_tokens if fitted else strings or self.embedding_size:
             return self._check_tokens(X, reset)
@@ -181,11 +182,12 @@ class _RNN(Declared):
                 X = validate_data(self, X, dtype=dtype, reset=reset)
             else:
                 X = check_array(X, dtype=dtype, input_name="X", estimator=self)
+                self._check_not_one_sequence(X)
             X = X.reshape(len(X), -1, self._n_features(X.shape[1], reset))
         else:
             X = sequences.padded(X) if getattr(X, "ndim", 0) == 3 else X
             if isinstance(X, np.ndarray) and X.ndim == 3:
-                X = check_array(X, dtype=dtype, allow_nd=True, input_name="X", estimator=self)
+                X = sequences.finite(X, dtype)
                 if 0 in X.shape:
                     raise ValueError(
                         f"X has {X.shape[1]} steps of {X.shape[2]} features; each needs one or "
@@ -200,16 +202,23 @@ class _RNN(Declared):
                 self.__dict__.pop("feature_names_in_", None)
         return X
 
+    def _check_not_one_sequence(self, X):
+        """Refuse a table where fit has seen sequences, unless its rows can only be such."""
+        n_features, n_columns = self._fitted.task.input_shape[-1], X.shape[1]
+        if self.n_steps is not None and n_columns == self.n_steps * n_features:
+            return
+        if n_features == 1 and n_columns > 1:
+            return
+        raise ValueError(
+            f"X is a table of shape {X.shape}, but fit has seen sequences, of {n_features} "
+            f"features a step; if X is one of them pass X[np.newaxis] or [X], if its rows are "
+            f"flat pass X.reshape(len(X), -1, {n_features})."
+        )
+
     def _n_features(self, n_columns, reset):
         """Features of a step in rows of a table."""
         if not reset:
-            n_features = self._fitted.task.input_shape[-1]
-            if n_columns % n_features:
-                raise ValueError(
-                    f"X has {n_columns} columns, which are no whole number of steps of the "
-                    f"{n_features} features that {type(self).__name__} is expecting."
-                )
-            return n_features
+            return self._fitted.task.input_shape[-1]
         if self.n_steps is None:
             return 1
         if n_columns % int(self.n_steps):
@@ -241,7 +250,8 @@ class _RNN(Declared):
                 y = [*np.asarray(y)]  # as predict gives them for an array
             lengths = _steps_of(y)
             if lengths is not None and sequences.is_table(X) and np.ptp(lengths) == 0:
-                if not (sequences.is_list(X) and len(X[0]) == lengths[0]):
+                alike = sequences.is_list(X) and not isinstance(X[0], str)
+                if not (alike and len(X[0]) == lengths[0]):
                     lengths = None  # several targets for each row of a table
             if not reset and per_step != (lengths is not None):
                 seen, given = ("step", "row") if per_step else ("row", "step")
@@ -256,10 +266,10 @@ class _RNN(Declared):
             return X, y, weight
         steps = X.lengths if isinstance(X, Sequences) else np.full(len(X), X.shape[1])
         if (other := np.flatnonzero(steps != lengths)).size:
-            i = other[0]
+            i, step = other[0], "token" if hasattr(self, "vocabulary_") else "step"
             raise ValueError(
                 f"y{suffix}[{i}] has {lengths[i]} targets, but X{suffix}[{i}] has {steps[i]} "
-                f"steps; give a list with one for each step, or an array with those of each row."
+                f"{step}s; give a list with one for each {step}, or an array with those of a row."
             )
         if not isinstance(self.early_stopping, bool | np.bool_):
             raise ValueError(

@@ -123,7 +123,7 @@ def test_what_is_no_sequence_of_numbers_is_refused(X, error, message):
         ([["a", 1]], TypeError, r"X\[0\] must hold strings or integers.*int, str"),
         ([["a", None]], TypeError, r"X\[0\] must hold strings or integers.*NoneType"),
         ([[1.5]], TypeError, r"X\[0\] must hold strings or integers.*float"),
-        ([["a"], "   "], ValueError, r"X\[1\] has no steps"),
+        ([["a"], "   "], ValueError, r"X\[1\] has no tokens"),
         ([np.zeros((2, 2), int)], ValueError, r"X\[0\] has 2 dimensions"),
         ([], ValueError, "X has no rows"),
     ],

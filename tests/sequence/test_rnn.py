@@ -170,13 +170,55 @@ def test_what_a_model_of_steps_predicts_of_an_array_can_be_scored_against():
     assert model.score(ARRAY, model.predict(ARRAY)) == 1
 
 
-def test_tables_are_cut_into_steps_of_the_features_that_fit_has_seen():
-    model = RNNClassifier(**SMALL, epochs=1).fit([*ARRAY], ARRAY_LABELS)
-    np.testing.assert_array_equal(
-        model.predict_proba(ARRAY.reshape(60, 14)), model.predict_proba([*ARRAY])
-    )
-    with pytest.raises(ValueError, match=r"X has 13 columns.*steps of the 2 features"):
-        model.predict(ARRAY.reshape(60, 14)[:, :13])
+@pytest.mark.parametrize(
+    "rows", [ARRAY, [*ARRAY], [*ARRAY[:, :, :1]]], ids=["array", "list", "one"]
+)
+def test_one_sequence_is_not_taken_for_rows(rows):
+    model = RNNClassifier(**SMALL, epochs=1).fit(rows, ARRAY_LABELS)
+    one, n_features = rows[0], rows[0].shape[1]
+    message = rf"X is a table of shape \(7, {n_features}\).*pass X\[np.newaxis\] or \[X\]"
+    for X in (one, pd.DataFrame(one)):
+        with pytest.raises(ValueError, match=message):
+            model.predict(X)
+    expected = model.predict_proba(rows)[:1]
+    np.testing.assert_array_equal(model.predict_proba(one[np.newaxis]), expected)
+    np.testing.assert_array_equal(model.predict_proba([one]), expected)
+
+
+def test_a_table_of_rows_is_refused_by_what_was_fitted_on_sequences():
+    model = RNNClassifier(**SMALL, epochs=1).fit(ARRAY, ARRAY_LABELS)
+    flat = ARRAY.reshape(60, 14)
+    with pytest.raises(ValueError, match=r"if its rows are flat pass X.reshape\(len\(X\), -1, 2\)"):
+        model.predict(flat)
+    expected = model.predict_proba(ARRAY)
+    np.testing.assert_array_equal(model.predict_proba(flat.reshape(len(flat), -1, 2)), expected)
+    model.set_params(n_steps=7)  # says what the columns are
+    np.testing.assert_array_equal(model.predict_proba(flat), expected)
+    with pytest.raises(ValueError, match="one of them"):
+        model.predict(ARRAY[0])
+
+
+def test_a_table_has_rows_of_one_feature_where_fit_has_seen_such():
+    rows = [row[:, 0] for row in ROWS]
+    model = RNNClassifier(**SMALL, epochs=1).fit(rows, FIRST)
+    table = ARRAY[:, :, 0]
+    np.testing.assert_array_equal(model.predict_proba(table), model.predict_proba([*table]))
+
+
+@pytest.mark.parametrize(
+    ("value", "what"), [(np.nan, "NaN"), (np.inf, "infinity or a value too large")]
+)
+@pytest.mark.parametrize("kind", [list, np.asarray])
+def test_what_is_no_number_is_named_by_row_and_step(kind, value, what):
+    rows = kind([*ARRAY.copy()] if kind is not list else [row.copy() for row in ROWS])
+    model = RNNClassifier(**SMALL, epochs=1)
+    y = np.arange(len(rows)) % 2
+    fitted = clone(model).fit(rows, y)
+    rows[5][2, 1] = rows[6][0, 0] = value
+    message = rf"Input X contains {what}.*, first in X\[5\] at step 2;"
+    for call in (lambda: model.fit(rows, y), lambda: fitted.predict(rows)):
+        with pytest.raises(ValueError, match=message):
+            call()
 
 
 @pytest.mark.parametrize("per_step", [False, True])
@@ -223,6 +265,38 @@ def test_texts_lists_of_strings_and_of_numbers_are_tokens():
     assert fits[0].vocabulary_.tolist() == ["good", "film", "bad"]
     for fit, X in zip(fits[1:], (words, numbers)):
         np.testing.assert_array_equal(fit.predict_proba(X), fits[0].predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize("size", [None, 4])
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda texts: pd.DataFrame({"text": texts}),
+        lambda texts: pd.DataFrame({"text": texts}, dtype=object),
+        lambda texts: np.array(texts)[:, None],
+    ],
+    ids=["DataFrame", "objects", "array"],
+)
+def test_a_table_of_one_column_of_texts_is_that_column(table, size):
+    model = RNNClassifier(**SMALL, epochs=2, embedding_size=size).fit(TEXTS, OPINIONS)
+    expected = model.predict_proba(TEXTS)
+    np.testing.assert_array_equal(model.predict_proba(table(TEXTS)), expected)
+    other = clone(model).fit(table(TEXTS), OPINIONS)
+    assert other.vocabulary_.tolist() == ["good", "film", "bad"]
+    np.testing.assert_array_equal(other.predict_proba(TEXTS), expected)
+
+
+@pytest.mark.parametrize("n", [2, 1])
+def test_labels_that_are_no_one_for_each_token_are_told_of_in_tokens(n):
+    words = [["a", "b", "c"], ["d", "e", "f"][: n + 1]] * 3
+    message = r"y\[0\] has 2 targets, but X\[0\] has 3 tokens; .* one for each token"
+    with pytest.raises(ValueError, match=message):
+        RNNClassifier(**SMALL, epochs=1).fit(words, [[0, 1]] * 6)
+
+
+def test_texts_may_have_as_many_labels_as_the_first_has_letters():
+    texts, y = ["ok", "not ok"] * 3, [[0, 1], [1, 1]] * 3
+    assert RNNClassifier(**SMALL, epochs=1).fit(texts, y).predict(texts).shape == (6, 2)
 
 
 def test_unknown_and_rare_tokens_share_one_vector():
