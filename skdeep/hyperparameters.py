@@ -19,7 +19,7 @@ an input.
 
 import inspect
 import typing
-from collections.abc import Callable, Hashable, Iterator, Mapping, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from numbers import Integral, Number
 from types import MappingProxyType
@@ -29,6 +29,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 
 from skdeep.persistence import saved
+from skdeep.validation import did_you_mean
 
 Structural = bool | None | Callable[[Any], Hashable]
 
@@ -116,6 +117,7 @@ class Declared:
     _own_hyperparameters: typing.ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     _parameter_constraints: typing.ClassVar[dict[str, Any]] = {}
     _renamed: typing.ClassVar[Mapping[str, str]] = MappingProxyType({})
+    _absent: typing.ClassVar[Mapping[str, str]] = MappingProxyType({})  # and what to do without
     _routes: typing.ClassVar[tuple[str, ...]] = ()  # nested names that the constructor takes too
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -142,9 +144,16 @@ class Declared:
             )
 
     def _validate_params(self) -> None:
-        """As scikit-learn's, to which True is 1."""
+        """As scikit-learn's, to which True is 1; a value that is none of several is told so."""
         for name, field in self._hyperparameters.items():
             value = getattr(self, name)
+            alone = isinstance(value, str) or not isinstance(value, Iterable)
+            if isinstance(field.default, tuple) and alone and value is not None:
+                listed = f"({value!r},)" if isinstance(value, Number) else "[...]"
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be a tuple or a list. "
+                    f"Got {value!r} instead; for one alone write {name}={listed}."
+                )
             if isinstance(value, bool) and _is_number(field.constraint):
                 raise InvalidParameterError(
                     f"The {name!r} parameter of {type(self).__name__} must be a number, not a "
@@ -153,7 +162,8 @@ class Declared:
         super()._validate_params()  # type: ignore[misc]
 
     def set_params(self, **params: Any) -> Any:
-        """As scikit-learn's, with a hint where another library's name is given."""
+        """As scikit-learn's, with a hint where the name is another's or misspelled."""
+        valid = self.get_params(deep=False)  # type: ignore[attr-defined]
         for name in params:
             own, _, inner = name.partition("__")
             value = params.get(own, getattr(self, own, None))
@@ -163,11 +173,9 @@ class Declared:
                     f"{name!r} would set {inner} of {own}, but {own} is {value!r}, which has no "
                     f"parameters; pass an object as {own} first."
                 )
-        for name in params.keys() & self._renamed.keys():
-            if not hasattr(self, name):
+            if own not in valid and (hint := _hint(type(self), own, valid)) != ".":
                 raise ValueError(
-                    f"Invalid parameter {name!r} for estimator "
-                    f"{type(self).__name__}{_hint(type(self), name)}."
+                    f"Invalid parameter {own!r} for estimator {type(self).__name__}{hint}"
                 )
         return super().set_params(**params)  # type: ignore[misc]
 
@@ -188,10 +196,13 @@ def are_counts(values: Any) -> bool:
     )
 
 
-def _hint(cls: type, name: str) -> str:
-    """What a parameter that scikit-learn has by another name is called here."""
-    renamed = cls._renamed  # type: ignore[attr-defined]
-    return f"; here it is called {renamed[name]}" if name in renamed else ""
+def _hint(cls: Any, name: str, valid: Iterable[str]) -> str:
+    """How an error about an unknown parameter ends: with what it is called here, if anything."""
+    if name in cls._renamed:
+        return f"; here it is called {cls._renamed[name]}."
+    if name in cls._absent:
+        return f"; {cls._absent[name]}."
+    return did_you_mean(name, valid)
 
 
 def _hand_written_init(cls: type) -> type | None:
@@ -211,9 +222,8 @@ def _make_init(cls: type, fields: Mapping[str, Hyperparameter]) -> Callable:
             setattr(self, name, parameters.pop(name, field.default))
         for name in parameters:
             if not name.startswith(cls._routes):
-                raise TypeError(
-                    f"{cls.__name__} got an unexpected parameter {name!r}{_hint(cls, name)}."
-                )
+                hint = _hint(cls, name, fields)
+                raise TypeError(f"{cls.__name__} got an unexpected parameter {name!r}{hint}")
         if parameters:
             self.set_params(**parameters)
 

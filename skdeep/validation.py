@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,17 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """How an error about an unknown name ends: with what may have been meant, if that is known.
+
+    That is the same name of another part (``mlp__epochs`` for ``epochs``), or one spelled alike.
+    """
+    valid, last = list(valid), name.rpartition("__")[2]
+    meant = [other for other in valid if other.rpartition("__")[2] == last][:3]
+    meant = meant or get_close_matches(name, valid, n=1)
+    return f"; did you mean {' or '.join(meant)}?" if meant else "."
 
 
 def refuse_dates(values: Any) -> None:

@@ -125,8 +125,12 @@ def test_value_is_stored_as_given():
 
 
 def test_unknown_parameter_is_refused_by_name():
-    with pytest.raises(TypeError, match=r"Net got an unexpected parameter 'ratee'\.$"):
+    with pytest.raises(
+        TypeError, match=r"Net got an unexpected parameter 'ratee'; did you mean rate\?$"
+    ):
         Net(ratee=1)
+    with pytest.raises(TypeError, match=r"Net got an unexpected parameter 'colour'\.$"):
+        Net(colour=1)
     with pytest.raises(TypeError, match="'max_iter'; here it is called epochs"):
         Net(max_iter=3)
 
@@ -418,3 +422,59 @@ def test_declarations_follow_pythons_order_of_bases():
 def test_scikit_learns_names_are_hinted_at_in_set_params_too(theirs, ours):
     with pytest.raises(ValueError, match=f"Invalid parameter '{theirs}'.*here it is called {ours}"):
         MLPClassifier().set_params(**{theirs: 1})
+
+
+def test_set_params_tells_which_parameter_was_meant():
+    with pytest.raises(ValueError, match=r"estimator MLPClassifier; did you mean hidden_layer_siz"):
+        make_pipeline(MLPClassifier()).set_params(mlpclassifier__hiden_layer_sizes=(3,))
+    with pytest.raises(ValueError, match="'beta1' for estimator Adam; did you mean beta_1"):
+        MLPClassifier(optimizer=Adam()).set_params(optimizer__beta1=0.5)
+    with pytest.raises(ValueError, match="'dept' for estimator ByHand; did you mean depth"):
+        ByHand().set_params(dept=3)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "hint"),
+    [
+        (MLPRegressor, "calibrate", "it is for classifiers; .*loss='gaussian' or 'quantile'"),
+        (MLPRegressor, "class_weight", "it is for classifiers; .*fit takes sample_weight"),
+        (MLPClassifier, "loss", "learns by the cross-entropy; NetworkClassifier takes"),
+    ],
+)
+def test_what_the_other_kind_of_estimator_has_is_answered_with_what_is_possible(
+    estimator, name, hint
+):
+    with pytest.raises(TypeError, match=f"unexpected parameter {name!r}; .*{hint}"):
+        estimator(**{name: True})
+    with pytest.raises(ValueError, match=f"Invalid parameter {name!r} .*{hint}"):
+        estimator().set_params(**{name: True})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hint"),
+    [
+        ({"hidden_layer_sizes": 100}, r"Got 100 instead; .* write hidden_layer_sizes=\(100,\)"),
+        ({"callbacks": print}, r"Got <built-in function print> .* write callbacks=\[...\]"),
+        ({"callbacks": "plot"}, r"Got 'plot' instead; .* write callbacks=\[...\]"),
+    ],
+)
+def test_one_where_several_are_asked_for_belongs_in_a_list(parameters, hint):
+    name = next(iter(parameters))
+    with pytest.raises(ValueError, match=f"{name!r} parameter of MLPRegressor must be a t.*{hint}"):
+        MLPRegressor(**parameters).fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("validation_data", "pass X_val and y_val"),
+        ("validation_split", "set early_stopping=True and validation_fraction of the estimator"),
+        ("epochs", r"set it of the estimator, as MLPRegressor\(epochs=...\)"),
+    ],
+)
+def test_arguments_of_keras_fit_are_answered_with_ours(method, argument, hint, data):
+    with pytest.raises(TypeError, match=f"MLPRegressor.{method} takes no {argument}; {hint}"):
+        getattr(MLPRegressor(), method)(*data, **{argument: 1})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'steps'"):
+        getattr(MLPRegressor(), method)(*data, steps=1)

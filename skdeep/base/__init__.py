@@ -7,7 +7,14 @@ layer.
 
 from skdeep.base.classification import BaseNetworkClassifier
 from skdeep.base.estimator import NetworkEstimator
-from skdeep.base.fitting import Fitted, fit_on
+from skdeep.base.fitting import Fitted, fit_method, fit_on
 from skdeep.base.regression import BaseNetworkRegressor
 
-__all__ = ["BaseNetworkClassifier", "BaseNetworkRegressor", "Fitted", "NetworkEstimator", "fit_on"]
+__all__ = [
+    "BaseNetworkClassifier",
+    "BaseNetworkRegressor",
+    "Fitted",
+    "NetworkEstimator",
+    "fit_method",
+    "fit_on",
+]

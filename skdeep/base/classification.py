@@ -5,13 +5,13 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep import blueprint
 from skdeep.base.estimator import NetworkEstimator
-from skdeep.base.fitting import fit_on
+from skdeep.base.fitting import fit_method, fit_on
 from skdeep.hyperparameters import hyperparameter
 from skdeep.targets import Labels, check_labels
 
@@ -38,7 +38,11 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         structural=None,
     )
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    _absent = {  # noqa: RUF012
+        "loss": "a classifier learns by the cross-entropy; NetworkClassifier takes Keras's losses"
+    }
+
+    @fit_method
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch more on rows X, going on from the last fit.
 

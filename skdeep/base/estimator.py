@@ -11,7 +11,6 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    _fit_context,
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
@@ -23,7 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep import blueprint, optimizers, schedules
-from skdeep.base.fitting import Fitted, fit_epochs
+from skdeep.base.fitting import Fitted, fit_epochs, fit_method
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.persistence.estimators import hand_over, take_back
 from skdeep.validation import naming, refuse_dates
@@ -138,7 +137,7 @@ class NetworkEstimator(
     }
     _sparse_rows = False  # whether _check_X takes CSR matrices
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
         """Train on rows X and their targets y.
 

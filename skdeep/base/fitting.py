@@ -5,13 +5,16 @@ What is particular to a family, an estimator says by the hooks of
 """
 
 import copy
+import functools
 import inspect
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -24,6 +27,30 @@ from skdeep.hyperparameters import runtime_values, structural_key, structural_tw
 from skdeep.persistence import saved
 from skdeep.targets import Labels, weighted
 from skdeep.validation import naming, unchanged_on_error
+
+_KERAS_ARGUMENTS = {  # of its fit, and what to do
+    "validation_data": "pass X_val and y_val",
+    "validation_split": "set early_stopping=True and validation_fraction of the estimator",
+}
+
+
+def fit_method(method: Callable) -> Callable:
+    """A ``fit`` or ``partial_fit``: parameters are validated, and Keras's arguments answered."""
+    known = inspect.signature(method).parameters
+    validating = _fit_context(prefer_skip_nested_validation=True)(method)
+
+    @functools.wraps(method)
+    def fit(self, *args, **kwargs):
+        owner = type(self).__name__
+        for name in kwargs.keys() - known.keys():
+            hint = _KERAS_ARGUMENTS.get(name)
+            if hint is None and name in self.get_params(deep=False):
+                hint = f"set it of the estimator, as {owner}({name}=...)"
+            if hint is not None:
+                raise TypeError(f"{owner}.{method.__name__} takes no {name}; {hint}.")
+        return validating(self, *args, **kwargs)
+
+    return fit
 
 
 @saved
@@ -140,7 +167,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
             f"the estimator holds the best weights up to then. Another Ctrl-C within two seconds "
             f"stops what runs the fits.",
             FitInterruptedWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     estimator._store(replace(fitted, temperatures=estimator._temperatures(fitted, seen)))
     return estimator

@@ -1,13 +1,13 @@
 """Regressors: one target or several, their means, spreads or quantiles."""
 
 import numpy as np
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.base.estimator import NetworkEstimator
-from skdeep.base.fitting import fit_on
+from skdeep.base.fitting import fit_method, fit_on
 from skdeep.hyperparameters import hyperparameter
 from skdeep.targets import QUANTILE_LEVELS, Reals
 from skdeep.validation import naming, refuse_dates
@@ -28,7 +28,14 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         structural=True,
     )
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    _absent = {  # noqa: RUF012
+        "calibrate": "it is for classifiers; MLPRegressor, CNNRegressor and RNNRegressor learn how "
+        "sure they are by loss='gaussian' or 'quantile'",
+        "class_weight": "it is for classifiers; a regressor's fit takes sample_weight",
+        "label_smoothing": "it is for classifiers",
+    }
+
+    @fit_method
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch more on rows X, going on from the last fit.
 

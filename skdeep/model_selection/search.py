@@ -8,9 +8,7 @@ the rest (scoring, routing, callbacks, refit, ``cv_results_``) is scikit-learn's
 """
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from numbers import Integral
 from typing import ClassVar
 
@@ -26,7 +24,7 @@ from skdeep.model_selection.evaluation import Evaluation
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.persistence import saved
-from skdeep.validation import naming, unchanged_on_error
+from skdeep.validation import did_you_mean, naming, unchanged_on_error
 
 
 @saved
@@ -220,17 +218,9 @@ class BayesSearchCV(BaseSearchCV):
         valid = self.estimator.get_params()
         for name in spaces:
             if name not in valid:
-                hint = _close_names(str(name), valid)
                 raise ValueError(
-                    f"{name!r} in search_spaces is no parameter of {type(self.estimator).__name__}"
-                    + (f"; did you mean {' or '.join(hint)}?" if hint else ".")
+                    f"{name!r} in search_spaces is no parameter of "
+                    f"{type(self.estimator).__name__}{did_you_mean(str(name), valid)}"
                 )
         with naming("search_spaces"):
             return Space(spaces)
-
-
-def _close_names(name: str, valid: Iterable[str]) -> list[str]:
-    """Parameters that a mistaken name may have meant: of any part, or spelled alike."""
-    last = name.rpartition("__")[2]
-    same_ending = [v for v in valid if v.rpartition("__")[2] == last]
-    return same_ending[:3] or get_close_matches(name, valid, n=1)

@@ -17,7 +17,6 @@ from skdeep import engine  # first: who loads TensorFlow first sets it up
 # isort: split
 import keras
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import StrOptions
@@ -28,6 +27,7 @@ from skdeep.base import (
     BaseNetworkClassifier,
     BaseNetworkRegressor,
     NetworkEstimator,
+    fit_method,
     fit_on,
 )
 from skdeep.hyperparameters import Declared, hyperparameter
@@ -737,7 +737,7 @@ class NetworkTransformer(_OwnModel, NetworkEstimator):
 
     _default_model = "autoencoder"
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
         """Train on rows X.
 
@@ -761,7 +761,7 @@ class NetworkTransformer(_OwnModel, NetworkEstimator):
             y, y_val = X, X_val
         return super().fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def partial_fit(self, X, y=None, sample_weight=None):
         """Train one epoch more on rows X, going on from the last fit.
 

@@ -18,7 +18,7 @@ import keras
 
 from skdeep import blueprint
 from skdeep.persistence import saved
-from skdeep.validation import naming
+from skdeep.validation import did_you_mean, naming
 
 GIVEN = ("input_shape", "n_outputs", "meta")
 
@@ -45,12 +45,13 @@ def check_names(function: Any, names: Any) -> None:
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
+    own = [name for name in parameters if name not in GIVEN]
     if unknown := [name for name in names if name not in parameters]:
         raise ValueError(
             f"Invalid parameter {listed(unknown)} of model: "
             f"{getattr(function, '__name__', function)} takes "
-            f"{listed(name for name in parameters if name not in GIVEN)} and is given "
-            f"{listed(name for name in GIVEN if name in parameters)}."
+            f"{listed(own)} and is given {listed(name for name in GIVEN if name in parameters)}"
+            f"{did_you_mean(unknown[0], own)}"
         )
 
 
