@@ -246,10 +246,11 @@ class Labels:
             raise ValueError(f"classes must be a list of labels, but is {classes!r}.")
         found = np.unique(y) if classes is None else np.unique(np.asarray(classes))
         if len(found) < 2:
-            given = f"y has one class, {found.tolist()[0]!r}" if len(found) else "classes is empty"
+            name = "y" if classes is None else "classes"
+            given = f"has one class, {found.tolist()[0]!r}" if len(found) else "is empty"
             raise ValueError(
-                f"{given}; a classifier needs at least two classes, not {found.tolist()}. If "
-                f"others come later, give all to partial_fit as classes."
+                f"{name} {given}; a classifier needs at least two classes. If others come later, "
+                f"give all to partial_fit as classes."
             )
         return cls([found], "single")
 

@@ -1,5 +1,7 @@
 """Bad input: a clear error before any training, and the estimator as it was."""
 
+import re
+
 import keras
 import numpy as np
 import pandas as pd
@@ -134,7 +136,51 @@ def test_images_are_refused_by_an_mlp(mlp, rows, refused_by_fit):
 
 @each_cnn
 def test_video_is_refused_by_a_cnn(cnn, rows, refused_by_fit):
-    refused_by_fit(cnn, "Found array with dim 5", rows[0].reshape(N, 1, 4, 4, 1))
+    message = r"dim 5, of shape \(30, 1, 4, 4, 1\), .*\(n_samples, height, width, channels\)"
+    refused_by_fit(cnn, message, rows[0].reshape(N, 1, 4, 4, 1))
+    message = r"dim 4, of shape \(30, 4, 2, 2\), .*\(n_samples, n_steps, n_features\)"
+    X, series = rows[0].reshape(N, 4, 2, 2), {"architecture": "fcn"}
+    refused_by_fit(cnn, message, X, parameters=series)
+
+
+@each_cnn
+@pytest.mark.parametrize("kind", [list, lambda rows: np.array([*rows, None], dtype=object)[:-1]])
+def test_rows_of_unequal_size_are_refused_by_a_cnn(cnn, kind, refused_by_fit):
+    X = kind([np.ones((4 + (i == 7), 3)) for i in range(N)])
+    message = r"X\[7\] has the size \(5, 3\), but X\[0\] \(4, 3\); "
+    refused_by_fit(cnn, message + "scale or crop", X)
+    refused_by_fit(cnn, message + ".*RNNClassifier", X, parameters={"architecture": "inception"})
+
+
+@each_cnn
+def test_an_image_without_its_axis_is_refused_after_fit(cnn, rows):
+    for shape in ((4, 4), (4, 2, 2), (1, 16)):
+        X = rows[0].reshape(N, *shape)
+        model = cnn(epochs=1).fit(X, rows[1])
+        if shape == (1, 16):  # is a flat row too
+            np.testing.assert_array_equal(model.predict(X[0]), model.predict(X[:1]))
+            continue
+        with pytest.raises(ValueError, match=r"X has the shape of one image, .*X\[np.newaxis\]"):
+            model.predict(X[0])
+
+
+@each_cnn
+@pytest.mark.parametrize(
+    ("shape", "architecture", "told"),
+    [
+        ((3, 8, 8), (2,), "images of shape (3, 8, 8) have 8 channels"),
+        ((1, 9, 6), (2,), "images of shape (1, 9, 6) have 6 channels"),
+        ((1, 16), "fcn", "series of shape (1, 16) have one step of 16 features"),
+    ],
+)
+def test_what_looks_like_channels_first_is_warned_of(cnn, shape, architecture, told):
+    X, y = np.random.default_rng(0).random((N, *shape)), np.arange(N) % 2
+    model = cnn(architecture=architecture, epochs=1)
+    with pytest.warns(UserWarning, match=re.escape(told) + r".*np.moveaxis\(X, 1, -1\)") as caught:
+        model.fit(X, y)
+    assert caught[0].filename == __file__  # it points to the user's line
+    model.fit(np.moveaxis(X, 1, -1), y)
+    model.set_params(image_shape=shape).fit(X, y)
 
 
 @each_estimator
@@ -187,7 +233,8 @@ def test_other_channels_are_refused_after_fit(cnn, rows, refuses):
     message = r"images of \(4, 2, 2\), but fit has seen images of \(2, 2, 4\)"
     with pytest.raises(ValueError, match=message):
         model.predict(other)
-    with pytest.raises(ValueError, match=r"12 features, but .* is expecting 16"):
+    message = r"images of \(2, 2, 3\), but fit has seen images of \(2, 2, 4\)"
+    with pytest.raises(ValueError, match=message):
         model.predict(X[..., :3])
 
 

@@ -8,6 +8,7 @@ depth by a tuple of filters; for series two that are hard to beat. They stand in
 """
 
 import math
+import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -91,11 +92,16 @@ class _CNN(Declared):
         Or series (n, n_steps, n_features).
         """
         given, row_shape, series = None, None, self.architecture in SERIES
-        if isinstance(X, list):
-            X = np.asarray(X)
-        if getattr(X, "ndim", 2) in ((3,) if series else (3, 4)):
+        X = _stacked(X, series)
+        if (ndim := getattr(X, "ndim", 2)) > 2:
             row_shape = X.shape[1:]
-            given = X.shape[1:] if series or X.ndim == 4 else (*X.shape[1:], 1)
+            _check_axes(X, series)
+            given = row_shape if series or ndim == 4 else (*row_shape, 1)
+            if reset and self.image_shape is None:
+                _warn_of_channels_first(X, series)
+        if not reset:
+            self._check_as_fitted(np.shape(X), given, series)
+        if given is not None:
             X = np.asarray(X).reshape(len(X), math.prod(given))
         floats = float_dtype() if reset else self._fitted.task.input_dtype
         accepted = [np.float32 if floats == "uint8" else floats, np.uint8]
@@ -106,10 +112,19 @@ class _CNN(Declared):
         else:
             shape = self._fitted.task.input_shape
             X = _as_fitted(X, self._fitted.task.input_dtype)
-            if given not in (None, shape):
-                kind = "series" if series else "images"
-                raise ValueError(f"X has {kind} of {given}, but fit has seen {kind} of {shape}.")
         return X.reshape(len(X), *shape)
+
+    def _check_as_fitted(self, shape, given, series):
+        """Refuse X, of a shape, whose images (or series) are given in another than fit's."""
+        seen, kind = self._fitted.task.input_shape, "series" if series else "images"
+        if given == seen:
+            return
+        columns = shape[-1] if shape else None
+        if len(shape) > 1 and shape == self._row_shape and columns != self.n_features_in_:
+            one = "series" if series else "image"
+            raise ValueError(f"X has the shape of one {one}, {shape}; pass X[np.newaxis].")
+        if given is not None:
+            raise ValueError(f"X has {kind} of {given}, but fit has seen {kind} of {seen}.")
 
     def _check_parameters(self):
         unknown = [a for a in self.augment if not isinstance(a, str) or a not in AUGMENTATIONS]
@@ -157,7 +172,8 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
     X is an array of images, (n_samples, height, width) or (n_samples, height, width, channels), or
     of flat rows (n_samples, n_features) with ``image_shape``. uint8 images stay so in memory, and
     are divided by 255 in each step; other numbers are taken as they are. With the architectures
-    for series X is (n_samples, n_steps, n_features), or flat rows.
+    for series X is (n_samples, n_steps, n_features), or flat rows. Channels and features come last:
+    where they come first, pass ``np.moveaxis(X, 1, -1)``.
 
     Parameters
     ----------
@@ -258,7 +274,8 @@ class CNNRegressor(_CNN, BaseNetworkRegressor):
     X is an array of images, (n_samples, height, width) or (n_samples, height, width, channels), or
     of flat rows (n_samples, n_features) with ``image_shape``. uint8 images stay so in memory, and
     are divided by 255 in each step; other numbers are taken as they are. With the architectures
-    for series X is (n_samples, n_steps, n_features), or flat rows.
+    for series X is (n_samples, n_steps, n_features), or flat rows. Channels and features come last:
+    where they come first, pass ``np.moveaxis(X, 1, -1)``.
 
     Parameters
     ----------
@@ -373,6 +390,53 @@ def _shape(asked: Any, given: tuple | None, n_columns: int, series: bool) -> tup
         return (n_columns, 1)
     side = math.isqrt(n_columns)
     return (side, side, 1) if side * side == n_columns else (1, n_columns, 1)
+
+
+def _stacked(X: Any, series: bool) -> Any:
+    """A list of images or series as an array, or an array of them as objects; else X as it is."""
+    if not (isinstance(X, list) or (getattr(X, "ndim", 0) == 1 and X.dtype == object)):
+        return X
+    rows = [*X]
+    try:
+        return np.asarray(rows)
+    except ValueError:
+        sizes = [getattr(row, "shape", np.size(row)) for row in rows]
+        other = next((i for i, size in enumerate(sizes) if size != sizes[0]), None)
+        if other is None:
+            raise
+    remedy = "scale or crop them to one size"
+    if series:
+        remedy = "pad them to one length, or take RNNClassifier or RNNRegressor, which need no one"
+    raise ValueError(f"X[{other}] has the size {sizes[other]}, but X[0] {sizes[0]}; {remedy}.")
+
+
+def _check_axes(X: Any, series: bool) -> None:
+    """Refuse X of more axes than images, or series, have."""
+    if X.ndim <= (3 if series else 4):
+        return
+    wanted = "series, (n_samples, n_steps, n_features)"
+    if not series:
+        wanted = "images, (n_samples, height, width) or (n_samples, height, width, channels)"
+    raise ValueError(
+        f"Found array with dim {X.ndim}, of shape {X.shape}, but X must hold flat rows or {wanted}."
+    )
+
+
+def _warn_of_channels_first(X: Any, series: bool) -> None:
+    """Warn of images whose first axis is rather that of channels, and of series of one step."""
+    shape = first, *middle, last = X.shape[1:]
+    if series and first == 1 < last:
+        told = f"series of shape {shape} have one step of {last} features, which come last here"
+    elif not series and X.ndim == 4 and first in (1, 3, 4) and middle[0] > first and last > 4:
+        told = f"images of shape {shape} have {last} channels, which come last here"
+    else:
+        return
+    warnings.warn(
+        f"X: {told}. If yours come first, pass np.moveaxis(X, 1, -1); if not, image_shape={shape} "
+        f"says so.",
+        UserWarning,
+        stacklevel=10,  # from here to the line that calls fit
+    )
 
 
 def _as_fitted(X, dtype: str):
