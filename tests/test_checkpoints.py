@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import keras
@@ -14,10 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from joblib import parallel_backend
 from safetensors import numpy as tensors
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
+from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 import skdeep
 from skdeep import (
@@ -249,6 +253,36 @@ def test_verbosity_callbacks_and_idle_patience_may_change(path, capsys):
     fit_and_break(model, path, 4)
     other = clone(model).set_params(verbose=1, callbacks=[lambda state: None], patience=3)
     assert_same_fit(resumed(other, path), clone(model).fit(X, y), X)
+
+
+def test_the_progress_bar_goes_on_where_the_fit_was_broken_off(path, capsys):
+    model = MODELS["dropout"][0]
+    fit_and_break(model, path, 5)
+    resumed(clone(model).set_params(verbose=1), path)
+    bar = capsys.readouterr().err
+    assert "5/8" in bar
+    assert "8/8" in bar
+    assert "0/8" not in bar
+
+
+@pytest.mark.parametrize("backend", ["sequential", "threading"])
+def test_folds_that_share_a_checkpoint_are_refused_but_for_one(backend, path):
+    """Also those that began before it was there: two fits are under way in threads."""
+    begun = threading.Barrier(2 if backend == "threading" else 1)
+
+    def wait(state):
+        if state.epoch == 0:
+            begun.wait(timeout=60)
+
+    model = clone(MODELS["dropout"][0]).set_params(callbacks=[wait, Checkpoint(path)])
+    message = "search or of cross-validation would share one, so leave the Checkpoint out"
+    with parallel_backend(backend), pytest.warns(FitFailedWarning, match=message):
+        scores = cross_val_score(model, X, y, cv=2, n_jobs=2)
+    assert np.isfinite(scores).sum() == 1
+    assert Checkpoint(path).stored()["progress"].epoch == 8
+    fold = list(StratifiedKFold(2).split(X, y))[np.isfinite(scores).argmax()][0]
+    again = resumed(MODELS["dropout"][0], path, X[fold], y[fold])
+    assert_same_fit(again, clone(MODELS["dropout"][0]).fit(X[fold], y[fold]), X)
 
 
 def test_fits_that_go_on_by_warm_start_need_files_of_their_own(path, tmp_path):

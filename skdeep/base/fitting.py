@@ -124,7 +124,9 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
         validation = _probe(estimator, fitted)._check_rows(
             X_val, y_val, weight_val, reset=False, suffix="_val"
         )
+    planned = epochs
     fitted, epochs, keep = resume(estimator, fitted, epochs, goes_on, (X, y, weight), validation)
+    done = planned - epochs
     if held_out:
         (X, y, weight), validation = _hold_out(estimator, X, y, weight, fitted)
     encoded = target.encode(y)
@@ -143,7 +145,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
         epochs = 0
     data = X, y, weight
     if epochs:
-        with session(estimator, fitted, epochs, data, rows, keep) as (hooks, rate):
+        with session(estimator, fitted, epochs, done, data, rows, keep) as (hooks, rate):
             progress = engine.train(
                 blueprint.program(fitted.twin, fitted.task),
                 replace(fitted.progress, learning_rate_factor=rate),

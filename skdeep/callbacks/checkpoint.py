@@ -11,6 +11,11 @@ from typing import Any
 from skdeep._config import get_config
 from skdeep.persistence import Encoder, files, from_parts, saved, telling
 
+_OF_ITS_OWN = (
+    "Each fit needs a path of its own; those of a search or of cross-validation would share one, "
+    "so leave the Checkpoint out there."
+)
+
 
 @saved
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Checkpoint:
     ----------
     path : str or path-like
         The file. Each fit needs one of its own, so a Checkpoint has no place in a search or in
-        cross-validation. Delete it to begin anew.
+        cross-validation: there all fits but the first are refused, and the file is that of the
+        first. Delete it to begin anew.
     every : int in [1, inf), default=1
         Epochs from one writing to the next. The last epoch is always written.
 
@@ -75,14 +81,26 @@ class Checkpoint:
         with telling(self.path):
             return from_parts(parts, "fit")
 
-    def keep(self, conditions: dict[str, str], state: Any) -> None:
-        """Write the file, if it is time."""
-        is_last = state.stop or state.epoch + 1 >= state.epochs
-        if not is_last and (state.epoch + 1) % self.every:
-            return
-        fit = {"conditions": conditions, "progress": state.progress, "stopped": state.stop}
-        encoder = Encoder()
-        files.write(self.path, "checkpoint", encoder.parts("fit", encoder.encode(fit, "the fit")))
+    def keeper(self, conditions: dict[str, str]) -> Callable[[Any], None]:
+        """A function that writes the file, if it is time, and if no other fit has meanwhile."""
+        known = _first_line(self.path)
+
+        def keep(state: Any) -> None:
+            nonlocal known
+            is_last = state.stop or state.epoch + 1 >= state.epochs
+            if not is_last and (state.epoch + 1) % self.every:
+                return
+            if _first_line(self.path) not in (None, known):
+                raise ValueError(
+                    f"another fit has written the checkpoint {self.path} since this one began, "
+                    f"which leaves it to that. {_OF_ITS_OWN}"
+                )
+            fit = {"conditions": conditions, "progress": state.progress, "stopped": state.stop}
+            encoder = Encoder()
+            parts = encoder.parts("fit", encoder.encode(fit, "the fit"))
+            known = files.write(self.path, "checkpoint", parts)
+
+        return keep
 
 
 def resume(
@@ -118,7 +136,7 @@ def resume(
     if not Path(checkpoint.path).parent.is_dir():
         raise FileNotFoundError(f"the folder of the checkpoint {checkpoint.path} is not there.")
     conditions = _conditions(estimator, fitted, goes_on, end, rows, validation)
-    keep = [lambda state: checkpoint.keep(conditions, state)]
+    keep = [checkpoint.keeper(conditions)]
     if (stored := checkpoint.stored()) is None:
         return fitted, epochs, keep
     _check_conditions(checkpoint.path, stored["conditions"], conditions)
@@ -176,6 +194,15 @@ def _described(value: Any) -> str:
     return text + (f", digest {digest(encoder.tensors)}" if encoder.tensors else "")
 
 
+def _first_line(path: str | os.PathLike) -> bytes | None:
+    """Of a file, whose digest it has; None without a file."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.readline(200)
+    except FileNotFoundError:
+        return None
+
+
 def _check_conditions(path: str | os.PathLike, old: dict, new: dict) -> None:
     """Refuse a checkpoint of another fit, and tell what differs."""
     different = [name for name in {**old, **new} if old.get(name) != new.get(name)]
@@ -185,6 +212,6 @@ def _check_conditions(path: str | os.PathLike, old: dict, new: dict) -> None:
             for name in different
         )
         raise ValueError(
-            f"{path} is the checkpoint of another fit: {changes}. Delete the file to begin anew, "
-            f"or give this fit a path of its own."
+            f"{path} is the checkpoint of another fit: {changes}. Delete the file to begin anew. "
+            f"{_OF_ITS_OWN}"
         )

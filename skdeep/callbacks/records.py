@@ -151,10 +151,12 @@ class ProgressBar:
         How many there will be.
     description : str
         Shown before the bar.
+    done : int, default=0
+        How many of them there were before, in a fit that was broken off.
     """
 
-    def __init__(self, epochs: int, description: str) -> None:
-        self._bar = tqdm(total=epochs, desc=description, unit="epoch")
+    def __init__(self, epochs: int, description: str, done: int = 0) -> None:
+        self._bar = tqdm(total=epochs, initial=done, desc=description, unit="epoch")
 
     def __call__(self, state: Any) -> None:
         """Move on by one epoch."""

@@ -30,12 +30,19 @@ _NOT_DONE = {  # settings of Keras's callbacks, the value that asks for nothing,
 
 @contextmanager
 def session(
-    estimator: Any, fitted: Any, epochs: int, data: tuple, rows: tuple, keep: list[Callable]
+    estimator: Any,
+    fitted: Any,
+    epochs: int,
+    done: int,
+    data: tuple,
+    rows: tuple,
+    keep: list[Callable],
 ) -> Iterator[tuple[list[Callable], float]]:
     """The functions to call at the end of each epoch of one fit, and the first rate's factor.
 
-    ``data`` are X, y and weights, validated; ``rows`` the same as the program takes them. ``keep``
-    come last, when all others have done what they do to the state.
+    ``epochs`` are to come, after those that were ``done`` before the fit was broken off. ``data``
+    are X, y and weights, validated; ``rows`` the same as the program takes them. ``keep`` come
+    last, when all others have done what they do to the state.
     """
     factor = fitted.progress.learning_rate_factor
     keras_callbacks = [c for c in estimator.callbacks if hasattr(c, "set_model")]
@@ -53,7 +60,9 @@ def session(
         if hasattr(estimator, "_skl_callbacks"):
             hooks.append(stack.enter_context(_scikit_learn(estimator, context, fitted, *data)))
         if estimator.verbose:  # before what lengthens the logs
-            hooks.append(stack.enter_context(ProgressBar(epochs, type(estimator).__name__)))
+            hooks.append(
+                stack.enter_context(ProgressBar(done + epochs, type(estimator).__name__, done))
+            )
         for callback in ours:
             if hasattr(callback, "_session"):  # ours that need to know the fit
                 hook = stack.enter_context(callback._session(estimator, fitted, rows))

@@ -22,15 +22,19 @@ FORMAT = 1
 _LONGEST_LINE = 200
 
 
-def write(path: str | os.PathLike, kind: str, parts: dict[str, bytes]) -> None:
-    """Write a file of some kind from named parts; an error leaves an older file as it was."""
+def write(path: str | os.PathLike, kind: str, parts: dict[str, bytes]) -> bytes:
+    """Write a file of some kind from named parts; an error leaves an older file as it was.
+
+    Returns its first line, which has a digest of all.
+    """
     buffer = BytesIO()
     with ZipFile(buffer, "w", ZIP_STORED) as archive:
         for name, part in parts.items():
             archive.writestr(name, part)
     body = buffer.getbuffer()
-    line = f"skdeep {kind} {FORMAT} {len(body)} {hashlib.sha256(body).hexdigest()}\n"
-    _replace(Path(path), line.encode(), body)
+    line = f"skdeep {kind} {FORMAT} {len(body)} {hashlib.sha256(body).hexdigest()}\n".encode()
+    _replace(Path(path), line, body)
+    return line
 
 
 def _replace(path: Path, *pieces: bytes | memoryview) -> None:
