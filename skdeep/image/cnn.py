@@ -91,7 +91,8 @@ class _CNN(Declared):
 
         Or series (n, n_steps, n_features).
         """
-        given, row_shape, series = None, None, self.architecture in SERIES
+        given, row_shape = None, None
+        series = self.architecture in SERIES if reset else len(self._fitted.task.input_shape) == 2
         X = _stacked(X, series)
         if (ndim := getattr(X, "ndim", 2)) > 2:
             row_shape = X.shape[1:]

@@ -223,7 +223,10 @@ def _is_ordered(values: Any) -> bool:
 
 def has_strings(X: Any) -> bool:
     """Whether the first row that has anything is a text, or begins with a string."""
-    if isinstance(X, np.ndarray) and X.ndim > 1:
+    if isinstance(X, np.ndarray):
+        if X.ndim not in (1, 2) or X.dtype.kind not in "OUT":
+            return False
+    elif not is_list(X) and not is_awkward(X):
         return False
     for row in X:
         if isinstance(row, str):
@@ -269,8 +272,10 @@ def _checked(rows: Sequences, name: str, steps: str = "steps") -> Sequences:
 def padded(X: Any) -> Any:
     """An array (n, n_steps, n_features) as a list of rows less the steps of NaN at their ends.
 
-    X as an array, if there are none.
+    X as an array, if there are none; an awkward array as it is, for it needs no padding.
     """
+    if is_awkward(X):
+        return X
     X = np.asarray(X)
     if X.dtype.kind != "f" or X.size == 0 or not np.isnan(X[:, -1]).all(axis=1).any():
         return X

@@ -10,6 +10,7 @@ read the row from its end too, and put both states side by side [2]_.
    Processing 45(11), 1997.
 """
 
+import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -159,7 +160,7 @@ class _RNN(Declared):
         """Sequences (n, None, n_features) of floats or (n, None) of tokens; or floats (n, T, F)."""
         fitted = None if reset else self._fitted.task
         X = sequences.without_column(X)
-        strings = sequences.is_list(X) and sequences.has_strings(X)
+        strings = sequences.has_strings(X)
         if fitted.n_tokens if fitted else strings or self.embedding_size:
             return self._check_tokens(X, reset)
         if strings and fitted:
@@ -176,8 +177,7 @@ class _RNN(Declared):
 
     def _check_numbers(self, X, dtype, reset):
         """Numbers as sequences or as an array (n, n_steps, n_features)."""
-        listed = sequences.is_list(X)
-        if flat := sequences.is_table(X) and (reset or self._flat or not listed):
+        if flat := sequences.is_table(X) and (reset or self._may_be_flat(X)):
             if reset or self._flat:
                 X = validate_data(self, X, dtype=dtype, reset=reset)
             else:
@@ -201,6 +201,14 @@ class _RNN(Declared):
                 self.n_features_in_ = X.shape[-1]
                 self.__dict__.pop("feature_names_in_", None)
         return X
+
+    def _may_be_flat(self, X):
+        """Whether a table can have flat rows at predict: a list rather has rows of any length."""
+        first = next(iter(X), None) if sequences.is_list(X) else None
+        if not hasattr(first, "__len__"):
+            return True
+        one_feature = self._fitted.task.input_shape[-1] == 1
+        return self._flat and not (one_feature and len(first) != self.n_features_in_)
 
     def _check_not_one_sequence(self, X):
         """Refuse a table where fit has seen sequences, unless its rows can only be such."""
@@ -246,8 +254,8 @@ class _RNN(Declared):
 
         with naming(f"y{suffix}"):
             per_step = not reset and isinstance(self._fitted.target, PerStep)
-            if per_step and getattr(y, "ndim", 1) > 1:
-                y = [*np.asarray(y)]  # as predict gives them for an array
+            if getattr(y, "ndim", 1) > 1 and (per_step or sequences.is_awkward(y)):
+                y = [np.asarray(row) for row in y]  # also what predict gives for an array
             lengths = _steps_of(y)
             if lengths is not None and sequences.is_table(X) and np.ptp(lengths) == 0:
                 alike = sequences.is_list(X) and not isinstance(X[0], str)
@@ -262,9 +270,11 @@ class _RNN(Declared):
             if lengths is not None:
                 y = Sequences.of(np.concatenate([np.asarray(part) for part in y]), lengths)
         X, y, weight = super()._check_rows(X, y, sample_weight, reset=reset, suffix=suffix)
-        if lengths is None:
-            return X, y, weight
         steps = X.lengths if isinstance(X, Sequences) else np.full(len(X), X.shape[1])
+        if lengths is None:
+            if reset and not suffix:
+                self._warn_of_columns(steps, y)
+            return X, y, weight
         if (other := np.flatnonzero(steps != lengths)).size:
             i, step = other[0], "token" if hasattr(self, "vocabulary_") else "step"
             raise ValueError(
@@ -277,6 +287,18 @@ class _RNN(Declared):
                 "step; early_stopping=True watches the loss."
             )
         return X, y, weight
+
+    def _warn_of_columns(self, steps, y):
+        """Warn that columns of y, as many as X has steps, are not taken for targets of steps."""
+        n_targets = y.shape[1] if np.ndim(y) == 2 else 1
+        flat = not hasattr(self, "vocabulary_") and self._flat
+        if n_targets > 1 and not flat and (steps == n_targets).all():
+            warnings.warn(
+                f"y has {n_targets} columns, and each row of X {n_targets} steps; the columns are "
+                f"learnt as targets of the row. If each belongs to a step, pass a list, y=[*y].",
+                UserWarning,
+                stacklevel=8,  # from here to the line that calls fit
+            )
 
     def _check_y(self, y):
         from skdeep.engine import Sequences

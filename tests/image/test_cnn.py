@@ -293,3 +293,11 @@ def test_a_fit_of_few_steps_predicts_as_it_trained():
     model = CNNClassifier(random_state=0).fit(X[:100] / 16, y[:100])  # a step for each epoch
     assert model.history_["loss"].iloc[-1] < 0.01
     assert model.score(X[:100] / 16, y[:100]) == 1.0
+
+
+def test_parameters_set_after_fit_do_not_change_predict(digits):
+    X, y = digits
+    model = CNNClassifier(epochs=1, random_state=0).fit(X[:64], y[:64])
+    before = model.predict_proba(X[:9])
+    model.set_params(architecture="fcn")  # which is for series
+    np.testing.assert_array_equal(model.predict_proba(X[:9]), before)

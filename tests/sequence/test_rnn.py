@@ -119,6 +119,29 @@ def test_each_step_can_have_a_label():
     assert cross_val_score(model, ROWS, SIGNS, cv=KFold(3)).mean() > 0.75
 
 
+def test_awkward_arrays_are_the_lists_that_they_hold():
+    ak = pytest.importorskip("awkward")
+    model = RNNClassifier(**SMALL, epochs=1)
+    lists = model.fit(ROWS, FIRST).predict_proba(ROWS)
+    hits = ak.Array([row.tolist() for row in ROWS])  # n * var * var * float
+    tracks = ak.zip({"x": hits[..., 0], "y": hits[..., 1]})  # n * var * {x, y}
+    for X in (hits, tracks):
+        np.testing.assert_array_equal(model.fit(X, FIRST).predict_proba(X), lists)
+    steps = model.fit(ROWS, SIGNS).predict(ROWS)
+    for found, row in zip(model.fit(hits, ak.Array(SIGNS)).predict(hits), steps, strict=True):
+        np.testing.assert_array_equal(found, row)
+
+
+def test_columns_of_y_that_may_belong_to_steps_are_warned_of():
+    model = RNNRegressor(**SMALL, epochs=1)
+    with pytest.warns(UserWarning, match=r"y has 7 columns.*y=\[\*y\]") as told:
+        model.fit(ARRAY, ARRAY[..., 0])
+    assert told[0].filename == __file__
+    model.fit(ARRAY, ARRAY[:, :6, 0])
+    model.fit(ARRAY[..., 0], ARRAY[..., 0])  # no steps of their own
+    model.fit(ARRAY, [*ARRAY[..., 0]])
+
+
 def test_each_step_can_have_numbers():
     y = [np.stack([np.cumsum(row[:, 0]), row[:, 1]], axis=1) for row in ROWS]
     model = RNNRegressor(hidden_layer_sizes=(16,), random_state=0).fit(ROWS, y)
@@ -198,6 +221,15 @@ def test_a_table_of_rows_is_refused_by_what_was_fitted_on_sequences():
         model.predict(ARRAY[0])
 
 
+def test_a_list_may_have_rows_of_any_length_after_a_fit_on_lists_of_one():
+    model = RNNRegressor(**SMALL, epochs=1).fit([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]], [1, 2, 3])
+    alone = model.predict([np.array([1.0, 2]), np.array([3.0])])
+    np.testing.assert_allclose(model.predict([[1.0, 2], [4.0, 5]])[0], alone[0], rtol=1e-5)
+    np.testing.assert_allclose(model.predict([[1.0, 2], [3.0]]), alone, rtol=1e-5)
+    with pytest.raises(ValueError, match="2 features, but RNNRegressor is expecting 3"):
+        model.predict(np.array([[1.0, 2]]))
+
+
 def test_a_table_has_rows_of_one_feature_where_fit_has_seen_such():
     rows = [row[:, 0] for row in ROWS]
     model = RNNClassifier(**SMALL, epochs=1).fit(rows, FIRST)
@@ -265,6 +297,15 @@ def test_texts_lists_of_strings_and_of_numbers_are_tokens():
     assert fits[0].vocabulary_.tolist() == ["good", "film", "bad"]
     for fit, X in zip(fits[1:], (words, numbers)):
         np.testing.assert_array_equal(fit.predict_proba(X), fits[0].predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize("dtype", [str, object])
+def test_an_array_of_strings_has_tokens(dtype):
+    words = [["good", "film"], ["bad", "film"]] * 10
+    model = RNNClassifier(**SMALL, epochs=1)
+    listed = model.fit(words, [1, 0] * 10).predict_proba(words)
+    X = np.array(words, dtype)
+    np.testing.assert_array_equal(model.fit(X, [1, 0] * 10).predict_proba(X), listed)
 
 
 @pytest.mark.parametrize("size", [None, 4])
