@@ -85,15 +85,16 @@ def _with_onednn():
 
 
 def _warn_without_onednn():
-    """Tell of a TensorFlow that was loaded before skdeep and does without oneDNN."""
+    """Tell of a TensorFlow that was loaded before this module and does without oneDNN."""
     from tensorflow.python.util import _pywrap_util_port
 
     if not _pywrap_util_port.IsMklEnabled():
         warnings.warn(
-            "TensorFlow was imported before skdeep, on a processor where it leaves oneDNN off: "
-            "convolutional networks train two to four times slower, and their last bits differ "
-            "from those of a process that loads skdeep first. Put 'import skdeep.engine' before "
-            "the import of TensorFlow or Keras, or set TF_ENABLE_ONEDNN_OPTS to 0 or 1.",
+            "TensorFlow was loaded before skdeep.engine, on a processor where it leaves oneDNN "
+            "off: convolutional networks train two to four times slower, and their last bits "
+            "differ from those of a process that loads skdeep.engine first. 'import skdeep' alone "
+            "does not load it: put 'import skdeep.engine' before the import of TensorFlow or "
+            "Keras, or set TF_ENABLE_ONEDNN_OPTS to 0 or 1.",
             RuntimeWarning,
             stacklevel=2,
         )

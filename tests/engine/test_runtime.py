@@ -72,7 +72,17 @@ def test_a_tensorflow_that_was_loaded_without_onednn_is_told_of():
         "import skdeep.engine"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "RuntimeWarning: TensorFlow was imported before skdeep" in done.stderr
+    assert "RuntimeWarning: TensorFlow was loaded before skdeep.engine" in done.stderr
+
+
+def test_to_import_the_engine_before_keras_is_enough_where_skdeep_alone_is_not(plain):
+    """As the warning says. ``import skdeep`` must not load TensorFlow, nor set its switches."""
+    alone = (
+        "import os, sys; before = dict(os.environ); import skdeep;"
+        "assert before == os.environ and 'tensorflow' not in sys.modules"
+    )
+    engine = "import warnings; warnings.simplefilter('error'); import skdeep.engine; import keras"
+    assert convolve(first=f"{alone}; {engine}") == plain
 
 
 def test_a_fit_in_double_precision_says_nothing_on_the_error_stream():
