@@ -101,7 +101,7 @@ class _CNN(Declared):
             if reset and self.image_shape is None:
                 _warn_of_channels_first(X, series)
         if not reset:
-            self._check_as_fitted(np.shape(X), given, series)
+            self._check_as_fitted(getattr(X, "shape", ()), given, series)
         if given is not None:
             X = np.asarray(X).reshape(len(X), math.prod(given))
         floats = float_dtype() if reset else self._fitted.task.input_dtype
@@ -407,7 +407,7 @@ def _stacked(X: Any, series: bool) -> Any:
             raise
     remedy = "scale or crop them to one size"
     if series:
-        remedy = "pad them to one length, or take RNNClassifier or RNNRegressor, which need no one"
+        remedy = "pad them to one length, or take RNNClassifier or RNNRegressor, for any lengths"
     raise ValueError(f"X[{other}] has the size {sizes[other]}, but X[0] {sizes[0]}; {remedy}.")
 
 

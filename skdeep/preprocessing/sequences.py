@@ -114,8 +114,8 @@ def finite(values: Any, dtype: Any, lengths: Any = None, name: str = "X") -> np.
         row = np.searchsorted(ends, step, side="right")
         step -= ends[row] - lengths[row]
     raise ValueError(
-        f"{what}, first in {name}[{row}] at step {step}; fill it in, or drop the step. Padding are "
-        f"only steps at the end of a row, in an array, of which all features are NaN."
+        f"{what}, first in {name}[{row}] at step {step}; fill it in, or drop the step. Only "
+        f"steps at the end of an array's row, of which all features are NaN, are padding."
     )
 
 
