@@ -552,7 +552,8 @@ def test_layer_widths_that_are_no_positive_integers_are_refused(mlp, widths, ref
 @pytest.mark.parametrize("widths", ["ab", 100])
 def test_layer_widths_that_are_no_sequence_are_refused(widths, refused_by_fit):
     refused_by_fit(
-        "hidden_layer_sizes.*tuple or a list",
+        MLPClassifier,
+        "hidden_layer_sizes.*must be a tuple or a list",
         parameters={"hidden_layer_sizes": widths},
     )
 
