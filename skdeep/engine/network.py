@@ -207,9 +207,18 @@ class Network:
         return self.apply_penalized(weights, x, scope)[:2]
 
     def apply_penalized(self, weights: dict, x, scope: Scope):
-        """As :meth:`apply`, and the sum of the layers' own losses, or None where they have none.
+        """As :meth:`apply`, with what else a pass in training leaves.
 
-        Those are regularisers of weights and activities, and what layers add by ``add_loss``.
+        Returns
+        -------
+        outputs : nest of tensors
+        fixed : tensor
+        penalty : scalar tensor or None
+            The sum of the layers' own losses: regularisers of weights and activities, and what
+            layers add by ``add_loss``; None where they have none.
+        trainable : list of tensors or None
+            The trainable weights where a layer has assigned to some, as spectral normalisation
+            does; None where none has.
         """
         if isinstance(x, Steps):
             x, lengths = x
@@ -218,6 +227,7 @@ class Network:
         if not isinstance(trainable, list):
             trainable = self.trainable.split(trainable)
         mapping = list(zip(self._trainable, trainable, strict=True))
+        given = {id(variable): array for variable, array in mapping}
         if self._fixed:
             mapping += zip(self._fixed, self.fixed.split(weights["fixed"]), strict=True)
         for i, state in enumerate(self._seeds):
@@ -225,15 +235,41 @@ class Network:
             if scope.key is not None:
                 value = random.fold(scope.key, 1000 + i)
             mapping.append((state, tf.ensure_shape(tf.cast(value, state.dtype), state.shape)))
-        stateless = keras.StatelessScope(mapping, collect_losses=True, initialize_variables=False)
-        with entered(scope), stateless as updated:
+        with entered(scope), _Pass(mapping, given) as updated:
             outputs = self.model.call(x, training=scope.training)
             losses = self.model.losses
         penalty = tf.add_n([tf.cast(loss, self.dtype) for loss in losses]) if losses else None
+        assigned = None
+        if updated.assigned:
+            assigned = [
+                tf.cast(updated.assigned.get(i, array), self.dtype) for i, array in given.items()
+            ]
         if not self._fixed:
-            return outputs, weights.get("fixed", ()), penalty
+            return outputs, weights.get("fixed", ()), penalty, assigned
         fixed = [tf.cast(updated.get_current_value(v), self.dtype) for v in self._fixed]
-        return outputs, self.fixed.join(fixed), penalty
+        return outputs, self.fixed.join(fixed), penalty, assigned
+
+
+class _Pass(keras.StatelessScope):
+    """The scope of one pass, which notes what layers assign to trainable variables.
+
+    What is assigned is a new start, as in Keras: the gradient by it is that by the variable, and
+    nothing flows on to what it was computed from.
+    """
+
+    def __init__(self, mapping: list, trainable: dict[int, Any]) -> None:
+        super().__init__(mapping, collect_losses=True, initialize_variables=False)
+        self.assigned: dict[int, Any] = {}
+        self._trainable = trainable
+
+    def add_update(self, update) -> None:
+        variable, value = update
+        old = self._trainable.get(id(variable))
+        if old is not None:
+            self.assigned[id(variable)] = value
+            old = tf.cast(old, value.dtype)
+            value = tf.stop_gradient(value) + (old - tf.stop_gradient(old))
+        super().add_update((variable, value))
 
 
 def named_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:

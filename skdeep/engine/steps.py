@@ -108,30 +108,34 @@ def loss_and_gradient(
 
     Returns
     -------
-    value (without penalties), fixed weights, gradient by the trainable vector, by the table's rows
+    value (without penalties), weights as the pass has left them, gradient by the trainable vector,
+    by the table's rows
     """
 
     def mean_loss(arrays, *table):
         x = product(batch.x, touched[0], *table) if touched else batch.x
         scope = Scope(training=True, key=key, hyper=hyper, weight=batch.weight)
-        outputs, fixed, penalty = network.apply_penalized(
+        outputs, fixed, penalty, assigned = network.apply_penalized(
             {"trainable": arrays, "fixed": weights["fixed"]}, x, scope
         )
         losses = loss(outputs, batch, hyper)
         if not isinstance(losses, Losses):
             mean = weighted_mean(losses, batch)
-            return mean if penalty is None else mean + penalty, (mean, fixed)
+            return mean if penalty is None else mean + penalty, (mean, fixed, assigned)
         mean = weighted_mean(losses.values, batch)
         share = tf.reshape(shares(batch), (-1, *[1] * (losses.slope.shape.rank - 1)))
         known = (losses.output,), (losses.slope * share,)
         if penalty is not None:
             known = (*known[0], penalty), (*known[1], tf.ones_like(penalty))
-        return mean, (mean, fixed), known
+        return mean, (mean, fixed, assigned), known
 
-    _, byproducts, *gradients = value_and_gradient(
-        mean_loss, network.trainable, weights["trainable"], *touched[1:]
+    trainable = weights["trainable"]
+    _, (value, fixed, assigned), *gradients = value_and_gradient(
+        mean_loss, network.trainable, trainable, *touched[1:]
     )
-    return *byproducts, *gradients
+    if assigned is not None:
+        trainable = network.trainable.join(assigned)
+    return value, {"trainable": trainable, "fixed": fixed}, *gradients
 
 
 def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Callable:
@@ -161,7 +165,7 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
             ids, local = tf.unique(batch.x.column)
             rows = tables.read(ids)
             touched = (local, rows["weights"])
-        value, fixed, gradient, *of_rows = loss_and_gradient(
+        value, passed, gradient, *of_rows = loss_and_gradient(
             network, loss, weights, batch, key, hyper, *touched
         )
         slots = state["optimizer"]
@@ -175,9 +179,9 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
             )
             tables.write(ids, {"weights": new_rows, **remembered})
         trainable, slots = descend(
-            optimizer, weights["trainable"], gradient, slots, hyper, network.decayed
+            optimizer, passed["trainable"], gradient, slots, hyper, network.decayed
         )
-        new = {"weights": {"trainable": trainable, "fixed": fixed}, "optimizer": slots}
-        return new, {"loss": value}
+        new = {"trainable": trainable, "fixed": passed["fixed"]}
+        return {"weights": new, "optimizer": slots}, {"loss": value}
 
     return step

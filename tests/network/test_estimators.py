@@ -98,6 +98,20 @@ class Scaled(layers.Layer):
         return x * self.scale
 
 
+class Clipped(layers.Layer):
+    """Assigns to its weights while it trains, and computes with them before and after."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 4))
+
+    def call(self, x, training=False):
+        before = x @ self.kernel
+        if training:
+            self.kernel.assign(ops.clip(self.kernel, -0.3, 0.3))
+            self.kernel.assign(1.1 * self.kernel)
+        return before + x @ self.kernel
+
+
 class TwoLayers(keras.Model):
     """A model of the user's own class."""
 
@@ -157,7 +171,11 @@ MODELS = {
     "attention": ((7, 3), attention),
     "embedding": ((7,), embedding),
     "own layer": ((6,), stacked(Scaled)),
-    "own class": ((6,), lambda n_outputs: TwoLayers(n_outputs)),
+    "assigned weights": ((6,), stacked(Clipped)),
+    "spectral normalisation": (
+        (6,),
+        stacked(lambda: layers.SpectralNormalization(layers.Dense(4)), partial(layers.Dense, 5)),
+    ),
 }
 
 
@@ -199,6 +217,21 @@ def test_steps_on_a_full_batch_are_those_of_train_on_batch(name):
     assert moved > 1e-2
     assert_allclose(ours.predict_proba(X), theirs(X), atol=1e-6)
     assert not ours._fitted.task.model.key.startswith("opaque")
+
+
+def test_what_a_layer_assigns_in_training_is_what_predict_uses():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 5))
+    normalised = lambda: layers.SpectralNormalization(layers.Dense(8), power_iterations=20)  # noqa: E731
+    model = NetworkRegressor(
+        model=lambda n_outputs: keras.Sequential([normalised(), layers.Dense(n_outputs)]),
+        epochs=300,
+        learning_rate=0.05,
+        random_state=0,
+    ).fit(X, 3 * X @ np.arange(5))
+    assert model.score(X, 3 * X @ np.arange(5)) > 0.95
+    kernel = model.network_.layers[0].layer.get_weights()[0]
+    assert np.linalg.norm(kernel, 2) < 1.2  # one, and a step of the optimizer
 
 
 LOSSES = {
