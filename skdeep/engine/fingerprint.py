@@ -179,7 +179,7 @@ class _Walk:
         """A weight without its value, which is an input of the program; no other's is."""
         self.opaque |= id(variable) not in self._inputs
         self.write("variable", variable.shape, variable.dtype, variable.trainable)
-        self.visit(getattr(variable, "regularizer", None))
+        self.visit(getattr(variable, "regularizer", None), getattr(variable, "constraint", None))
 
     def symbol(self, tensor: Any) -> None:
         self.write("symbol", tensor.shape, tensor.dtype)

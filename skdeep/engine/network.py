@@ -119,6 +119,7 @@ class Network:
         self._fixed = [v for v in self.model.non_trainable_variables if id(v) not in seeds]
         self._seeds = [v for v in self.model.non_trainable_variables if id(v) in seeds]
         self._weights = self.model.weights
+        self._constraints = [v.constraint for v in self._trainable]
         self.trainable, self.fixed = Layout(self._trainable), Layout(self._fixed)
         self.output_shape = tf.nest.map_structure(lambda t: tuple(t.shape), self.model.output)
         self.dtype = "float64" if dtype_policy == "float64" else "float32"
@@ -133,6 +134,17 @@ class Network:
         kernels = [len(shape) > 1 for shape in self.trainable.shapes]
         n = sum(size for size, is_kernel in zip(self.trainable.sizes, kernels) if is_kernel)
         return tf.pad(vector[:n], [[0, self.trainable.size - n]])
+
+    def constrained(self, vector):
+        """The trainable vector as the variables' constraints let it be; itself without any."""
+        if not any(self._constraints):
+            return vector
+        return self.trainable.join(
+            [
+                tf.cast(constraint(array), self.dtype) if constraint else array
+                for constraint, array in zip(self._constraints, self.trainable.split(vector))
+            ]
+        )
 
     def initial(self, rng: np.random.Generator, true: "Network | None" = None) -> dict:
         """Weights drawn from the layers' initialisers, as {"trainable": vector, "fixed": vector}.

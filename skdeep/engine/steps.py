@@ -181,7 +181,7 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
         trainable, slots = descend(
             optimizer, passed["trainable"], gradient, slots, hyper, network.decayed
         )
-        new = {"trainable": trainable, "fixed": passed["fixed"]}
+        new = {"trainable": network.constrained(trainable), "fixed": passed["fixed"]}
         return {"weights": new, "optimizer": slots}, {"loss": value}
 
     return step

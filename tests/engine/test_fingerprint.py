@@ -93,6 +93,17 @@ def test_another_setting_of_a_layer_tells(other):
     assert of(other) == of(other)
 
 
+def test_the_constraint_of_a_weight_tells():
+    def bounded(largest):
+        model = dense()
+        model.weights[0].constraint = keras.constraints.MaxNorm(largest)
+        return model
+
+    first, same, other = (of(lambda n=n: bounded(n)) for n in (1.0, 1.0, 2.0))
+    assert first == same
+    assert len({first, other, of(dense)}) == 3
+
+
 def test_the_name_of_a_model_does_not_tell():
     one = dense()
     other = keras.models.clone_model(one)

@@ -145,6 +145,11 @@ def test_kernels_decay_and_biases_and_scales_do_not():
         assert np.all(mark == (variable.name == "kernel")), variable.path
 
 
+def test_a_network_without_constraints_keeps_its_vector_as_it_is():
+    vector = tf.ones(Network(dense).trainable.size)
+    assert Network(dense).constrained(vector) is vector
+
+
 # Initial weights ------------------------------------------------------------------------------
 
 

@@ -10,7 +10,9 @@ import pytest
 from joblib import parallel_config
 from joblib.externals.loky.backend.reduction import dumps  # cloudpickle, as joblib ships it
 from keras import layers, ops
+from keras.constraints import MaxNorm
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import nnls
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -176,6 +178,13 @@ MODELS = {
         (6,),
         stacked(lambda: layers.SpectralNormalization(layers.Dense(4)), partial(layers.Dense, 5)),
     ),
+    "weights of one sign": (
+        (6,),
+        partial(dense, kernel_constraint="non_neg", bias_constraint=lambda w: ops.minimum(w, 0)),
+    ),
+    "weights of bounded norm": ((6,), partial(dense, kernel_constraint=MaxNorm(0.5))),
+    "weights of norm one": ((6,), partial(dense, kernel_constraint="unit_norm")),
+    "own class": ((6,), lambda n_outputs: TwoLayers(n_outputs)),
 }
 
 
@@ -232,6 +241,29 @@ def test_what_a_layer_assigns_in_training_is_what_predict_uses():
     assert model.score(X, 3 * X @ np.arange(5)) > 0.95
     kernel = model.network_.layers[0].layer.get_weights()[0]
     assert np.linalg.norm(kernel, 2) < 1.2  # one, and a step of the optimizer
+
+
+@pytest.mark.parametrize("batch_size", [50, 200])  # under XLA, and not
+def test_a_linear_model_with_non_negative_weights_is_that_of_nnls(batch_size):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5)) + 0.5 * rng.normal(size=(200, 1))
+    y = X @ [1, -2, 0.5, -1, 2] + 0.1 * rng.normal(size=200)
+
+    def build(kernel_constraint):
+        layer = layers.Dense(1, use_bias=False, kernel_constraint=kernel_constraint)
+        return keras.Sequential([keras.Input((5,)), layer])
+
+    settings = {"epochs": 300, "batch_size": batch_size, "random_state": 0}
+    settings |= {"learning_rate": 0.1, "learning_rate_schedule": "cosine"}
+    free, bound = (
+        NetworkRegressor(model=build, loss="mse", model__kernel_constraint=given, **settings)
+        .fit(X, y)
+        .network_.get_weights()[0][:, 0]
+        for given in (None, "non_neg")
+    )
+    assert_allclose(free, np.linalg.lstsq(X, y)[0], atol=2e-3)
+    assert_allclose(bound, nnls(X, y)[0], atol=2e-3)
+    assert bound.min() == 0
 
 
 LOSSES = {
