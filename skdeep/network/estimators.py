@@ -48,6 +48,7 @@ from skdeep.network.models import (
     check_names,
     listed,
     own_arguments,
+    refuse_own_steps,
     template_of,
     traced_activation,
 )
@@ -163,6 +164,7 @@ class _OwnModel(Declared):
 
     def _check_parameters(self):
         if self._has_model():
+            refuse_own_steps(self.model)
             if self.model_params:
                 raise ValueError(
                     f"model is a Keras model, which takes no model_params, but they are "

@@ -335,7 +335,23 @@ def _new_model(source: Any, arguments: dict) -> Any:
         raise TypeError(f"{name} must return a keras.Model, but returned {model!r}.")
     if model.compiled:
         raise ValueError(f"{name} returns a compiled model; {compiled}.")
+    refuse_own_steps(model)
     return model
+
+
+def refuse_own_steps(model: keras.Model) -> None:
+    """Refuse a model that says itself how it is trained, for Keras's loop alone asks it."""
+    own = [
+        name
+        for name in ("train_step", "compute_loss", "predict_step")
+        if name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name)
+    ]
+    if own:
+        raise ValueError(
+            f"{type(model).__name__} overrides {listed(own)}, which skdeep's loop would not call; "
+            f"leave it out: pass loss= to the estimator, add further losses by self.add_loss in "
+            f"call, and compute outputs in call."
+        )
 
 
 def _graph(model: Any, task: blueprint.Task) -> Graph:

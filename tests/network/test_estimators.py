@@ -522,6 +522,15 @@ def test_a_model_with_two_inputs_is_refused(iris):
         trained(*iris, model=build)
 
 
+@pytest.mark.parametrize("name", ["train_step", "compute_loss", "predict_step"])
+@pytest.mark.parametrize("given", ["function", "model"])
+def test_a_model_that_says_how_it_is_trained_is_refused(name, given, iris):
+    kind = type("Own", (TwoLayers,), {name: lambda self, *args, **kwargs: 1 / 0})
+    model = kind(3) if given == "model" else lambda: kind(3)
+    with pytest.raises(ValueError, match=f"Own overrides {name}, .* pass loss= to the estimator"):
+        trained(*iris, model=model)
+
+
 # Targets and outputs --------------------------------------------------------------------------
 
 
