@@ -2,6 +2,7 @@ import copy
 import multiprocessing
 import pickle
 import random
+import threading
 from io import StringIO
 from itertools import pairwise
 
@@ -457,13 +458,30 @@ def test_keras_callbacks_are_closed_after_an_error(iris, tmp_path):
     assert logger.csv_file.closed
 
 
-def test_a_first_fit_leaves_pythons_random_numbers_alone(iris):
-    engine.cache_clear()
-    random.seed(0)
-    MLPClassifier(**SMALL).fit(*iris)
-    drawn = random.random()
-    random.seed(0)
-    assert drawn == random.random()
+def test_first_fits_have_no_other_thread_draw_pythons_random_numbers_twice(iris):
+    drawn, done = [], threading.Event()
+
+    def draw():
+        while not done.wait(1e-4):
+            drawn.append(random.random())
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    for _ in range(3):
+        engine.cache_clear()
+        MLPClassifier(**SMALL).fit(*iris)
+    done.set()
+    thread.join()
+    assert len(set(drawn)) == len(drawn) > 100
+
+
+def test_fits_are_equal_to_the_bit_whatever_pythons_random_numbers_are(iris):
+    outputs = []
+    for seed in range(2):
+        engine.cache_clear()
+        random.seed(seed)
+        outputs.append(MLPClassifier(dropout=0.2, **SMALL).fit(*iris).predict_proba(iris[0]))
+    assert_array_equal(*outputs)
 
 
 def test_network_of_a_double_precision_fit_is_double(iris):

@@ -7,7 +7,6 @@ and a loop carries two arrays instead of twenty.
 """
 
 import math
-import random as python_random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -301,6 +300,8 @@ def named_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
 def build_apart(build: Callable[[], keras.Model], dtype_policy: str, *, empty=False) -> keras.Model:
     """A model built where nothing is seen or left behind of the user's Keras.
 
+    Python's generator of random numbers moves on, as it does with every layer that Keras makes.
+
     An empty one's variables have shapes and initialisers, but no memory; one that is given a value
     while the model is built has an initialiser that returns it.
     """
@@ -318,13 +319,10 @@ def build_apart(build: Callable[[], keras.Model], dtype_policy: str, *, empty=Fa
         return model
 
     # Keras keeps what it knows while building (names, the dtype policy, variables without value)
-    # by thread; the seeds of initialisers it draws from Python's own generator.
-    drawn = python_random.getstate()
-    try:
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(apart).result()
-    finally:
-        python_random.setstate(drawn)
+    # by thread. The seeds of initialisers, which nobody uses, it draws from Python's generator:
+    # other threads draw from it too, so that it cannot be set back.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(apart).result()
 
 
 def _seed_generators(model) -> list:
