@@ -4,7 +4,7 @@ Keras has channels last, ONNX first: around each convolution stand two transposi
 runtime removes most.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import reduce
 from operator import mul
 from typing import Any
@@ -68,12 +68,16 @@ _ACTIVATIONS: dict[str, Callable[[Operations, Value], Value]] = {
 }
 
 
+def _activation_name(layer: Any, activation: Any, known: Collection[str]) -> str:
+    """The name of one of Keras's activations, if it is among those known."""
+    name = getattr(activation, "__name__", "")
+    if getattr(keras.activations, name, None) is not activation or name not in known:
+        raise TypeError(f"the activation {activation!r} of {layer.name!r} {_NONE}.")
+    return name
+
+
 def _activated(ops: Operations, layer: Any, x: Value) -> Value:
-    name = getattr(layer.activation, "__name__", "")
-    known = getattr(keras.activations, name, None) is layer.activation
-    if not known or name not in _ACTIVATIONS:
-        raise TypeError(f"the activation {layer.activation!r} of {layer.name!r} {_NONE}.")
-    return _ACTIVATIONS[name](ops, x)
+    return _ACTIVATIONS[_activation_name(layer, layer.activation, _ACTIVATIONS)](ops, x)
 
 
 def _relu(ops: Operations, layer: Any, x: Value) -> Value:
@@ -225,6 +229,34 @@ def _global_pooling(kind: str) -> Callable:
 
 # Layers of steps ---------------------------------------------------------------------------------
 
+# ONNX's activations of gates, with their constants alpha and beta.
+_GATES: dict[str, tuple] = {
+    "elu": ("Elu", 1.0),
+    "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
+    "leaky_relu": ("LeakyRelu", 0.2),
+    "linear": ("Affine", 1.0, 0.0),
+    "relu": ("Relu",),
+    "sigmoid": ("Sigmoid",),
+    "softplus": ("Softplus",),
+    "softsign": ("Softsign",),
+    "tanh": ("Tanh",),
+}
+
+
+def _activations(layer: Any, kind: str) -> dict[str, list]:
+    """The attributes that say a recurrent layer's activations, in ONNX's order."""
+    names = [_activation_name(layer, layer.cell.activation, _GATES)]
+    if kind != "RNN":  # gates, then what is new, and an LSTM's output
+        gate = _activation_name(layer, layer.cell.recurrent_activation, _GATES)
+        names = [gate, *names * (2 if kind == "LSTM" else 1)]
+    chosen = [_GATES[name] for name in names]
+    settings = {"activations": [each[0] for each in chosen]}
+    for place, constant in enumerate(("activation_alpha", "activation_beta"), start=1):
+        # Of those activations that have it, in their order.
+        if values := [each[place] for each in chosen if len(each) > place]:
+            settings[constant] = values
+    return settings
+
 
 def _recurrent(kind: str, order: list[int]) -> Callable:
     """A recurrent layer, whose gates ONNX has in another order, and its steps first."""
@@ -235,11 +267,10 @@ def _recurrent(kind: str, order: list[int]) -> Callable:
 
     def applied(ops: Operations, layer: Any, x: Value, direction: str = "forward") -> Value:
         cell = layer.cell
-        functions = {cell.activation, getattr(cell, "recurrent_activation", keras.activations.tanh)}
         backwards = layer.go_backwards and direction == "forward"
-        if functions - {keras.activations.tanh, keras.activations.sigmoid} or backwards:
+        if backwards or layer.stateful or layer.return_state:
             raise TypeError(f"the settings of the layer {layer.name!r} {_NONE}.")
-        settings = {"hidden_size": layer.units, "direction": direction}
+        settings = {"hidden_size": layer.units, "direction": direction, **_activations(layer, kind)}
         if kind == "GRU":
             settings["linear_before_reset"] = int(cell.reset_after)
         bias = np.zeros((2, len(order) * layer.units), x.dtype)  # of the input, and of the state

@@ -106,6 +106,18 @@ def test_layers(shape, layer):
     compare(chain(shape, layer), rows_of(shape))
 
 
+@pytest.mark.parametrize("gate", ["hard_sigmoid", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", sorted(onnx_layers._GATES))
+def test_activations_of_gates(activation, gate):
+    layer = kl.SimpleRNN(5, activation=activation, return_sequences=True)
+    parts = [
+        kind(5, activation=activation, recurrent_activation=gate) for kind in (kl.LSTM, kl.GRU)
+    ]
+    inputs = keras.Input((3, 3))
+    joined = kl.Concatenate()([part(layer(inputs)) for part in parts])
+    compare(keras.Model(inputs, joined), rows_of((3, 3)) / 5)
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_architectures(name):
     shape = (28, 28, 1) if name.startswith("lenet") else IMAGE if name == "small" else SERIES
@@ -153,7 +165,9 @@ class OwnLayer(kl.Layer):
         (IMAGE, kl.BatchNormalization(axis=1, name="mine"), "axis=.*'mine'"),
         (IMAGE, kl.GlobalMaxPooling2D(keepdims=True, name="mine"), "'mine'"),
         (SERIES, kl.Conv1D(2, 3, padding="causal", name="mine"), "'mine'"),
-        (SERIES, kl.LSTM(2, activation="relu", name="mine"), "'mine'"),
+        (SERIES, kl.LSTM(2, activation="gelu", name="mine"), "gelu.* of 'mine'"),
+        (SERIES, kl.GRU(2, recurrent_activation="silu", name="mine"), "silu.* of 'mine'"),
+        (SERIES, kl.LSTM(2, return_state=True, name="mine"), "'mine'"),
         (SERIES, kl.GRU(2, go_backwards=True, name="mine"), "'mine'"),
         (SERIES, kl.Bidirectional(kl.LSTM(2), merge_mode="sum", name="mine"), "'mine'"),
         ((5,), kl.Embedding(9, 2, mask_zero=True, name="mine"), "mask_zero.*'mine'"),
