@@ -3,7 +3,7 @@
 The recurrent layers are Keras's, with its weights and its equations; only how they run differs.
 On a CPU the LSTM is TensorFlow's fused operation [1]_ (in graph mode: XLA does not have it), the
 others are loops whose product with the input is taken out of the loop. On a GPU they are Keras's
-own, which are cuDNN's.
+own, which are cuDNN's; so are all with other settings than Keras's defaults, or with a mask.
 
 Rows may differ in length (:class:`~skdeep.engine.Steps`): the steps beyond a row's length hold
 anything, for no real step depends on them and pooling leaves them out.
@@ -25,7 +25,7 @@ class LSTM(keras.layers.LSTM):
     """Keras's long short-term memory [1]_, by one fused operation on a CPU."""
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        if on_gpu() or sequences.dtype != "float32":
+        if on_gpu() or sequences.dtype != "float32" or not _is_plain(self, mask):
             return super().inner_loop(sequences, initial_state, mask, training)
         cell, x = self.cell, _time_first(sequences)
         kernels = [*map(tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel))]
@@ -72,7 +72,7 @@ class GRU(keras.layers.GRU):
     """Keras's gated recurrent unit [2]_, the reset gate applied after the product."""
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        if on_gpu():
+        if on_gpu() or not _is_plain(self, mask):
             return super().inner_loop(sequences, initial_state, mask, training)
         cell, dtype = self.cell, sequences.dtype
         kernel, recurrent = ops.cast(cell.kernel, dtype), ops.cast(cell.recurrent_kernel, dtype)
@@ -92,10 +92,25 @@ class SimpleRNN(keras.layers.SimpleRNN):
     """Keras's plain recurrent layer: h_t = tanh(x_t W + h_{t-1} U + b)."""
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
+        if not _is_plain(self, mask):
+            return super().inner_loop(sequences, initial_state, mask, training)
         cell, dtype = self.cell, sequences.dtype
         kernel, recurrent = ops.cast(cell.kernel, dtype), ops.cast(cell.recurrent_kernel, dtype)
         given = _time_first(sequences) @ kernel + ops.cast(cell.bias, dtype)
         return _scan(lambda x, h: tf.tanh(x + h @ recurrent), given, initial_state[0])
+
+
+def _is_plain(layer, mask):
+    """Whether a layer has the settings whose equations are written here, and no step is masked."""
+    cell, activations = layer.cell, keras.activations
+    return (
+        mask is None
+        and cell.activation is activations.tanh
+        and getattr(cell, "recurrent_activation", activations.sigmoid) is activations.sigmoid
+        and cell.use_bias
+        and getattr(cell, "reset_after", True)
+        and not (layer.go_backwards or cell.dropout or cell.recurrent_dropout)
+    )
 
 
 def _block_order(gates):

@@ -47,6 +47,47 @@ def test_outputs_and_gradients_are_those_of_keras(cell, n_features, dtype, n, tr
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("cell", "settings"),
+    [
+        *((cell, {"activation": "relu"}) for cell in CELLS),
+        *((cell, {"use_bias": False}) for cell in CELLS),
+        *((cell, {"go_backwards": True}) for cell in CELLS),
+        ("lstm", {"recurrent_activation": "hard_sigmoid"}),
+        ("gru", {"recurrent_activation": "hard_sigmoid"}),
+        ("gru", {"reset_after": False}),
+    ],
+)
+def test_other_settings_are_those_of_keras(cell, settings):
+    ours, reference = (kind(UNITS, return_sequences=True, **settings) for kind in CELLS[cell])
+    x = normal(N, T, 3)
+    wanted = reference(x)
+    ours.build(x.shape)
+    ours.set_weights(reference.get_weights())
+    np.testing.assert_allclose(ours(x), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_masked_steps_are_left_out(cell):
+    ours, reference = (kind(UNITS) for kind in CELLS[cell])
+    x = normal(N, T, 3)
+    x[0, 2:5] = x[1, 6:] = 0
+    masked = keras.layers.Masking()(x)
+    wanted = reference(masked)
+    ours.build(x.shape)
+    ours.set_weights(reference.get_weights())
+    np.testing.assert_allclose(ours(masked), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("setting", ["dropout", "recurrent_dropout"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_dropout_drops_in_training_alone(cell, setting):
+    layer, x = CELLS[cell][0](UNITS, **{setting: 0.5}, seed=0), normal(N, T, 3)
+    predicted = layer(x, training=False)
+    np.testing.assert_array_equal(layer(x, training=False), predicted)
+    assert np.abs(layer(x, training=True) - predicted).max() > 1e-2
+
+
 def applied(build, x, lengths=None, seed=0):
     """Outputs of a model of some layers for rows of given lengths, in a compiled function."""
     inputs = keras.Input((None, x.shape[-1]))
