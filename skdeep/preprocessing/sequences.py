@@ -52,6 +52,12 @@ def without_column(X: Any) -> Any:
     return [*column[:, 0]] if any(isinstance(value, str) for value in column[:, 0]) else X
 
 
+def first_length(X: Any) -> int:
+    """Steps of the first row of a list; of a text its tokens."""
+    row = next(iter(X), ())
+    return len(_TOKEN.findall(row)) if isinstance(row, str) else np.size(row)
+
+
 def is_awkward(X: Any) -> bool:
     """Whether X is an array of the awkward library."""
     return type(X).__module__.partition(".")[0] == "awkward" and hasattr(X, "layout")

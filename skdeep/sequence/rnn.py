@@ -258,9 +258,8 @@ class _RNN(Declared):
                 y = [np.asarray(row) for row in y]  # also what predict gives for an array
             lengths = _steps_of(y)
             if lengths is not None and sequences.is_table(X) and np.ptp(lengths) == 0:
-                alike = sequences.is_list(X) and not isinstance(X[0], str)
-                if not (alike and len(X[0]) == lengths[0]):
-                    lengths = None  # several targets for each row of a table
+                if not (sequences.is_list(X) and sequences.first_length(X) == lengths[0]):
+                    lengths = None  # several targets for each row of a table, or for each text
             if not reset and per_step != (lengths is not None):
                 seen, given = ("step", "row") if per_step else ("row", "step")
                 raise ValueError(

@@ -187,6 +187,16 @@ def test_lists_of_lists_are_labels_of_steps_even_where_all_have_one_length():
         assert np.shape(model.predict(X)) == (60, 7)
 
 
+@pytest.mark.parametrize("kind", [list, pd.Series])
+def test_labels_of_words_are_so_even_where_all_texts_have_one_length(kind):
+    texts, tags = ["time flies .", "fruit flies !"] * 4, [[*"NV."], [*"NN."]] * 4
+    X = kind(texts) if kind is list else kind(texts, index=range(1, 9))
+    model = RNNClassifier(**SMALL, epochs=1).fit(X, tags)
+    assert [len(row) for row in model.predict(["time", "fruit flies"])] == [1, 2]
+    opinions = RNNClassifier(**SMALL, epochs=1).fit(X, [[0, 1], [1, 1]] * 4)
+    assert opinions.predict(["time", "fruit flies"]).shape == (2, 2)
+
+
 def test_what_a_model_of_steps_predicts_of_an_array_can_be_scored_against():
     labels = [*(ARRAY[:, :, 0] > 0)]
     model = RNNClassifier(**SMALL, epochs=1).fit(ARRAY, labels)
