@@ -52,8 +52,9 @@ hardest = np.argsort(own)[:12]
 figure, axes = plt.subplots(2, 6, figsize=(9, 3.6), layout="constrained")
 for ax, i in zip(axes.flat, hardest, strict=True):
     guess = probabilities["CNN"][i].argmax()
+    p = probabilities["CNN"][i, guess]
     ax.imshow(X[i].reshape(8, 8), cmap="gray_r")
-    ax.set_title(f"a {y[i]} (p = {own[i]:.2f})\ntaken for {guess}", fontsize=9)
+    ax.set_title(f"a {y[i]}, taken for {guess}\nwith p = {p:.2f}", fontsize=9)
     ax.set_axis_off()
 figure.suptitle("Hardest digits for the CNN")
 plt.show()

@@ -494,7 +494,7 @@ class NetworkRegressor(_OwnModel, BaseNetworkRegressor):
     standardised inside, so that the learning rate and the loss mean the same in all units. A loss
     that is given, or a Keras model, which comes with weights, is for targets in their own units.
     ``loss="gaussian"`` and ``"quantile"`` are those of MLPRegressor, of standardised targets, with
-    2 and 14 outputs for each target (``n_outputs`` counts them) and a linear layer at the end.
+    2 and 15 outputs for each target (``n_outputs`` counts them) and a linear layer at the end.
 
     ``meta`` is a dict: ``n_features_in_``, ``X_shape_``, ``n_outputs_``, ``target_type_``.
 
