@@ -85,5 +85,5 @@ figure, ax = plt.subplots(figsize=(5.5, 4.2), layout="constrained")
 for name, model in models.items():
     RocCurveDisplay.from_estimator(model, X_test, y_test, name=name, ax=ax)
 ax.set(xlabel="background accepted", ylabel="signal accepted", title="Decays of a resonance")
-ax.set(xlim=(0, 0.3), ylim=(0, 1.02), aspect="auto")  # beyond, all keep the whole signal
+ax.set(xlim=(0, 0.3), ylim=(0, 1.02), aspect="auto")  # beyond, all keep nearly all signal
 plt.show()
