@@ -27,7 +27,7 @@ class Task:
         Of one row; None where its length is free.
     input_dtype : str
         Of the rows, as the network takes them.
-    head : Head
+    head : targets.Head or network.losses.LossHead
         The network's outputs and its loss.
     precision : str
         What it computes in, see ``config_context``.
@@ -42,7 +42,7 @@ class Task:
 
     input_shape: tuple
     input_dtype: str
-    head: Head
+    head: Any
     precision: str
     wide: bool = False
     n_tokens: int = 0

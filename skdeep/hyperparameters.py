@@ -26,9 +26,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, InvalidParameterError
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    validate_parameter_constraints,
+)
 
-from skdeep.persistence import saved
+from skdeep.exceptions import LoadError
+from skdeep.persistence import is_plain, saved
 from skdeep.validation import did_you_mean
 
 Structural = bool | None | Callable[[Any], Hashable]
@@ -161,6 +166,20 @@ class Declared:
                 )
         super()._validate_params()  # type: ignore[misc]
 
+    def _check_part(self) -> None:
+        """Refuse the structural twin of no instance, see ``persistence.saved``."""
+        name = type(self).__name__
+        for key, value in vars(self).items():
+            field = self._hyperparameters.get(key)
+            structural = True if field is None else field.structural
+            if not isinstance(value, Declared) and not is_plain(value):
+                raise LoadError(f"the {key} of a {name} is {value!r}.")
+            if structural is True or isinstance(structural, Padded):
+                constraints = {} if field is None else {key: field.constraint}
+                validate_parameter_constraints(constraints, {key: value}, caller_name=name)
+            if isinstance(structural, Padded) and not are_counts(value):
+                raise LoadError(f"the {key} of a {name} holds no widths, but {value!r}.")
+
     def set_params(self, **params: Any) -> Any:
         """As scikit-learn's, with a hint where the name is another's or misspelled."""
         valid = self.get_params(deep=False)  # type: ignore[attr-defined]
@@ -278,6 +297,16 @@ def structural_twin(instance: Any, *, padded: bool = True) -> Any:
             setattr(twin, name, structural(_freeze(value)))
         elif structural is False and value is None:
             setattr(twin, name, None)  # absence shapes the graph
+    return twin
+
+
+def padded_twin(true_twin: Any) -> Any:
+    """The twin whose widths are buckets, of the one that has true widths."""
+    twin = object.__new__(type(true_twin))
+    vars(twin).update(vars(true_twin))
+    for name, field in type(twin)._hyperparameters.items():
+        if isinstance(field.structural, Padded):
+            setattr(twin, name, field.structural(getattr(true_twin, name)))
     return twin
 
 

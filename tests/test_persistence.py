@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.numpy
 import scipy.sparse as sp
 import scipy.stats
 import sklearn
@@ -62,11 +63,12 @@ from skdeep import (
     LoadError,
     MLPClassifier,
     MLPRegressor,
+    NetworkClassifier,
     RNNClassifier,
 )
 from skdeep.callbacks import GradientNorms
 from skdeep.optimizers import SGD, AdamW
-from skdeep.persistence import files
+from skdeep.persistence import Encoder, files
 from skdeep.persistence.audit import Audit
 from skdeep.schedules import Cosine
 
@@ -1054,6 +1056,191 @@ def test_a_sparse_matrix_that_points_out_of_itself_is_refused(name, path):
         skdeep.load(path)
 
 
+def change_fit(path, model, change):
+    """Save a fitted model, let a function change the JSON of its fit, and seal it again."""
+    skdeep.save(model, path)
+    parts = files.read(path, "estimator")
+    fits = json.loads(parts["fits.json"])
+    change(fits[0]["values"])
+    path.write_bytes(sealed(parts | {"fits.json": json.dumps(fits).encode()}))
+
+
+def encoded(value):
+    return Encoder().encode(value, "value")
+
+
+made = []
+
+
+@keras.saving.register_keras_serializable("test_persistence")
+class Named(keras.layers.Layer):
+    """A class that is there in the user's process, and that only a file names."""
+
+    def __init__(self, **config):
+        super().__init__(**config)
+        made.append(self)
+
+
+CONFIG = {
+    "module": "somewhere",
+    "class_name": "Named",
+    "config": {},
+    "registered_name": "test_persistence>Named",
+}
+
+
+def one_layer(input_shape, n_outputs, activation="relu", more=()):
+    """A model of the user's."""
+    first = keras.layers.Activation(activation)
+    return keras.Sequential([keras.Input(input_shape), first, keras.layers.Dense(n_outputs)])
+
+
+def in_arguments(**arguments):
+    def change(fit):
+        given = fit["task"]["values"]["model"]["values"]["arguments"]
+        given["dict"] = [pair for pair in given["dict"] if pair[0] not in arguments]
+        given["dict"] += [[name, encoded(value)] for name, value in arguments.items()]
+
+    return change
+
+
+def in_twins(**attributes):
+    def change(fit):
+        for twin in ("twin", "true_twin"):
+            fit[twin]["values"] |= {k: encoded(value) for k, value in attributes.items()}
+
+    return change
+
+
+def in_task(**attributes):
+    return lambda fit: fit["task"]["values"].update({k: encoded(v) for k, v in attributes.items()})
+
+
+def in_template(**attributes):
+    def change(fit):
+        template = fit["task"]["values"]["model"]["values"]
+        template |= {name: encoded(value) for name, value in attributes.items()}
+
+    return change
+
+
+def in_optimizer(fit):
+    fit["twin"]["values"]["optimizer"]["values"]["nesterov"] = encoded(CONFIG)
+
+
+own = NetworkClassifier(epochs=1, random_state=0)
+of_the_users = NetworkClassifier(model=one_layer, epochs=1, random_state=0)
+CONFIGS = {
+    "default model": (own, in_arguments(activation=CONFIG)),
+    "its width": (own, in_arguments(units=CONFIG)),
+    "its shape": (own, in_arguments(input_shape=(4, CONFIG))),
+    "model of the user's": (of_the_users, in_arguments(activation=CONFIG)),
+    "list of it": (of_the_users, in_arguments(more=[({"a": CONFIG},)])),
+    "array of it": (of_the_users, in_arguments(more=np.array([CONFIG, None]))),
+    "name of no model": (own, in_template(source="os.system")),
+    "object as a model": (own, in_template(source=Cosine(epochs=3))),
+    "dict as a model": (own, in_template(source=CONFIG)),
+    "activation": (mlp(), in_twins(activation=CONFIG)),
+    "object as activation": (mlp(), in_twins(activation=Cosine(epochs=3))),
+    "list of activations": (mlp(), in_twins(activation=("relu", CONFIG))),
+    "normalisation": (mlp(), in_twins(normalization=CONFIG)),
+    "dropout": (mlp(), in_twins(dropout=CONFIG)),
+    "width": (mlp(), in_twins(hidden_layer_sizes=(CONFIG,))),
+    "what is for the host": (mlp(), in_twins(learning_rate=CONFIG)),
+    "unknown attribute": (mlp(), in_twins(more=CONFIG)),
+    "cell": (RNNClassifier(epochs=1, hidden_layer_sizes=(3,)), in_twins(cell=CONFIG)),
+    "filters": (CNNClassifier(architecture=(3,), epochs=1), in_twins(architecture=(CONFIG,))),
+    "optimizer": (mlp(optimizer=SGD(momentum=0.9)), in_optimizer),
+    "optimizer as a whole": (mlp(), in_twins(optimizer=CONFIG)),
+    "dtype": (mlp(), in_task(input_dtype=CONFIG)),
+    "precision": (own, in_task(precision=CONFIG)),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_no_file_has_keras_make_what_it_names(name, path):
+    model, change = CONFIGS[name]
+    change_fit(path, clone(model).fit(X, y), change)
+    with pytest.raises(LoadError):
+        skdeep.load(path, custom_objects={"one_layer": one_layer})
+    assert not made
+
+
+def test_a_changed_fit_loads_where_nothing_is_wrong_with_it(path):
+    model = clone(of_the_users).fit(X, y)
+    change_fit(path, model, in_arguments(more=[({"a": np.array([None, "b"])},)]))
+    assert_same_answers(skdeep.load(path, custom_objects={"one_layer": one_layer}), model, X)
+
+
+def test_nor_by_a_parameter_that_waits_for_the_next_fit(path):
+    skdeep.save(NetworkClassifier(model_params={"activation": "tanh"}), path)
+    parts = files.read(path, "estimator")
+    schema = json.loads(parts["estimator/schema.json"])
+    params = schema["content"]["content"]["model_params"]["content"]
+    params["activation"] = plain(CONFIG)
+    path.write_bytes(sealed(parts | {"estimator/schema.json": json.dumps(schema).encode()}))
+    with pytest.raises(LoadError, match="of which Keras would make what it names"):
+        skdeep.load(path)
+    search = GridSearchCV(own, {"model__activation": [CONFIG]}, cv=2, error_score="raise")
+    with pytest.raises(TypeError, match="model__activation must be the name"):
+        reloaded(search, path).fit(X, y)
+    assert not made
+
+
+def test_what_would_be_refused_is_not_saved(path):
+    model = clone(of_the_users).set_params(model__more={"class_name": "x", "config": {}})
+    for unsaved in (model, model.fit(X, y)):
+        with pytest.raises(TypeError, match=r"cannot be saved: .*'class_name': 'x'"):
+            skdeep.save(unsaved, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (in_twins(activation="evil"), "'activation' parameter of MLPClassifier must be a str"),
+        (in_twins(hidden_layer_sizes=(2**20,)), "network of 8,388,611 trainable numbers has "),
+        (in_twins(hidden_layer_sizes=(64, 64)), "network of 4,675 trainable numbers has 515 of"),
+        (in_twins(hidden_layer_sizes=(0,)), "holds no widths"),
+        (lambda fit: fit["twin"].update(fit["twin"]["values"]["optimizer"]), "two networks"),
+        (
+            lambda fit: fit["true_twin"]["values"].update(hidden_layer_sizes={"tuple": [65]}),
+            "two networks",
+        ),
+        (in_task(input_shape=(5,)), "network of 579 trainable numbers has 515 of"),
+        (in_task(n_tokens="many"), "a n_tokens that is no"),
+    ],
+)
+def test_a_network_that_has_not_these_weights_is_refused(change, told, path):
+    change_fit(path, mlp().fit(X, y), change)
+    with pytest.raises(LoadError, match=told):
+        skdeep.load(path)
+
+
+def test_a_table_for_other_columns_is_refused(path):
+    model, rows, target = OURS["wide"]
+    change_fit(path, clone(model).fit(rows, target), in_task(input_shape=(6000,)))
+    with pytest.raises(LoadError, match=r"a table of \(6000, 64\) has one of \(5000, 64\)"):
+        skdeep.load(path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [own, CNNClassifier(architecture=(3,), ensemble_size=2, epochs=1)],
+)
+def test_weights_that_only_the_built_network_can_judge_are_an_error_of_ours(model, path):
+    skdeep.save(clone(model).fit(X, y), path)
+    parts = files.read(path, "estimator")
+    tensors = safetensors.numpy.load(parts["tensors.safetensors"])
+    n = max(map(np.size, tensors.values()))
+    short = {name: part[:-1] if part.size == n else part for name, part in tensors.items()}
+    parts["tensors.safetensors"] = safetensors.numpy.save(short)
+    path.write_bytes(sealed(parts))
+    loaded = skdeep.load(path)
+    for use in (loaded.predict, lambda X: loaded.network_):
+        with pytest.raises(ValueError, match=rf"network of {n:,} numbers has {n - 1:,} of them"):
+            use(X)
+
+
 def test_a_fit_that_is_not_there_is_refused(path, fitted):
     skdeep.save(fitted, path)
     parts = files.read(path, "estimator")
@@ -1137,8 +1324,6 @@ def test_a_path_may_be_text_and_must_exist(path, fitted):
 
 
 def test_tensors_are_legible_to_others(path, fitted):
-    import safetensors.numpy
-
     skdeep.save(fitted, path)
     parts = files.read(path, "estimator")
     tensors = safetensors.numpy.load(parts["tensors.safetensors"]).values()

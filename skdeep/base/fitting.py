@@ -22,8 +22,8 @@ from sklearn.utils import check_random_state
 from skdeep import blueprint, optimizers, schedules
 from skdeep.callbacks.checkpoint import resume
 from skdeep.callbacks.session import session
-from skdeep.exceptions import FitDivergedError, FitInterruptedWarning
-from skdeep.hyperparameters import runtime_values, structural_key, structural_twin
+from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
+from skdeep.hyperparameters import padded_twin, runtime_values, structural_key, structural_twin
 from skdeep.persistence import saved
 from skdeep.targets import Labels, weighted
 from skdeep.validation import naming, unchanged_on_error
@@ -81,6 +81,27 @@ class Fitted:
     hyper: dict
     progress: Any
     temperatures: Any = None
+
+    def _check_part(self) -> None:
+        """Refuse weights of another network than that of the twins, see ``persistence.saved``.
+
+        Networks whose building takes seconds, or calls the user's function, tell when they are
+        used, see ``engine.network.Layout``.
+        """
+        if structural_key(padded_twin(self.true_twin)) != structural_key(self.twin):
+            raise LoadError("the twins of a fit are of two networks.")
+        if self.task.model is not None or self.twin._n_members() > 1:
+            return
+        network, progress = blueprint.network(self.twin, self.task), self.progress
+        for weights in (progress.state["weights"], progress.best):
+            for name in () if weights is None else ("trainable", "fixed"):
+                size, needed = np.size(weights[name]), getattr(network, name).size
+                if size != needed:
+                    raise LoadError(f"a network of {needed:,} {name} numbers has {size:,} of them.")
+        if self.task.wide:
+            needed = (*self.task.input_shape, self.twin._table_width(self.task))
+            if (shape := np.shape(progress.weights["table"])) != needed:
+                raise LoadError(f"a network with a table of {needed} has one of {shape}.")
 
 
 def fit_epochs(estimator: Any, X, y, sample_weight, validation: tuple | None = None) -> Any:

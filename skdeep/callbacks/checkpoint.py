@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skdeep._config import get_config
+from skdeep.exceptions import LoadError
 from skdeep.persistence import Encoder, files, from_parts, saved, telling
 
 _OF_ITS_OWN = (
@@ -188,7 +189,10 @@ def _described(value: Any) -> str:
     encoder = Encoder()
     try:
         text = json.dumps(encoder.encode(value, "value"))
-    except TypeError:  # a scorer, or an object of the user's: where it lies in memory says nothing
+    except (
+        TypeError,
+        LoadError,
+    ):  # a scorer, or an object of the user's: where it lies in memory says nothing
         shown = repr(value)
         return type(value).__qualname__ if " at 0x" in shown else shown
     return text + (f", digest {digest(encoder.tensors)}" if encoder.tensors else "")

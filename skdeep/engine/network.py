@@ -79,7 +79,15 @@ class Layout:
         self.size = sum(self.sizes)
 
     def split(self, vector) -> list:
-        """The arrays of a vector (numpy or tensor)."""
+        """The arrays of a vector (numpy or tensor).
+
+        Raises
+        ------
+        ValueError
+            If it has another length, as in a file made by hand.
+        """
+        if vector.shape[0] not in (None, self.size):
+            raise ValueError(f"a network of {self.size:,} numbers has {vector.shape[0]:,} of them.")
         if isinstance(vector, np.ndarray):
             pieces = np.split(vector, np.cumsum(self.sizes)[:-1]) if self.sizes else []
             return [p.reshape(s) for p, s in zip(pieces, self.shapes, strict=True)]

@@ -48,11 +48,12 @@ from skdeep.network.models import (
     check_names,
     listed,
     own_arguments,
+    refuse_configs,
     refuse_own_steps,
     template_of,
     traced_activation,
 )
-from skdeep.persistence.estimators import is_saving
+from skdeep.persistence.estimators import is_loading, is_saving
 from skdeep.targets import Head, Reals
 from skdeep.validation import refuse_dates
 
@@ -140,6 +141,8 @@ class _OwnModel(Declared):
         return twin
 
     def __getstate__(self):
+        if is_saving():
+            refuse_configs(self.model_params, "model_params")
         if is_saving() and (self._has_model() or isinstance(self.loss, keras.Loss)):
             name = "model" if self._has_model() else "loss"
             raise TypeError(
@@ -150,6 +153,8 @@ class _OwnModel(Declared):
         return {**state, "loss": packed(state["loss"])} if "loss" in state else state
 
     def __setstate__(self, state):
+        if is_loading():
+            refuse_configs(state.get("model_params"), "model_params")
         if isinstance(state.get("loss"), Packed):
             state = {**state, "loss": state["loss"].unpacked()}
         super().__setstate__(state)

@@ -15,9 +15,11 @@ from skdeep import engine  # first: who loads TensorFlow first sets it up
 
 # isort: split
 import keras
+import numpy as np
 
 from skdeep import blueprint
-from skdeep.persistence import saved
+from skdeep.exceptions import LoadError
+from skdeep.persistence import is_plain, saved
 from skdeep.validation import did_you_mean, naming
 
 GIVEN = ("input_shape", "n_outputs", "meta")
@@ -78,8 +80,22 @@ def arguments_of(function: Any, params: dict | None, given: dict) -> dict[str, A
     return arguments
 
 
+def refuse_configs(value: Any, name: str) -> None:
+    """Refuse dicts of which Keras makes objects of the classes that they name, however deep."""
+    if isinstance(value, dict):
+        if "class_name" in value:
+            raise LoadError(f"{name} holds {value!r}, of which Keras would make what it names.")
+        value = [*value.values()]
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        value = value.ravel().tolist()
+    if isinstance(value, list | tuple):
+        for part in value:
+            refuse_configs(part, name)
+
+
 def perceptron(input_shape, n_outputs, units=100, activation="relu"):
     """One hidden layer."""
+    _check_activation(activation)
     rows = keras.Input(input_shape)
     x = keras.layers.Flatten()(rows) if len(input_shape) > 1 else rows
     x = keras.layers.Dense(units, activation=activation, name="hidden")(x)
@@ -88,6 +104,7 @@ def perceptron(input_shape, n_outputs, units=100, activation="relu"):
 
 def autoencoder(input_shape, units=2, activation="linear"):
     """An autoencoder of one hidden layer."""
+    _check_activation(activation)
     rows = keras.Input(input_shape)
     x = keras.layers.Flatten()(rows) if len(input_shape) > 1 else rows
     x = keras.layers.Dense(units, activation=activation, name="code")(x)
@@ -95,6 +112,14 @@ def autoencoder(input_shape, units=2, activation="linear"):
     if len(input_shape) > 1:
         x = keras.layers.Reshape(input_shape)(x)
     return keras.Model(rows, x)
+
+
+def _check_activation(activation: Any) -> None:
+    if not (isinstance(activation, str) or callable(activation)):
+        raise TypeError(
+            f"model__activation must be the name of an activation of Keras's or a function, but "
+            f"is {activation!r}."
+        )
 
 
 DEFAULTS: dict[str, Callable] = {"perceptron": perceptron, "autoencoder": autoencoder}
@@ -134,6 +159,15 @@ class Template:
     fast_under_xla: dict[str, bool]
     noisy: bool
     has_features: bool
+
+    def _check_part(self) -> None:
+        """Refuse a template of a file's that has Keras make more than a model, see ``saved``."""
+        if isinstance(self.source, str):
+            if self.source not in DEFAULTS or not all(map(is_plain, self.arguments.values())):
+                raise LoadError(f"there is no model {self.source!r} of {self.arguments!r}.")
+        elif not callable(self.source) or getattr(type(self.source), "_saved", False):
+            raise LoadError(f"no model is made by {self.source!r}.")
+        refuse_configs(self.arguments, "a model's arguments")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Template):

@@ -17,9 +17,19 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from skdeep.exceptions import LoadError
 from skdeep.persistence import files
-from skdeep.persistence.codec import Custom, Decoder, Encoder, from_parts, saved
+from skdeep.persistence.codec import Custom, Decoder, Encoder, from_parts, is_plain, saved
 
-__all__ = ["Decoder", "Encoder", "files", "from_parts", "load", "save", "saved", "telling"]
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "files",
+    "from_parts",
+    "is_plain",
+    "load",
+    "save",
+    "saved",
+    "telling",
+]
 
 
 def save(estimator: Any, path: str | os.PathLike) -> None:

@@ -12,9 +12,11 @@ import base64
 import importlib
 import json
 import math
+import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from types import FunctionType
+from numbers import Integral, Real
+from types import FunctionType, UnionType
 from typing import Any
 
 import numpy as np
@@ -33,8 +35,10 @@ def saved(cls: type) -> type:
     """Class decorator: objects of this class may be part of a saved file.
 
     Their attributes are saved, so these must be of kinds that this module knows. A dataclass is
-    made anew from its fields: give a field that is added later a default, and older files load.
-    Subclasses inherit it; those outside skdeep are loaded only as ``custom_objects``.
+    made anew from its fields, whose values must be of the annotated types: give a field that is
+    added later a default, and older files load. A method ``_check_part``, if there is one, raises a
+    LoadError for an object that only a file made by hand can hold. Subclasses inherit it; those
+    outside skdeep are loaded only as ``custom_objects``.
     """
     cls._saved = True  # type: ignore[attr-defined]
     return cls
@@ -103,6 +107,7 @@ class Encoder:
             if is_dataclass(value):
                 values = {field.name: getattr(value, field.name) for field in fields(value)}
             name = name_of(type(value))
+            _check_part(value)  # what is written can be read
             encoded = {key: self.encode(v, f"{name}.{key}") for key, v in values.items()}
             return {"object": name, "values": encoded}
         if isinstance(value, FunctionType):
@@ -198,9 +203,14 @@ class Decoder:
         if cls is None or self.custom.missing:  # nothing is made of what is not whole
             return None
         if is_dataclass(cls):
-            return cls(**values)
-        made = object.__new__(cls)
-        vars(made).update(values)
+            for field in fields(cls):
+                if field.name in values and not _is_of(values[field.name], field.type):
+                    raise LoadError(f"{name} has a {field.name} that is no {field.type}.")
+            made: Any = cls(**values)
+        else:
+            made = object.__new__(cls)
+            vars(made).update(values)
+        _check_part(made)
         return made
 
 
@@ -217,6 +227,30 @@ def from_parts(parts: Mapping[str, bytes], name: str, custom: Custom | None = No
     if custom is None and known.missing:
         raise LoadError(f"the file names {', '.join(sorted(known.missing))}, which it may not.")
     return value
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is None, a number, text, a function, or a tuple of such.
+
+    Keras takes these as what they are; of a dict it would make what that names.
+    """
+    if isinstance(value, tuple):
+        return all(is_plain(part) for part in value)
+    return type(value) in _PLAIN or isinstance(value, FunctionType)
+
+
+def _check_part(part: Any) -> None:
+    if hasattr(part, "_check_part"):
+        part._check_part()
+
+
+def _is_of(value: Any, annotation: Any) -> bool:
+    """Whether a value is of a type, as far as its outermost kind tells."""
+    kind: Any = typing.get_origin(annotation) or annotation
+    if kind in (typing.Union, UnionType):
+        return any(_is_of(value, choice) for choice in typing.get_args(annotation))
+    numbers: dict[Any, Any] = {int: Integral, float: Real, bool: (bool, np.bool_)}
+    return not isinstance(kind, type) or kind is Any or isinstance(value, numbers.get(kind, kind))
 
 
 def _list(value: Any) -> list:

@@ -48,6 +48,11 @@ def is_saving() -> bool:
     return _saving.get() is not None
 
 
+def is_loading() -> bool:
+    """Whether :func:`skdeep.load` is setting an object's state, not pickle or copy."""
+    return _loading.get() is not None
+
+
 def hand_over(estimator: Any, state: dict) -> dict:
     """An estimator's state; while it is being saved, with a number in place of its fit.
 
