@@ -37,13 +37,13 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.exceptions import InconsistentVersionWarning, UnsetMetadataPassedError
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     OneHotEncoder,
@@ -374,6 +374,66 @@ def test_one_estimator_at_two_places_is_one_and_saved_once(path, fitted):
     loaded = reloaded(stack, path)
     assert loaded.estimators_[0] is loaded.named_estimators_["a"]
     assert len(json.loads(files.read(path, "estimator")["fits.json"])) == 1
+
+
+@pytest.fixture
+def routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+def with_validation_rows():
+    """The Pipeline that the docstring of fit tells of."""
+    model = mlp(early_stopping=True).set_fit_request(X_val=True, y_val=True, sample_weight="w")
+    return Pipeline([("scale", StandardScaler()), ("model", model)], transform_input=["X_val"])
+
+
+@pytest.mark.usefixtures("routing")
+def test_requests_of_metadata_come_back_and_route(path):
+    rows = {"X_val": 3 * X[::2], "y_val": y[::2], "w": 1.0 + y}
+    model = with_validation_rows().fit(X, y, **rows)
+    loaded = reloaded(model, path)
+    assert_same_answers(loaded, model, X)
+    assert repr(loaded.get_metadata_routing()) == repr(model.get_metadata_routing())
+    again = loaded.fit(X, y, **rows)
+    assert_same_answers(again, model, X)
+    assert "val_loss" in again[-1].history_
+    assert again[-1].get_metadata_routing().fit.requests["sample_weight"] == "w"
+    changed = again[-1].set_fit_request(sample_weight=False).get_metadata_routing()
+    assert changed.fit.requests["sample_weight"] is False
+
+
+@pytest.mark.usefixtures("routing")
+def test_requests_of_scikit_learns_estimators_and_scorers_come_back(path):
+    line = LogisticRegression().set_fit_request(sample_weight=True)
+    scorer = make_scorer(f1_score, average="macro").set_score_request(sample_weight="w")
+    model = GridSearchCV(make_pipeline(StandardScaler(), line), {}, scoring=scorer, cv=2)
+    weights = {"sample_weight": 1.0 + y, "w": 3.0 - y}
+    model.estimator[0].set_fit_request(sample_weight=False)
+    loaded = reloaded(model, path).fit(X, y, **weights)
+    model.fit(X, y, **weights)
+    assert_same_answers(loaded, model, X)
+    assert loaded.best_score_ == model.best_score_
+
+
+@pytest.mark.usefixtures("routing")
+def test_what_a_loaded_estimator_did_not_request_is_told_with_its_name(path):
+    model = make_pipeline(mlp().set_fit_request(sample_weight=None))
+    with pytest.raises(UnsetMetadataPassedError, match="MLPClassifier") as error:
+        model.fit(X, y, sample_weight=1.0 + y)
+    with pytest.raises(UnsetMetadataPassedError, match=re.escape(str(error.value))):
+        reloaded(model, path).fit(X, y, sample_weight=1.0 + y)
+
+
+def test_a_cycle_through_an_estimator_blames_what_closes_it(path):
+    watch = Watch()
+    watch.model = mlp(callbacks=[watch])
+    with pytest.raises(TypeError, match=r"callbacks of MLPClassifier .* in it holds itself"):
+        skdeep.save(watch.model, path)
+    model = mlp()
+    model.itself = model
+    with pytest.raises(TypeError, match="MLPClassifier cannot be saved: something in it refers to"):
+        skdeep.save(model, path)
 
 
 # Functions and classes of the user's ----------------------------------------------------------
@@ -729,6 +789,14 @@ def directory_makers(folder):
                 mapped({}),
             ),
             "is no distribution",
+        ),
+        "no request": (
+            called(
+                "skdeep.persistence.constructors.requests",
+                plain("x"),
+                mapped({"__init__": mapped({"owner": plain(True)})}),
+            ),
+            "requests metadata for __init__",
         ),
         "no tree": (
             called(

@@ -36,7 +36,6 @@ model_selection._split: GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut Leav
     StratifiedGroupKFold StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit
 multiclass: _ConstantPredictor
 neural_network._stochastic_optimizers: AdamOptimizer SGDOptimizer
-utils._metadata_requests: MetadataRequest MethodMetadataRequest
 _loss.loss: HalfTweedieLoss HalfTweedieLossIdentity
 """
 _TREE = "sklearn.tree._tree.Tree"

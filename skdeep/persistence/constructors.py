@@ -1,8 +1,9 @@
 """Objects that a file holds as a function of this module and its arguments.
 
 skops would make them by running code (SciPy's distributions compile text that they hold), would
-never come to an end (scikit-optimize's dimensions), or would fill memory that is then followed
-blindly (search trees, splines). Here they are made as a user makes them, with their checks.
+never come to an end (scikit-optimize's dimensions, requests of metadata), or would fill memory that
+is then followed blindly (search trees, splines). Here they are made as a user makes them, with
+their checks.
 """
 
 import sys
@@ -14,10 +15,12 @@ from typing import Any
 import scipy.stats
 from scipy.interpolate import BSpline
 from scipy.stats.distributions import rv_frozen
+from sklearn.utils._metadata_requests import SIMPLE_METHODS, _routing_repr
+from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdeep.exceptions import LoadError
 
-NAMES = ("dimension", "distribution", "search_tree", "spline")
+NAMES = ("dimension", "distribution", "requests", "search_tree", "spline")
 # The arguments of scikit-optimize's dimensions, as their attributes.
 _DIMENSIONS = {
     "Real": ("low", "high", "prior", "base", "transform_", "name"),
@@ -50,6 +53,20 @@ def dimension(kind: str, *arguments: Any) -> Any:
     )
 
 
+def requests(owner: str, by_method: dict[str, dict]) -> MetadataRequest:
+    """What an estimator requests of metadata, by method.
+
+    In place of the estimator, which has them, they know its name: scikit-learn tells no more.
+    """
+    if not isinstance(owner, str) or not set(by_method) <= set(SIMPLE_METHODS):
+        raise LoadError(f"{owner!r} requests metadata for {', '.join(by_method)}.")
+    made = MetadataRequest(owner=owner)
+    for method, wanted in by_method.items():
+        for param, alias in wanted.items():
+            getattr(made, method).add_request(param=param, alias=alias)
+    return made
+
+
 def search_tree(kind: str, data: Any, leaf_size: int, metric: str) -> Any:
     """A tree of scikit-learn's for nearest neighbours, built anew: the same from the same rows."""
     from sklearn import neighbors
@@ -70,6 +87,10 @@ def _arguments(thing: Any) -> tuple[str, tuple] | None:
         return "distribution", (thing.dist.name, thing.args, thing.kwds)
     if isinstance(thing, BSpline):
         return "spline", (thing.t, thing.c, thing.k, thing.extrapolate, thing.axis)
+    if isinstance(thing, MetadataRequest):
+        by_method = {name: getattr(thing, name).requests for name in SIMPLE_METHODS}
+        by_method = {name: wanted for name, wanted in by_method.items() if wanted}
+        return "requests", (_routing_repr(thing.owner), by_method)
     kind = type(thing).__name__
     if kind in _DIMENSIONS:
         return "dimension", (kind, *(getattr(thing, name) for name in _DIMENSIONS[kind]))
@@ -99,7 +120,7 @@ def teach_skops(is_saving: Callable[[], bool], and_skopt: bool) -> None:
             "content": get_state(arguments, context),
         }
 
-    kinds = [rv_frozen, BSpline, BallTree, KDTree]
+    kinds = [rv_frozen, BSpline, BallTree, KDTree, MetadataRequest]
     if and_skopt:
         kinds += [getattr(sys.modules["skopt.space.space"], name) for name in _DIMENSIONS]
     for kind in kinds:

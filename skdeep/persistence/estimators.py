@@ -30,6 +30,7 @@ class _Collector:
     def __init__(self) -> None:
         self.encoder = Encoder()
         self.fits: list[Any] = []
+        self.checked: set[int] = set()  # estimators whose parameters were looked at, by id()
         self._numbers: dict[int, int] = {}
 
     def number(self, fitted: Any) -> int:
@@ -64,7 +65,10 @@ def hand_over(estimator: Any, state: dict) -> dict:
     collector = _saving.get()
     if collector is None:
         return state
-    _check_parameters(estimator)
+    # Once: where an estimator leads back to itself, deep down each parameter seems to hold itself.
+    if id(estimator) not in collector.checked:
+        collector.checked.add(id(estimator))
+        _check_parameters(estimator)
     return {
         name: collector.number(value) if name == "_fitted" else value
         for name, value in state.items()
