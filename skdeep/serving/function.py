@@ -16,7 +16,7 @@ from sklearn.base import is_classifier, is_regressor
 from skdeep.base import NetworkEstimator
 from skdeep.inspection.parts import network_of
 from skdeep.serving import heads
-from skdeep.serving.steps import apply, holds_strings
+from skdeep.serving.steps import applied, holds_strings
 
 _PADDING: dict[str, Any] = {"O": "", "i": -1}  # of rows of tokens, by the kind of their vocabulary
 
@@ -58,9 +58,11 @@ class Function:
         x = values[0]
         if len(values) > 1:
             x = [ops.reshape(column, (-1, 1)) for column in values]
-        for step in self.steps:
-            x = apply(ops, step, x)
+        x, taken = applied(ops, self.steps, x)
         x, lengths, valid = _rows(ops, self.network, x)
+        if taken is not None:
+            taken = ops.expand_last(taken) if self.network._fitted.task.head.per_step else taken
+            valid = taken if valid is None else ops.logical_and(valid, taken)
         fitted = self.network._fitted
         if self.table is not None:
             x = ops.matmul(x, ops.table)

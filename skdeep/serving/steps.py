@@ -1,10 +1,12 @@
 """scikit-learn's scalers, encoders and projections, in tensors.
 
 Rows are a tensor (n, n_features), or a list of columns (n, 1) where some are strings and some
-numbers. Numbers are float64, as scikit-learn computes. What a step would raise for becomes NaN.
+numbers. Numbers are float64, as scikit-learn computes. Tensors cannot raise: which rows each step
+takes is said beside what it makes of them.
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -22,18 +24,28 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
+from sklearn.utils import get_tags
+
+_LEAST_SCALE = 1e-10  # of a whitened component, in units of the first's: rounding is 1e-16 of it
 
 
-def apply(ops: Any, step: Any, x: Any) -> Any:
-    """What a fitted step makes of rows x.
+def applied(ops: Any, steps: list, x: Any) -> tuple[Any, Any]:
+    """What fitted steps make of rows x, and which rows (n,) they take; None where there are none.
 
     Raises
     ------
     TypeError
-        If the step has no counterpart.
+        If a step has no counterpart.
     ValueError
         If one of its settings has none.
     """
+    taken: list = []
+    for step in steps:
+        x = _apply(ops, step, x, taken)
+    return x, reduce(ops.logical_and, taken) if taken else None
+
+
+def _apply(ops: Any, step: Any, x: Any, taken: list) -> Any:
     if step is None or (isinstance(step, str) and step == "passthrough"):
         return x
     if type(step) not in _STEPS:
@@ -42,7 +54,15 @@ def apply(ops: Any, step: Any, x: Any) -> Any:
             f"{', '.join(sorted(kind.__name__ for kind in _STEPS))}. Apply it before, and export "
             f"the rest: export(pipeline[1:], ...)."
         )
-    return _STEPS[type(step)](ops, step, x)
+    tags = get_tags(step)
+    if not (isinstance(step, ColumnTransformer | Pipeline) or tags.no_validation):
+        for part in x if isinstance(x, list) else [x]:
+            if not ops.is_string(part):
+                fine = ops.isfinite(part)
+                if tags.input_tags.allow_nan:
+                    fine = ops.logical_or(fine, ops.isnan(part))
+                taken.append(ops.all(fine, -1))
+    return _STEPS[type(step)](ops, step, x, taken)
 
 
 def holds_strings(step: Any, n_features: int) -> list[bool]:
@@ -81,37 +101,39 @@ def _column(ops: Any, x: Any, i: int) -> Any:
     return x[i] if isinstance(x, list) else ops.take(x, np.array([i]))
 
 
-def _pipeline(ops: Any, step: Pipeline, x: Any) -> Any:
+def _pipeline(ops: Any, step: Pipeline, x: Any, taken: list) -> Any:
     for _, part in step.steps:
-        x = apply(ops, part, x)
+        x = _apply(ops, part, x, taken)
     return x
 
 
-def _column_transformer(ops: Any, step: ColumnTransformer, x: Any) -> Any:
+def _column_transformer(ops: Any, step: ColumnTransformer, x: Any, taken: list) -> Any:
     if any(step.transformer_weights or ()):
         raise ValueError("ColumnTransformer's transformer_weights cannot be exported; leave None.")
     parts = [(part, columns) for part, columns in _parts(step) if columns]
-    return ops.concat([apply(ops, part, _chosen(ops, x, columns)) for part, columns in parts])
+    return ops.concat(
+        [_apply(ops, part, _chosen(ops, x, columns), taken) for part, columns in parts]
+    )
 
 
-def _standard(ops: Any, step: StandardScaler, x: Any) -> Any:
+def _standard(ops: Any, step: StandardScaler, x: Any, taken: list) -> Any:
     if step.with_mean:
         x = x - step.mean_
     return x / step.scale_ if step.with_std else x
 
 
-def _robust(ops: Any, step: RobustScaler, x: Any) -> Any:
+def _robust(ops: Any, step: RobustScaler, x: Any, taken: list) -> Any:
     if step.with_centering:
         x = x - step.center_
     return x / step.scale_ if step.with_scaling else x
 
 
-def _min_max(ops: Any, step: MinMaxScaler, x: Any) -> Any:
+def _min_max(ops: Any, step: MinMaxScaler, x: Any, taken: list) -> Any:
     x = x * step.scale_ + step.min_
     return _clipped(ops, x, *step.feature_range) if step.clip else x
 
 
-def _max_abs(ops: Any, step: MaxAbsScaler, x: Any) -> Any:
+def _max_abs(ops: Any, step: MaxAbsScaler, x: Any, taken: list) -> Any:
     x = x / step.scale_
     return _clipped(ops, x, -1, 1) if getattr(step, "clip", False) else x
 
@@ -122,7 +144,7 @@ def _clipped(ops: Any, x: Any, low: float, high: float) -> Any:
     return ops.where(x > high, high, x)
 
 
-def _normalizer(ops: Any, step: Normalizer, x: Any) -> Any:
+def _normalizer(ops: Any, step: Normalizer, x: Any, taken: list) -> Any:
     size = ops.abs(x)
     norm = {
         "l1": lambda: ops.sum(size, -1),
@@ -130,10 +152,11 @@ def _normalizer(ops: Any, step: Normalizer, x: Any) -> Any:
         "max": lambda: ops.max(size, -1),
     }[step.norm]()
     norm = ops.expand_last(norm)
-    return x / ops.where(ops.equal(norm, np.float64(0)), np.float64(1), norm)
+    # Rows of rounding errors stay as they are, as in scikit-learn's _handle_zeros_in_scale.
+    return x / ops.where(norm < 10 * np.finfo(np.float64).eps, np.float64(1), norm)
 
 
-def _imputer(ops: Any, step: SimpleImputer, x: Any) -> Any:
+def _imputer(ops: Any, step: SimpleImputer, x: Any, taken: list) -> Any:
     if step.add_indicator:
         raise ValueError("SimpleImputer(add_indicator=True) cannot be exported; set it to False.")
     marks = step.missing_values
@@ -156,7 +179,7 @@ def _imputer(ops: Any, step: SimpleImputer, x: Any) -> Any:
     return ops.concat(columns) if alike else columns
 
 
-def _one_hot(ops: Any, step: OneHotEncoder, x: Any) -> Any:
+def _one_hot(ops: Any, step: OneHotEncoder, x: Any, taken: list) -> Any:
     infrequent = getattr(step, "infrequent_categories_", None)
     _refuse_infrequent(step, infrequent)
     dropped = step.drop_idx_
@@ -164,16 +187,15 @@ def _one_hot(ops: Any, step: OneHotEncoder, x: Any) -> Any:
     for i, categories in enumerate(step.categories_):
         ones, known = _matches(ops, _column(ops, x, i), categories)
         if step.handle_unknown == "error":
-            ones = ops.where(known, ones, np.float64(np.nan))
+            taken.append(ops.all(known, -1))
         if dropped is not None and dropped[i] is not None:
             ones = ops.take(ones, np.delete(np.arange(len(categories)), int(dropped[i])))
         parts.append(ones)
     return ops.concat(parts)
 
 
-def _ordinal(ops: Any, step: OrdinalEncoder, x: Any) -> Any:
+def _ordinal(ops: Any, step: OrdinalEncoder, x: Any, taken: list) -> Any:
     _refuse_infrequent(step, getattr(step, "infrequent_categories_", None))
-    unknown = np.nan if step.handle_unknown == "error" else step.unknown_value
     parts = []
     for i, categories in enumerate(step.categories_):
         ones, known = _matches(ops, _column(ops, x, i), categories)
@@ -183,7 +205,11 @@ def _ordinal(ops: Any, step: OrdinalEncoder, x: Any) -> Any:
         if absent:  # NaN times zero would be NaN
             is_absent = ops.take(ones, np.asarray(absent)) > 0
             place = ops.where(is_absent, np.float64(step.encoded_missing_value), place)
-        parts.append(ops.where(known, place, np.float64(unknown)))
+        if step.handle_unknown == "error":
+            taken.append(ops.all(known, -1))
+        else:
+            place = ops.where(known, place, np.float64(step.unknown_value))
+        parts.append(place)
     return ops.concat(parts)
 
 
@@ -214,16 +240,25 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and np.isnan(value))
 
 
-def _pca(ops: Any, step: PCA, x: Any) -> Any:
+def _pca(ops: Any, step: PCA, x: Any, taken: list) -> Any:
     x = ops.matmul(x - step.mean_, step.components_.T)
-    return x / np.sqrt(step.explained_variance_) if step.whiten else x
+    if not step.whiten:
+        return x
+    scale = np.sqrt(step.explained_variance_)
+    if noise := np.count_nonzero(scale <= _LEAST_SCALE * scale[0]):
+        raise ValueError(
+            f"the last {noise} of {len(scale)} components of PCA(whiten=True) have no variance: "
+            f"whitened they are rounding errors, which differ from one machine to another. Fit "
+            f"with n_components={len(scale) - noise}."
+        )
+    return x / scale
 
 
-def _svd(ops: Any, step: TruncatedSVD, x: Any) -> Any:
+def _svd(ops: Any, step: TruncatedSVD, x: Any, taken: list) -> Any:
     return ops.matmul(x, step.components_.T)
 
 
-def _function(ops: Any, step: FunctionTransformer, x: Any) -> Any:
+def _function(ops: Any, step: FunctionTransformer, x: Any, taken: list) -> Any:
     if step.func is not None:
         raise TypeError(
             f"FunctionTransformer calls {step.func!r}, which is Python's; apply it before, and "
@@ -232,7 +267,7 @@ def _function(ops: Any, step: FunctionTransformer, x: Any) -> Any:
     return x
 
 
-_STEPS: dict[type, Callable[[Any, Any, Any], Any]] = {
+_STEPS: dict[type, Callable[[Any, Any, Any, list], Any]] = {
     ColumnTransformer: _column_transformer,
     FunctionTransformer: _function,
     MaxAbsScaler: _max_abs,

@@ -23,7 +23,7 @@ from sklearn.preprocessing import (
 
 from skdeep.engine.runtime import tf
 from skdeep.serving import saved_model
-from skdeep.serving.steps import apply, holds_strings
+from skdeep.serving.steps import applied, holds_strings
 
 HAS_ONNX = all(map(importlib.util.find_spec, ("onnx", "onnxruntime")))
 needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="needs onnx and onnxruntime")
@@ -39,7 +39,7 @@ MIXED = pd.DataFrame({"city": LOST[:, 0], "code": CODES[:, 0], "x": TABLE[:, 0],
 
 
 def results(form, step, X):
-    """What a fitted step makes of rows, by the operations of a format."""
+    """What a fitted step makes of rows, by the operations of a format; NaN for those refused."""
     array = np.asarray(X)
     strings = holds_strings(step, array.shape[1])
     columns = [
@@ -52,7 +52,9 @@ def results(form, step, X):
         inputs = [column[:, None] for column in columns]
     if form == "saved_model":
         ops, tensors = saved_model.Operations(None), [tf.constant(array) for array in inputs]
-        return apply(ops, step, tensors if tensors[1:] else tensors[0]).numpy()
+        values, taken = applied(ops, [step], tensors if tensors[1:] else tensors[0])
+        taken = ops.where(taken, 1.0, np.nan) if taken is not None else tf.ones(len(array))
+        return values.numpy() * taken.numpy()[:, None]
     import onnxruntime
 
     from skdeep.serving import onnx_model
@@ -60,10 +62,12 @@ def results(form, step, X):
     ops = onnx_model.Operations(None)
     kinds = ["string" if array.dtype == object else "float64" for array in inputs]
     values = [onnx_model.Value(ops, f"x{i}", kind) for i, kind in enumerate(kinds)]
-    output = apply(ops, step, values if values[1:] else values[0])
-    model = onnx_model.model_of(ops, values, [array.shape for array in inputs], {"z": output})
+    output, taken = applied(ops, [step], values if values[1:] else values[0])
+    outputs = {"z": output} | ({} if taken is None else {"taken": taken})
+    model = onnx_model.model_of(ops, values, [array.shape for array in inputs], outputs)
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    return session.run(None, {f"x{i}": array for i, array in enumerate(inputs)})[0]
+    found = session.run(None, {f"x{i}": array for i, array in enumerate(inputs)})
+    return np.where(found[1][:, None], found[0], np.nan) if found[1:] else found[0]
 
 
 STEPS = {
@@ -80,6 +84,9 @@ STEPS = {
     "Normalizer l1": (Normalizer("l1"), TABLE),
     "Normalizer l2": (Normalizer("l2"), TABLE * (TABLE[:, :1] > 0)),  # with rows of zeros
     "Normalizer max": (Normalizer("max"), TABLE),
+    "Normalizer of rounding errors": (Normalizer(), TABLE * np.logspace(0, -25, N)[:, None]),
+    "StandardScaler of constants": (StandardScaler(), np.round(TABLE[:, :2]) * [0, 1e-12] + 0.1),
+    "RobustScaler of constants": (RobustScaler(), TABLE.clip(1.5)),
     "SimpleImputer": (SimpleImputer(strategy="median"), GAPS),
     "SimpleImputer of a number": (SimpleImputer(missing_values=0), CODES),
     "SimpleImputer of strings": (
@@ -153,6 +160,9 @@ STEPS = {
 }
 
 
+NUMBERS = [name for name, (_, X, *_) in STEPS.items() if np.asarray(X).dtype.kind == "f"]
+
+
 @pytest.mark.parametrize("name", STEPS)
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_step_in_tensors_is_its_transform(form, name):
@@ -162,6 +172,30 @@ def test_a_step_in_tensors_is_its_transform(form, name):
     wanted = wanted.toarray() if hasattr(wanted, "toarray") else wanted
     found = results(form, step, X)
     np.testing.assert_allclose(found, wanted.astype(float), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_number_and_infinity_are_taken_where_transform_takes_them(form, name):
+    step, X, *_ = STEPS[name]
+    step.fit(X)
+    rows = np.array([X[0]] * 4)
+    rows[1, 0], rows[2, 0], rows[3, -1] = np.nan, np.inf, -np.inf
+    for row, found in zip(rows, results(form, step, rows), strict=True):
+        try:
+            wanted = step.transform([row])
+        except ValueError:
+            assert np.isnan(found).all()
+        else:
+            wanted = wanted.toarray() if hasattr(wanted, "toarray") else wanted
+            np.testing.assert_allclose(found, wanted[0], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_a_step_refuses_stays_refused(form):
+    step = make_pipeline(SimpleImputer(), OneHotEncoder(handle_unknown="ignore")).fit(CODES)
+    found = results(form, step, np.array([[np.nan, 1.0], [np.inf, 1.0]]))
+    assert np.isnan(found).all(axis=1).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -181,6 +215,11 @@ def test_what_an_encoder_would_raise_for_becomes_nan(form, encoder):
         (OrdinalEncoder(max_categories=2), ValueError, "OrdinalEncoder with min_frequency"),
         (SimpleImputer(add_indicator=True), ValueError, "add_indicator"),
         (
+            make_pipeline(OneHotEncoder(sparse_output=False), PCA(whiten=True)),
+            ValueError,
+            "last 2 of 6 components .* n_components=4",
+        ),
+        (
             make_column_transformer((StandardScaler(), [0])).set_params(
                 transformer_weights={"standardscaler": 2}
             ),
@@ -192,4 +231,4 @@ def test_what_an_encoder_would_raise_for_becomes_nan(form, encoder):
 def test_a_step_without_counterpart_is_refused_by_name(step, error, message):
     step.fit(CODES)
     with pytest.raises(error, match=message):
-        apply(saved_model.Operations(None), step, tf.constant(CODES))
+        applied(saved_model.Operations(None), [step], tf.constant(CODES))
