@@ -182,11 +182,19 @@ def _channels_first(ops: Operations, layer: Any, x: Value, apply: Callable) -> V
     return ops.transpose(x, (0, *range(2, rank), 1))
 
 
-def _padding(layer: Any) -> str:
-    names = {"same": "SAME_UPPER", "valid": "VALID"}
-    if layer.padding not in names:
-        raise TypeError(f"padding={layer.padding!r} of the layer {layer.name!r} {_NONE}.")
-    return names[layer.padding]
+_PADDINGS = {"same": "SAME_UPPER", "valid": "VALID"}
+
+
+def _padding(layer: Any) -> dict[str, Any]:
+    """The attributes that say a convolution's padding."""
+    beyond = [(n - 1) * d for n, d in zip(layer.kernel_size, layer.dilation_rate, strict=True)]
+    if layer.padding == "causal":
+        return {"pads": [*beyond, 0]}
+    if layer.padding == "same" and max(layer.dilation_rate) > 1:
+        # onnxruntime has no automatic padding here; without strides, which Keras refuses beside
+        # dilation, it is the same for all sizes.
+        return {"pads": [*(n // 2 for n in beyond), *(n - n // 2 for n in beyond)]}
+    return {"auto_pad": _PADDINGS[layer.padding]}
 
 
 def _convolution(ops: Operations, layer: Any, x: Value) -> Value:
@@ -194,10 +202,10 @@ def _convolution(ops: Operations, layer: Any, x: Value) -> Value:
     kernel = np.transpose(_array(layer.kernel), (rank + 1, rank, *range(rank)))
     bias = [ops.constant(_array(layer.bias))] if layer.use_bias else []
     settings = {
-        "auto_pad": _padding(layer),
         "strides": layer.strides,
         "dilations": layer.dilation_rate,
         "group": layer.groups,
+        **_padding(layer),
     }
 
     def apply(x: Value) -> Value:
@@ -209,7 +217,7 @@ def _convolution(ops: Operations, layer: Any, x: Value) -> Value:
 def _pooling(kind: str) -> Callable:
     def pooled(ops: Operations, layer: Any, x: Value) -> Value:
         settings = {
-            "auto_pad": _padding(layer),
+            "auto_pad": _PADDINGS[layer.padding],
             "kernel_shape": layer.pool_size,
             "strides": layer.strides,
         }
