@@ -233,7 +233,10 @@ class Labels:
     def of(cls, y, classes=None) -> "Labels":
         """The classes found in validated labels y, or those given by the user."""
         if y.ndim == 2:
-            if type_of_target(y) == "multilabel-indicator" and np.isin(y, (0, 1)).all():
+            # Zeros and ones are labels, unless classes of each column are given: more may come.
+            by_column = classes is not None and any(np.ndim(column) for column in classes)
+            is_indicator = type_of_target(y) == "multilabel-indicator" and np.isin(y, (0, 1)).all()
+            if is_indicator and not by_column:
                 return cls([np.array([0, 1])] * y.shape[1], "multilabel")
             columns = list(y.T) if classes is None else [np.asarray(c) for c in classes]
             if len(columns) != y.shape[1]:

@@ -50,8 +50,9 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         ----------
         X : array-like of shape (n_samples, ...)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; needed at the first call if y lacks some.
+        classes : array-like of shape (n_classes,) or list of such, default=None
+            All classes that will ever come; needed at the first call if y lacks some. A list with
+            those of each column makes y a multi-output target, whatever its first rows hold.
         sample_weight : array-like of shape (n_samples,), default=None
 
         Returns

@@ -674,6 +674,16 @@ def test_two_columns_of_two_other_numbers_are_two_targets(iris):
     assert_array_equal(model.classes_, [[1, 2], [1, 2]])
 
 
+@pytest.mark.parametrize("classes", [[[0, 1, 2], [0, 1]], [np.arange(2), np.arange(2)]])
+def test_classes_of_each_column_make_zeros_and_ones_two_targets(classes, iris):
+    X, y = iris[0][:4], np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+    model = MLPClassifier(**SMALL).partial_fit(X, y, classes=classes)
+    assert [p.shape for p in model.predict_proba(X)] == [(4, len(c)) for c in classes]
+    model.partial_fit(X, np.array([[max(classes[0]), 1]] * 4))
+    labels = MLPClassifier(**SMALL).partial_fit(X, y, classes=[0, 1])  # as scikit-learn's has it
+    assert labels.predict_proba(X).shape == (4, 2)
+
+
 def test_partial_fit_takes_the_classes_of_each_column(iris):
     X, y = iris[0][:4], np.array([[1, 5], [2, 5], [1, 7], [2, 7]])
     model = MLPClassifier(**SMALL).partial_fit(X, y, classes=[[1, 2, 3], [5, 6, 7]])
