@@ -200,7 +200,8 @@ def test_more_epochs_go_on_where_the_fit_has_ended(path):
 DIFFERENT = {
     "X": ({}, {"X": X + 1}, r"X was float32 \(120, 16\), digest .* but is"),
     "y": ({}, {"y": y[::-1]}, "y was"),
-    "labels": ({}, {"y": np.array(["a", "b", "c"])[y]}, "target was"),
+    "labels": ({}, {"y": np.array(["a", "b", "c"])[y]}, r"target\.classes was \[.*\], but is"),
+    "other numbers as labels": ({}, {"y": y + 1}, r"target was of digest \w+, but is of digest"),
     "weights": ({}, {"sample_weight": np.linspace(1, 2, 120)}, "sample_weight was"),
     "validation": ({}, {"X_val": X, "y_val": y}, "X_val was not given, but is"),
     "number": ({"learning_rate": 0.02}, {}, "learning_rate was 0.01, but is 0.02"),
@@ -237,8 +238,20 @@ def test_another_fit_is_refused_with_what_differs(name, path):
 def test_another_precision_is_refused(path):
     model = MODELS["dropout"][0]
     fit_and_break(model, path, 4)
-    with skdeep.config_context(precision="float64"), pytest.raises(ValueError, match="task was"):
+    with (
+        skdeep.config_context(precision="float64"),
+        pytest.raises(ValueError, match="task") as told,
+    ):
         resumed(model, path)
+    assert 'task.precision was "float32", but is "float64"' in str(told.value)
+    assert "object" not in str(told.value)  # what is the same of the task
+
+
+def test_of_an_optimizer_the_setting_that_differs_is_told(path):
+    model = clone(MODELS["dropout"][0]).set_params(optimizer=Adam(beta_1=0.8))
+    fit_and_break(model, path, 4)
+    with pytest.raises(ValueError, match=r"fit: optimizer\.beta_1 was 0\.8, but is 0\.7\. Delete"):
+        resumed(clone(model).set_params(optimizer__beta_1=0.7), path)
 
 
 def test_a_named_schedule_ends_with_its_epochs(path):

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -212,10 +212,33 @@ def _check_conditions(path: str | os.PathLike, old: dict, new: dict) -> None:
     different = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if different:
         changes = "; ".join(
-            f"{name} was {old.get(name, 'not given')}, but is {new.get(name, 'not given')}"
+            change
             for name in different
+            for change in _changes(name, old.get(name, "not given"), new.get(name, "not given"))
         )
         raise ValueError(
             f"{path} is the checkpoint of another fit: {changes}. Delete the file to begin anew. "
             f"{_OF_ITS_OWN}"
         )
+
+
+def _changes(name: str, old: str, new: str) -> Iterator[str]:
+    """What differs between two described values; of objects of a class only those attributes."""
+    (was, was_rest), (now, now_rest) = _object(old), _object(new)
+    if not was or was.get("object") != now.get("object"):
+        yield f"{name} was {old}, but is {new}"
+    elif was == now:  # but for the arrays in it
+        yield f"{name} was of {was_rest}, but is of {now_rest}"
+    else:
+        for key in {**was["values"], **now["values"]}:
+            pair = [json.dumps(values["values"].get(key)) for values in (was, now)]
+            if pair[0] != pair[1]:
+                yield from _changes(f"{name}.{key}", *pair)
+
+
+def _object(text: str) -> tuple[dict, str]:
+    """The object that a text describes, if it does, and the digest of its arrays."""
+    if not text.startswith('{"object"'):
+        return {}, ""
+    found, end = json.JSONDecoder().raw_decode(text)
+    return found, text[end:].removeprefix(", ")
