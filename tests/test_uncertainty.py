@@ -481,15 +481,41 @@ def best_temperature(logits, y, weight=None):
     return np.exp(found.x)
 
 
-def test_weights_and_class_weights_of_validation_rows_count():
+def test_weights_of_validation_rows_count():
     (X, y), (X_val, y_val), _ = hard_classes(2)
     w_val = np.random.default_rng(0).uniform(0, 3, len(y_val))
-    model = MLPClassifier(calibrate=True, class_weight={1: 5.0}, **OVERFITTED)
+    model = MLPClassifier(calibrate=True, **OVERFITTED)
     model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=w_val)
     logits = model.decision_function(X_val)
-    full = w_val * np.where(y_val == 1, 5, 1)
-    assert model.temperature_ == pytest.approx(best_temperature(logits, y_val, full), rel=1e-4)
-    assert abs(model.temperature_ / best_temperature(logits, y_val, w_val) - 1) > 1e-3
+    assert model.temperature_ == pytest.approx(best_temperature(logits, y_val, w_val), rel=1e-4)
+    assert abs(model.temperature_ / best_temperature(logits, y_val) - 1) > 1e-3
+
+
+def rare(n, seed):
+    """Rows of a class as rare as one in eight, and its true probability."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    p = expit(1.5 * X[:, 0] - 2.5)
+    return X, (rng.random(n) < p).astype(int), p
+
+
+def test_calibrated_probabilities_of_a_rare_class_are_the_true_ones():
+    (X, y, _), (X_val, y_val, _), (X_test, y_test, p) = rare(2000, 0), rare(1000, 1), rare(4000, 2)
+    model = MLPClassifier(calibrate=True, epochs=10, random_state=0)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    found = model.predict_proba(X_test)[:, 1]
+    assert expected_calibration_error(y_test, found) < 0.04
+    assert found.mean() == pytest.approx(p.mean(), abs=0.03)
+    # Weights of classes shift them all, by Bayes's rule, which no division of logits takes back.
+    weighted = MLPClassifier(class_weight="balanced", epochs=10, random_state=0).fit(X, y)
+    assert expected_calibration_error(y_test, weighted.predict_proba(X_test)[:, 1]) > 0.15
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {1: 5.0}])
+def test_class_weights_and_calibration_are_refused_together(class_weight):
+    model = MLPClassifier(calibrate=True, class_weight=class_weight)
+    with pytest.raises(ValueError, match=r"calibrate=True .* class_weight=.*TunedThreshold"):
+        model.fit(*rare(50, 0)[:2])
 
 
 def test_label_smoothing_leaves_a_network_too_modest_which_calibration_mends():

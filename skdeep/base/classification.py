@@ -34,7 +34,8 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
     calibrate: bool = hyperparameter(
         default=False,
         doc="Whether to divide the logits, after training, by the temperature at which "
-        "probabilities tell the truth about validation rows; it changes no ranking.",
+        "probabilities tell the truth about validation rows; it changes no ranking. Not beside "
+        "``class_weight``, whose shift of all probabilities no temperature takes back.",
         structural=None,
     )
 
@@ -125,6 +126,17 @@ class BaseNetworkClassifier(ClassifierMixin, NetworkEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+    def _validate_params(self):
+        super()._validate_params()
+        if self.calibrate and self.class_weight is not None:
+            raise ValueError(
+                f"calibrate=True is to make probabilities true, but class_weight="
+                f"{self.class_weight!r} teaches those of other shares of the classes, which a "
+                f"temperature cannot take back. Leave class_weight None, and let scikit-learn's "
+                f"TunedThresholdClassifierCV decide where a rare class begins; or set "
+                f"calibrate=False."
+            )
 
     def _check_y(self, y):
         return check_labels(y)

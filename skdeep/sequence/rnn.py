@@ -240,7 +240,8 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
         0 and 1.
     calibrate : bool, default=False
         Whether to divide the logits, after training, by the temperature at which probabilities tell
-        the truth about validation rows; it changes no ranking.
+        the truth about validation rows; it changes no ranking. Not beside ``class_weight``, whose
+        shift of all probabilities no temperature takes back.
     learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.

@@ -124,7 +124,8 @@ class MLPClassifier(_MLP, BaseNetworkClassifier):
         0 and 1.
     calibrate : bool, default=False
         Whether to divide the logits, after training, by the temperature at which probabilities tell
-        the truth about validation rows; it changes no ranking.
+        the truth about validation rows; it changes no ranking. Not beside ``class_weight``, whose
+        shift of all probabilities no temperature takes back.
     epochs : int in [1, inf), default=20
         Passes over the rows.
     batch_size : int in [1, inf), default=200
