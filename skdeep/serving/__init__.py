@@ -29,9 +29,9 @@ def export(estimator: Any, path: str | os.PathLike, format: str | None = None) -
     Parameters
     ----------
     estimator : estimator object
-        A network of skdeep's; or a Pipeline or a search that ends in one, whose other steps are of
-        scikit-learn: scalers, ``SimpleImputer``, ``OneHotEncoder``, ``OrdinalEncoder``, ``PCA``,
-        ``TruncatedSVD``, ``Normalizer``, a ``ColumnTransformer`` or a Pipeline of these.
+        A network of skdeep's; or a Pipeline or a search that ends in one, whose other steps are
+        scikit-learn's scalers, encoders, ``SimpleImputer``, ``PCA`` and so on (the guide page
+        "Serving" has the list), or a ``ColumnTransformer`` or a Pipeline of these.
     path : str or path-like
         Where to: a folder for ``"saved_model"``, a file for ``"onnx"``. An older export there is
         replaced when all of the new one is written.

@@ -1,6 +1,8 @@
 """Operations by name as nodes of an ONNX graph.
 
 .. [1] https://onnx.ai/onnx/operators, of the operators' meaning.
+.. [2] Goldberg. What every computer scientist should know about floating-point arithmetic.
+   Computing Surveys 23(1), 1991, theorem 4.
 """
 
 from typing import Any
@@ -160,6 +162,22 @@ class Operations:
 
     def log(self, x: Value) -> Value:
         return self.node("Log", x)
+
+    def log1p(self, x: Value) -> Value:
+        # As exact as x is: (u - 1) / log(u) errs for u = 1 + x as its logarithm does [2]_.
+        u = x + 1
+        small = self.equal(u, 1)
+        step = self.where(small, 1, u - 1)
+        return x * self.where(small, 1, self.log(u) / step)
+
+    def expm1(self, x: Value) -> Value:
+        return self.node("Tanh", x * 0.5) * (self.exp(x) + 1)
+
+    def ndtri(self, x: Value) -> Value:
+        raise ValueError(
+            "QuantileTransformer(output_distribution='normal') needs the normal distribution's "
+            "quantiles, which ONNX lacks; set 'uniform', or export as 'saved_model'."
+        )
 
     def sigmoid(self, x: Value) -> Value:
         return self.node("Sigmoid", x)

@@ -7,25 +7,35 @@ takes is said beside what it makes of them.
 
 from collections.abc import Callable
 from functools import reduce
+from operator import mul
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
+    Binarizer,
     FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 from sklearn.utils import get_tags
 
+_MARGIN = 1e-7  # of QuantileTransformer's normal distribution: what is nearer to an end is at it
+_NORMAL_BOUND = _MARGIN - np.spacing(1)
 _LEAST_SCALE = 1e-10  # of a whitened component, in units of the first's: rounding is 1e-16 of it
 
 
@@ -76,7 +86,7 @@ def holds_strings(step: Any, n_features: int) -> list[bool]:
             for i, text in zip(columns, holds_strings(part, len(columns)), strict=True):
                 strings[i] |= text
         return strings
-    if isinstance(step, OneHotEncoder | OrdinalEncoder):
+    if isinstance(step, OneHotEncoder | OrdinalEncoder | TargetEncoder):
         return [any(isinstance(c, str) for c in each.tolist()) for each in step.categories_]
     if isinstance(step, SimpleImputer):
         return [isinstance(value, str) for value in np.asarray(step.statistics_).tolist()]
@@ -99,6 +109,10 @@ def _chosen(ops: Any, x: Any, columns: list[int]) -> Any:
 
 def _column(ops: Any, x: Any, i: int) -> Any:
     return x[i] if isinstance(x, list) else ops.take(x, np.array([i]))
+
+
+def _columns(ops: Any, x: Any, n: int) -> list:
+    return [_column(ops, x, i) for i in range(n)]
 
 
 def _pipeline(ops: Any, step: Pipeline, x: Any, taken: list) -> Any:
@@ -142,6 +156,76 @@ def _clipped(ops: Any, x: Any, low: float, high: float) -> Any:
     low, high = np.float64(low), np.float64(high)
     x = ops.where(x < low, low, x)  # and NaN stays NaN
     return ops.where(x > high, high, x)
+
+
+def _power(ops: Any, step: PowerTransformer, x: Any, taken: list) -> Any:
+    if step.method == "box-cox":
+        taken.append(ops.all(ops.logical_or(x > 0, ops.isnan(x)), -1))
+        x = _box_cox(ops, ops.log(x), step.lambdas_)
+    else:
+        zero = np.float64(0)
+        above, below = ops.where(x < 0, zero, x), ops.where(x < 0, -x, zero)
+        x = _box_cox(ops, ops.log1p(above), step.lambdas_)
+        x = x - _box_cox(ops, ops.log1p(below), 2 - step.lambdas_)
+    return _standard(ops, step._scaler, x, taken) if step.standardize else x
+
+
+def _box_cox(ops: Any, logs: Any, exponents: np.ndarray) -> Any:
+    """(z^exponent - 1) / exponent for log z, which for exponent 0 tends to log z."""
+    exponents = np.where(np.abs(exponents) < 1e-18, 1e-18, exponents)
+    return ops.expm1(logs * exponents) / exponents
+
+
+def _quantile(ops: Any, step: QuantileTransformer, x: Any, taken: list) -> Any:
+    columns = zip(_columns(ops, x, step.n_features_in_), step.quantiles_.T, strict=True)
+    x = ops.concat([_share_below(ops, column, q, step) for column, q in columns])
+    if step.output_distribution == "uniform":
+        return x
+    return _clipped(ops, ops.ndtri(x), *ndtri([_NORMAL_BOUND, 1 - _NORMAL_BOUND]))
+
+
+def _share_below(ops: Any, x: Any, quantiles: np.ndarray, step: QuantileTransformer) -> Any:
+    """The share of the distribution below x (n, 1): linear between quantiles, which may repeat."""
+    shares, last = np.append(step.references_, 1.0), len(quantiles) - 1
+    below = ops.expand_last(ops.sum(ops.cast(x > quantiles, "int64"), -1))
+    above = ops.expand_last(ops.sum(ops.cast(x < quantiles, "int64"), -1))
+    start = ops.maximum(below - 1, 0)  # the quantile before x, of several that are equal the last
+    gaps = np.diff(quantiles, append=np.inf)
+    slopes = np.diff(shares) / np.where(gaps > 0, gaps, np.inf)
+    beyond = x - ops.lookup_place(quantiles, start)
+    between = ops.lookup_place(shares, start) + beyond * ops.lookup_place(slopes, start)
+    # On quantiles it is the middle of their shares.
+    end = ops.maximum(last - above, 0)
+    on = (ops.lookup_place(shares, end) + ops.lookup_place(shares, below)) / 2
+    share = ops.where(ops.equal(below + above, np.int64(last + 1)), between, on)
+    margin = _MARGIN if step.output_distribution == "normal" else 0.0
+    share = ops.where(x < quantiles[-1] - margin, share, np.float64(1))
+    share = ops.where(x > quantiles[0] + margin, share, np.float64(0))
+    return ops.where(ops.isnan(x), x, share)
+
+
+def _bins(ops: Any, step: KBinsDiscretizer, x: Any, taken: list) -> Any:
+    columns = []
+    for column, edges in zip(_columns(ops, x, step.n_features_in_), step.bin_edges_, strict=True):
+        passed = ops.logical_not(column < edges[1:-1])
+        columns.append(ops.expand_last(ops.sum(ops.cast(passed, "float64"), -1)))
+    bins = ops.concat(columns)
+    return bins if step.encode == "ordinal" else _one_hot(ops, step._encoder, bins, taken)
+
+
+def _binarizer(ops: Any, step: Binarizer, x: Any, taken: list) -> Any:
+    return ops.cast(x > np.float64(step.threshold), "float64")
+
+
+def _polynomial(ops: Any, step: PolynomialFeatures, x: Any, taken: list) -> Any:
+    powers = step.powers_
+    n, degree = powers.shape[1], max(1, powers.sum(axis=1).max())
+    # Of each product its factors, filled up with ones, which stand after the columns.
+    factors = np.full((len(powers), degree), n)
+    for row, power in zip(factors, powers, strict=True):
+        row[: power.sum()] = np.repeat(np.arange(n), power)
+    x = ops.concat([x, ops.take(x, [0]) * 0 + 1])
+    return reduce(mul, [ops.take(x, places) for places in factors.T])
 
 
 def _normalizer(ops: Any, step: Normalizer, x: Any, taken: list) -> Any:
@@ -213,6 +297,16 @@ def _ordinal(ops: Any, step: OrdinalEncoder, x: Any, taken: list) -> Any:
     return ops.concat(parts)
 
 
+def _target(ops: Any, step: TargetEncoder, x: Any, taken: list) -> Any:
+    n = len(step.encodings_) // len(step.categories_)  # one for each class, or one
+    parts = []
+    for i, categories in enumerate(step.categories_):
+        ones, known = _matches(ops, _column(ops, x, i), categories)
+        values = ops.matmul(ones, np.column_stack(step.encodings_[n * i : n * (i + 1)]))
+        parts.append(ops.where(known, values, np.atleast_1d(step.target_mean_)))
+    return ops.concat(parts)
+
+
 def _refuse_infrequent(step: Any, infrequent: Any) -> None:
     if infrequent is not None and any(each is not None for each in infrequent):
         raise ValueError(
@@ -268,8 +362,10 @@ def _function(ops: Any, step: FunctionTransformer, x: Any, taken: list) -> Any:
 
 
 _STEPS: dict[type, Callable[[Any, Any, Any, list], Any]] = {
+    Binarizer: _binarizer,
     ColumnTransformer: _column_transformer,
     FunctionTransformer: _function,
+    KBinsDiscretizer: _bins,
     MaxAbsScaler: _max_abs,
     MinMaxScaler: _min_max,
     Normalizer: _normalizer,
@@ -277,8 +373,12 @@ _STEPS: dict[type, Callable[[Any, Any, Any, list], Any]] = {
     OrdinalEncoder: _ordinal,
     PCA: _pca,
     Pipeline: _pipeline,
+    PolynomialFeatures: _polynomial,
+    PowerTransformer: _power,
+    QuantileTransformer: _quantile,
     RobustScaler: _robust,
     SimpleImputer: _imputer,
     StandardScaler: _standard,
+    TargetEncoder: _target,
     TruncatedSVD: _svd,
 }

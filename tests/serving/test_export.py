@@ -21,9 +21,12 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
+    MinMaxScaler,
     OneHotEncoder,
-    PolynomialFeatures,
+    PowerTransformer,
+    SplineTransformer,
     StandardScaler,
+    TargetEncoder,
 )
 
 from skdeep import (
@@ -202,6 +205,7 @@ PIPELINES = {
     # Cancellation: in float32 all rows would be alike.
     "numbers of a large mean": (before(StandardScaler()), TABLE + 1e9),
     "strings": (before(OneHotEncoder()), CITIES),
+    "strings by target": (before(TargetEncoder(), PowerTransformer()), CITIES),
     "strings beside numbers": (
         before(
             make_column_transformer(
@@ -229,6 +233,12 @@ REFUSED = {  # by predict are all rows but the first
         TABLE,
         THREE,
         [[0.0] * 5, [np.nan] * 5, [0.0, 0.0, np.inf, 0.0, 0.0]],
+    ),
+    "infinity that is clipped": (
+        before(MinMaxScaler(clip=True)),
+        TABLE,
+        THREE,
+        [[9.0] * 5, [0.0, np.inf, 0.0, 0.0, 0.0]],
     ),
     "an unknown category": (before(OneHotEncoder()), CITIES, THREE, [["Rom"] * 2, ["Rom", "Bonn"]]),
     "no steps": (small(RNNClassifier), ROWS, THREE, [[[0.0, 0.0]], [[np.nan, 0.0]]]),
@@ -335,8 +345,8 @@ def test_an_export_is_replaced_whole_and_only_by_a_whole_one(model, tmp_path):
     place = tmp_path / "served"
     export(model, place)
     (place / "saved_model.pb").write_bytes(b"old")
-    with pytest.raises(TypeError, match="PolynomialFeatures"):
-        export(before(PolynomialFeatures()).fit(TABLE, NAMED), place)
+    with pytest.raises(TypeError, match="SplineTransformer"):
+        export(before(SplineTransformer()).fit(TABLE, NAMED), place)
     assert (place / "saved_model.pb").read_bytes() == b"old"
     export(model, place)
     assert len((place / "saved_model.pb").read_bytes()) > 1000

@@ -11,14 +11,20 @@ from sklearn.feature_selection import VarianceThreshold
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    Binarizer,
     FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 
 from skdeep.engine.runtime import tf
@@ -35,6 +41,9 @@ GAPS = np.where(RNG.random((N, 5)) < 0.2, np.nan, TABLE)
 CITIES = RNG.choice(["Oslo", "Rom", "Köln"], (N, 2)).astype(object)
 CODES = RNG.integers(0, 3, (N, 2)).astype(float)
 LOST = np.where(RNG.random((N, 2)) < 0.3, np.nan, CITIES)
+SKEWED = np.exp(3 * TABLE)
+REPEATED = np.round(TABLE, 1)
+CLASSES = RNG.integers(0, 3, N)
 MIXED = pd.DataFrame({"city": LOST[:, 0], "code": CODES[:, 0], "x": TABLE[:, 0], "y": GAPS[:, 0]})
 
 
@@ -100,6 +109,26 @@ STEPS = {
         ),
         CITIES,
     ),
+    "Binarizer": (Binarizer(threshold=0.3), REPEATED),
+    "KBinsDiscretizer": (KBinsDiscretizer(4, encode="ordinal"), REPEATED),
+    "KBinsDiscretizer of categories": (
+        KBinsDiscretizer([2, 3, 4, 5, 6], strategy="uniform"),
+        TABLE,
+        TABLE * 2,
+    ),
+    "PolynomialFeatures": (PolynomialFeatures(3), TABLE),
+    "PolynomialFeatures of products": (
+        PolynomialFeatures((2, 3), interaction_only=True, include_bias=False),
+        TABLE,
+    ),
+    "PolynomialFeatures of degree 0": (PolynomialFeatures(0), TABLE),
+    "PowerTransformer": (PowerTransformer(), SKEWED - 1),
+    "PowerTransformer of small numbers": (PowerTransformer(), TABLE * 1e-10),
+    "PowerTransformer, not standardised": (PowerTransformer(standardize=False), TABLE * 3),
+    "PowerTransformer by Box-Cox": (PowerTransformer("box-cox"), SKEWED),
+    "QuantileTransformer": (QuantileTransformer(n_quantiles=20), TABLE, TABLE * 2),
+    "QuantileTransformer of ties": (QuantileTransformer(n_quantiles=N), REPEATED, REPEATED * 1.5),
+    "QuantileTransformer of constants": (QuantileTransformer(n_quantiles=9), TABLE * 0, TABLE),
     "PCA": (PCA(2), TABLE + 3),
     "PCA, whitened": (PCA(3, whiten=True), TABLE + 3),
     "TruncatedSVD": (TruncatedSVD(2), TABLE + 3),
@@ -129,6 +158,12 @@ STEPS = {
         np.where(CODES == 1, np.nan, CODES),
     ),
     "OrdinalEncoder of gaps kept": (OrdinalEncoder(), LOST),
+    "TargetEncoder": (TargetEncoder(target_type="continuous"), LOST),
+    "TargetEncoder of the unknown": (
+        TargetEncoder(categories=[[0.0, 1.0]] * 2, target_type="multiclass"),
+        CODES,
+    ),
+    "TargetEncoder of both": (TargetEncoder(target_type="continuous"), MIXED[["city", "code"]]),
     "ColumnTransformer": (
         make_column_transformer(
             (make_pipeline(SimpleImputer(), StandardScaler()), ["y", "x"]),
@@ -168,7 +203,7 @@ NUMBERS = [name for name, (_, X, *_) in STEPS.items() if np.asarray(X).dtype.kin
 def test_a_step_in_tensors_is_its_transform(form, name):
     step, fitted, *rows = STEPS[name]
     X = rows[0] if rows else fitted
-    wanted = step.fit(fitted).transform(X)
+    wanted = step.fit(fitted, CLASSES).transform(X)
     wanted = wanted.toarray() if hasattr(wanted, "toarray") else wanted
     found = results(form, step, X)
     np.testing.assert_allclose(found, wanted.astype(float), rtol=1e-9, atol=1e-9)
@@ -178,7 +213,7 @@ def test_a_step_in_tensors_is_its_transform(form, name):
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_number_and_infinity_are_taken_where_transform_takes_them(form, name):
     step, X, *_ = STEPS[name]
-    step.fit(X)
+    step.fit(X, CLASSES)
     rows = np.array([X[0]] * 4)
     rows[1, 0], rows[2, 0], rows[3, -1] = np.nan, np.inf, -np.inf
     for row, found in zip(rows, results(form, step, rows), strict=True):
@@ -189,6 +224,33 @@ def test_no_number_and_infinity_are_taken_where_transform_takes_them(form, name)
         else:
             wanted = wanted.toarray() if hasattr(wanted, "toarray") else wanted
             np.testing.assert_allclose(found, wanted[0], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_powers_may_be_logarithms(form):
+    step = PowerTransformer(standardize=False).fit(TABLE)
+    step.lambdas_ = np.array([0.0, 2.0, 1.0, 1e-17, -1.0])
+    np.testing.assert_allclose(results(form, step, TABLE), step.transform(TABLE), rtol=1e-12)
+
+
+def test_quantiles_of_a_normal_distribution_are_for_a_saved_model():
+    step = QuantileTransformer(n_quantiles=N, output_distribution="normal").fit(REPEATED)
+    X = np.vstack([REPEATED * 1.5, REPEATED[:3] + 1e-8, np.full((1, 5), np.nan)])
+    np.testing.assert_allclose(results("saved_model", step, X), step.transform(X), atol=1e-9)
+
+
+@needs_onnx
+def test_quantiles_of_a_normal_distribution_are_not_for_onnx():
+    step = QuantileTransformer(n_quantiles=N, output_distribution="normal").fit(TABLE)
+    with pytest.raises(ValueError, match=r"output_distribution='normal'.*'saved_model'"):
+        results("onnx", step, TABLE)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_rows_that_box_cox_refuses(form):
+    step = PowerTransformer("box-cox").fit(SKEWED)
+    found = results(form, step, SKEWED[:3] * [[1], [0], [-1]])
+    assert np.isnan(found).all(axis=1).tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("form", FORMATS)
