@@ -55,7 +55,7 @@ def export(estimator: Any, path: str | os.PathLike, format: str | None = None) -
     The input is ``rows``: an array as ``predict`` takes it, float64 for a Pipeline, else of the
     network's own dtype. Where string columns stand beside numbers, each column is an input of its
     own, (n_samples,), by its name. Rows that differ in length end in steps of NaN, in tokens ""
-    or -1.
+    or -1, which ``predict`` would read as a token.
 
     The outputs are of classifiers ``probabilities`` and ``labels`` (``probabilities_0``, ... where
     y has several columns), of regressors ``values``, and ``std`` if the loss is ``"gaussian"`` or
