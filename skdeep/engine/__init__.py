@@ -10,7 +10,7 @@ from skdeep.engine import (
     tables,
 )
 from skdeep.engine.cache import CacheInfo, cache_clear, cache_info, programs
-from skdeep.engine.fingerprint import fingerprint
+from skdeep.engine.fingerprint import fingerprint, layers_within
 from skdeep.engine.network import (
     Layout,
     Network,
@@ -62,6 +62,7 @@ __all__ = [
     "fingerprint",
     "gradient",
     "gradient_step",
+    "layers_within",
     "loss_and_gradient",
     "merge_equal_rows",
     "n_rows",

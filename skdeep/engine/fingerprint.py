@@ -50,6 +50,16 @@ def fingerprint(thing: Any) -> str:
     return f"opaque {uuid.uuid4().hex}" if walk.opaque else walk.hash.hexdigest()
 
 
+def layers_within(*things: Any) -> list:
+    """The Keras layers that code and values refer to, as far as a fingerprint sees them."""
+    search = _Search()
+    try:
+        search.visit(*things)
+    except RecursionError:
+        pass  # what was found until then
+    return [thing for thing in search._alive if isinstance(thing, keras.Layer)]
+
+
 class _Walk:
     """One pass over all that can be reached from an object, fed to a hash in a fixed order."""
 
@@ -58,6 +68,7 @@ class _Walk:
         self.opaque = False
         self._inputs: set[int] = set()
         self._seen: dict[int, int] = {}
+        self._calls: dict[int, dict[int, int]] = {}  # of operations
         self._alive: list = []  # or a new object might get the id of one that was seen
 
     def write(self, *words: Any) -> None:
@@ -172,6 +183,8 @@ class _Walk:
                 continue
             if isinstance(layer, keras.Model) and name in ("name", "output_names"):
                 continue  # counted up by Keras; those of layers count, as their noise depends on it
+            if name.endswith("_calibrated") and value is False:
+                continue  # which Keras 3.15 sets where weights are loaded from a file
             self.write(name)
             self.visit(value)
 
@@ -183,7 +196,11 @@ class _Walk:
 
     def symbol(self, tensor: Any) -> None:
         self.write("symbol", tensor.shape, tensor.dtype)
-        self.visit(*getattr(tensor, "_keras_history", ()))
+        operation, call, place = getattr(tensor, "_keras_history", (None, 0, 0))
+        # Which of the calls that this model makes: others may have called the layer before.
+        calls = self._calls.setdefault(id(operation), {})
+        self.write(calls.setdefault(call, len(calls)), place)
+        self.visit(operation)
 
     def kind(self, thing: Any) -> None:
         """What draws values: the values are inputs."""
@@ -211,6 +228,17 @@ class _Walk:
             self.write(name)
             self.visit(attributes[name])
         self.visit(*(getattr(thing, slot, None) for slot in slots))
+
+
+class _Search(_Walk):
+    """The same pass without its hash, which data would take long for."""
+
+    def write(self, *words: Any) -> None:
+        pass
+
+    def visit(self, *things: Any) -> None:
+        data = (*_PLAIN, np.ndarray, np.generic, tf.Tensor)
+        super().visit(*(thing for thing in things if not isinstance(thing, data)))
 
 
 def _imported(code: Any, package: str | None) -> list[str]:

@@ -153,16 +153,21 @@ class Network:
             ]
         )
 
-    def initial(self, rng: np.random.Generator, true: "Network | None" = None) -> dict:
+    def initial(
+        self,
+        rng: np.random.Generator,
+        true: "Network | None" = None,
+        given: dict[int, np.ndarray] | None = None,
+    ) -> dict:
         """Weights drawn from the layers' initialisers, as {"trainable": vector, "fixed": vector}.
 
         ``true`` is the same network with fewer units: its values are drawn, and padded with zeros
-        to the shapes of this one.
+        to the shapes of this one. Variables whose id is in ``given`` start from those arrays.
         """
-        true = true or self
+        true, given = true or self, given or {}
         return {
-            "trainable": _draw(true._trainable, self.trainable, rng, self.dtype),
-            "fixed": _draw(true._fixed, self.fixed, rng, self.dtype),
+            "trainable": _draw(true._trainable, self.trainable, rng, self.dtype, given),
+            "fixed": _draw(true._fixed, self.fixed, rng, self.dtype, given),
         }
 
     def arrays(self, weights: dict, true: "Network | None" = None) -> list[np.ndarray]:
@@ -183,16 +188,6 @@ class Network:
             for name, layer in named_layers(self.model)
         }
         return {name: parts for name, parts in layers.items() if parts}
-
-    def vectors(self, values: dict[int, np.ndarray]) -> dict:
-        """Weights from the arrays of the model's variables, by the variables' id."""
-        layouts = {"trainable": self._trainable, "fixed": self._fixed}
-        return {
-            name: np.concatenate(
-                [np.zeros(0), *(np.ravel(values[id(v)]) for v in variables)]
-            ).astype(self.dtype)
-            for name, variables in layouts.items()
-        }
 
     def last_operation(self) -> str:
         """TensorFlow's name of what computes the first output: "Softmax", "BiasAdd", ..."""
@@ -305,13 +300,17 @@ def named_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
     return named
 
 
+_SEEDS = keras.random.SeedGenerator(0).state.dtype
+
+
 def build_apart(build: Callable[[], keras.Model], dtype_policy: str, *, empty=False) -> keras.Model:
     """A model built where nothing is seen or left behind of the user's Keras.
 
     Python's generator of random numbers moves on, as it does with every layer that Keras makes.
 
     An empty one's variables have shapes and initialisers, but no memory; one that is given a value
-    while the model is built has an initialiser that returns it.
+    while the model is built has an initialiser that returns it. Variables that were there before
+    keep their memory and are left as they are.
     """
 
     def apart():
@@ -321,9 +320,16 @@ def build_apart(build: Callable[[], keras.Model], dtype_policy: str, *, empty=Fa
         with keras.StatelessScope(initialize_variables=False) as scope:
             model = build()
         for variable in model.variables:
-            if (given := scope.get_current_value(variable)) is not None:
+            if (given := scope.get_current_value(variable)) is None:
+                continue
+            if variable._value is None:
                 array = np.asarray(given)
                 variable._initializer = lambda shape, dtype=None, array=array: array
+            elif variable.dtype != _SEEDS:
+                raise ValueError(
+                    f"the function sets {variable.path}, a weight that was there before it was "
+                    f"called; set the weight outside of the function, or make its layer inside."
+                )
         return model
 
     # Keras keeps what it knows while building (names, the dtype policy, variables without value)
@@ -337,12 +343,17 @@ def _seed_generators(model) -> list:
     return [g for layer in model._flatten_layers() for g in getattr(layer, "_seed_generators", [])]
 
 
-def _draw(variables, layout: Layout, rng: np.random.Generator, dtype: str) -> np.ndarray:
+def _draw(
+    variables, layout: Layout, rng: np.random.Generator, dtype: str, given: dict[int, np.ndarray]
+) -> np.ndarray:
     """Initial values of variables, zero-padded to a layout's shapes, as one vector."""
     vector = np.zeros(layout.size, dtype)
     for variable, array in zip(variables, layout.split(vector), strict=True):
         own = tuple(slice(n) for n in variable.shape)
-        array[own] = _initial_value(variable._initializer, tuple(variable.shape), rng)
+        start = given.get(id(variable))
+        if start is None:
+            start = _initial_value(variable._initializer, tuple(variable.shape), rng)
+        array[own] = start
     return vector
 
 

@@ -149,6 +149,11 @@ class _OwnModel(Declared):
                 f"{name} of {type(self).__name__} cannot be saved, for it is an object of Keras's; "
                 f"pass a function that makes it, or pickle the estimator."
             )
+        if is_saving() and isinstance(self._source(), keras.Model):
+            raise TypeError(
+                f"model of {type(self).__name__} cannot be saved, for the function takes layers "
+                f"with weights from outside of it; load them within it, or pickle the estimator."
+            )
         state = super().__getstate__()
         return {**state, "loss": packed(state["loss"])} if "loss" in state else state
 
@@ -161,6 +166,11 @@ class _OwnModel(Declared):
 
     def _has_model(self) -> bool:
         return isinstance(self.model, keras.Model)
+
+    def _source(self) -> Any:
+        """What the fitted model comes from; None before a fit."""
+        fitted = vars(self).get("_fitted")
+        return fitted and fitted.task.model.source
 
     def _function(self) -> Callable:
         return DEFAULTS[self._default_model] if self.model is None else self.model
@@ -215,7 +225,7 @@ class _OwnModel(Declared):
         source = self._default_model if self.model is None else self.model
         if not self._has_model():
             arguments = arguments_of(self._function(), self.model_params, self._meta(task, target))
-        template, graph = template_of(source, arguments, self._feature_layer(), task)
+        template, graph, start = template_of(source, arguments, self._feature_layer(), task)
         activation = graph.activation
         if activation is None:
             activation = traced_activation(graph, task)
@@ -231,10 +241,7 @@ class _OwnModel(Declared):
 
         def own_weights(network, rng):
             fresh = engine.Network(lambda: graph.with_features(template.layer), task.precision)
-            if not (self._has_model() and self.model.built):
-                return network.initial(rng, fresh)
-            pairs = zip(graph.model.weights, self.model.get_weights(), strict=True)
-            return fresh.vectors({id(variable): array for variable, array in pairs})
+            return network.initial(rng, fresh, start)
 
         return task, target, own_weights
 

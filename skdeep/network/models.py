@@ -6,8 +6,11 @@ for a small one. Its fingerprint then finds the network and the programs that ar
 
 import copy
 import inspect
+import json
 import math
-from collections.abc import Callable
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -133,7 +136,8 @@ class Template:
     Attributes
     ----------
     source : callable, str or keras.Model
-        What builds it, a name of ``DEFAULTS``, or a copy of it that nobody else has.
+        What builds it, a name of ``DEFAULTS``, or a copy of it that nobody else has: of a Keras
+        model, or of what a function makes with layers from outside.
     arguments : dict
         Of the function.
     layer : int or None
@@ -288,19 +292,29 @@ class Graph(NamedTuple):
 
 def template_of(
     source: Any, arguments: dict, layer: str | int | None, task: blueprint.Task
-) -> tuple[Template, Graph]:
-    """What a fit's model is, and the model, newly built; a layer may be named."""
+) -> tuple[Template, Graph, dict[int, np.ndarray]]:
+    """What a fit's model is, and the model, newly built; a layer may be named.
+
+    The last are the values, by the variables' id, of weights that had one before.
+    """
+    # One copy serves all fits, so that only the first one waits for Keras to make it.
     if isinstance(source, keras.Model) and source.built:
-        # One copy serves all fits, so that only the first one waits for Keras to make it.
-        key = engine.fingerprint(source)
+        key, values = engine.fingerprint(source), source.get_weights()
         graph = engine.programs.get(
             "model", _store_key(source, key, task), lambda: _build_apart(source, {}, task)
         )
         source = graph.model
     else:
-        source = copy.deepcopy(source) if isinstance(source, keras.Model) else source
-        graph = _build_apart(source, arguments, task)
-        key = engine.fingerprint(graph.model)
+        source = _copy(source) if isinstance(source, keras.Model) else source
+        built = _build_apart(source, arguments, task)
+        key, values = engine.fingerprint(built.model), _values(built.model)
+        graph = built
+        if any(value is not None for value in values):
+            place_of_copy = ("copy", *_store_key(source, key, task))
+            graph = engine.programs.get("model", place_of_copy, lambda: _of_its_own(built, task))
+            source, arguments = graph.model, {}
+    pairs = zip(graph.model.weights, values, strict=True)
+    start = {id(variable): value for variable, value in pairs if value is not None}
     place = graph.position(layer) if isinstance(layer, str) else layer
     parts = _parts(graph.model)
     template = Template(
@@ -317,7 +331,7 @@ def template_of(
         has_features=graph.features(place) is not None or place is None,
     )
     template.keep(graph, task)
-    return template, graph
+    return template, graph, start
 
 
 def _store_key(source: Any, key: str, task: blueprint.Task) -> tuple:
@@ -328,28 +342,110 @@ def _store_key(source: Any, key: str, task: blueprint.Task) -> tuple:
 def _build_apart(source: Any, arguments: dict, task: blueprint.Task) -> Graph:
     """A model and its ends; without memory for weights, unless it comes with them."""
     found = []
+    outside = [] if isinstance(source, keras.Model) else engine.layers_within(source, arguments)
+    unbuilt = [layer for layer in outside if not layer.built]
 
     def build():
+        _take_names(layer.name for layer in outside)
         found.append(_graph(_new_model(source, arguments), task))
         return found[0].model
 
     with_weights = isinstance(source, keras.Model) and source.built
-    engine.build_apart(build, task.precision, empty=not with_weights)
+    try:
+        engine.build_apart(build, task.precision, empty=not with_weights)
+    finally:
+        # As Keras leaves a layer that is called for the first time.
+        first_built = [layer.name for layer in unbuilt if _give_memory(layer)]
+    if first_built:
+        raise ValueError(
+            f"{getattr(source, '__name__', source)} uses {listed(first_built)}, made outside of it "
+            f"and without weights until now, so that each fit would start from what the last one "
+            f"drew; make the layer inside of the function, or build it before."
+        )
     return found[0]
+
+
+def _take_names(names: Iterable[str]) -> None:
+    """Have Keras give new layers other names than these, in this thread."""
+    for name in names:
+        stem, _, number = name.rpartition("_")
+        if not (stem and number.isdigit() and len(number) < 5):
+            stem, number = name, "0"
+        for _ in range(int(number) + 1):
+            keras.backend.get_uid(stem)
+
+
+def _values(model: Any) -> list:
+    """What the weights hold; None for those without memory."""
+    return [
+        None if variable._value is None else keras.ops.convert_to_numpy(variable)
+        for variable in model.weights
+    ]
+
+
+def _give_memory(part: Any) -> bool:
+    """Give all variables their memory; whether one had none."""
+    without = [variable for variable in part.variables if variable._value is None]
+    for variable in without:
+        variable._deferred_initialize()
+    return bool(without)
+
+
+def _of_its_own(graph: Graph, task: blueprint.Task) -> Graph:
+    """A copy of a model that has layers of the user's; what was made with it keeps initialisers."""
+    found = []
+
+    def copied():
+        initializers = [variable._initializer for variable in graph.model.weights]
+        _give_memory(graph.model)
+        found.append(_graph(_copy(graph.model), task))
+        for variable, initializer in zip(found[0].model.weights, initializers, strict=True):
+            variable._initializer = initializer
+        return found[0].model
+
+    engine.build_apart(copied, task.precision)
+    return found[0]
+
+
+def _copy(model: keras.Model) -> keras.Model:
+    """A copy of a model, by its configuration, that is not compiled."""
+    try:
+        if not any(getattr(part, "compiled", False) for part in model._flatten_layers()):
+            return copy.deepcopy(model)
+        # Compiled, Keras would make an optimizer whose variables are not those of the model's.
+        _, (archive,) = model.__reduce__()
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/model.keras"
+            with zipfile.ZipFile(archive) as old, zipfile.ZipFile(path, "w") as new:
+                for name in old.namelist():
+                    content = old.read(name)
+                    if name == "config.json":
+                        content = json.dumps(_uncompiled(json.loads(content))).encode()
+                    new.writestr(name, content)
+            return keras.saving.load_model(path, compile=False, safe_mode=False)
+    except Exception as error:
+        error.add_note(
+            "skdeep trains a copy of a Keras model, and of layers that a function takes from "
+            "outside; Keras makes it by their configuration: register your own classes by "
+            "keras.saving.register_keras_serializable and give them get_config, or pass a "
+            "function that builds the model with all its layers."
+        )
+        raise
+
+
+def _uncompiled(config: Any) -> Any:
+    """A configuration without what compile was told, however deep."""
+    if isinstance(config, list):
+        return [_uncompiled(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    return {name: _uncompiled(part) for name, part in config.items() if name != "compile_config"}
 
 
 def _new_model(source: Any, arguments: dict) -> Any:
     """What a function returns, or a copy of a Keras model."""
     if isinstance(source, keras.Model):
-        try:
-            return copy.deepcopy(source)
-        except Exception as error:
-            error.add_note(
-                "skdeep trains a copy of a Keras model, which Keras makes by its configuration: "
-                "register your own classes by keras.saving.register_keras_serializable and give "
-                "them get_config, or pass a function that builds the model."
-            )
-            raise
+        return _copy(source)
     source = DEFAULTS[source] if isinstance(source, str) else source
     name = getattr(source, "__name__", source)
     compiled = (

@@ -1,3 +1,4 @@
+import copy
 import math
 import sys
 import types
@@ -91,6 +92,17 @@ def test_a_model_built_again_has_the_same_and_it_can_be_told(build):
 def test_another_setting_of_a_layer_tells(other):
     assert of(other) != of(dense)
     assert of(other) == of(other)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # of Keras's saving
+@pytest.mark.parametrize("build", [dense, residual, recurrent], ids=lambda f: f.__name__)
+def test_a_copy_and_a_layer_that_other_models_call_have_the_same(build):
+    model = build()
+    first = fingerprint(model)
+    assert fingerprint(copy.deepcopy(model)) == first
+    called = [fingerprint(keras.Sequential([*model.inputs, model])) for _ in range(2)]
+    assert called[0] == called[1] != first
+    assert fingerprint(model) == first
 
 
 def test_the_constraint_of_a_weight_tells():

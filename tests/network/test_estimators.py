@@ -765,6 +765,161 @@ def test_changing_the_model_later_changes_later_fits_alone(iris):
     assert_array_equal(again.network_.layers[0].get_weights()[0], theirs.layers[0].get_weights()[0])
 
 
+# Layers with weights from outside of the function ----------------------------------------------
+
+
+def backbone(seed=0, trainable=True):
+    """A model with weights of its own, and buffers and constants that were adapted."""
+    rng = np.random.default_rng(seed)
+    scale = layers.Normalization()
+    scale.adapt(rng.normal(5, 3, size=(50, 4)))
+    model = keras.Sequential(
+        [keras.Input((4,)), scale, layers.Dense(6, "relu"), layers.BatchNormalization()]
+    )
+    kernel, mean = rng.normal(size=(4, 6)), rng.normal(size=6)
+    model.layers[1].set_weights([kernel, np.ones(6)])
+    model.layers[2].set_weights([np.ones(6), np.zeros(6), mean, 1 + mean**2])
+    model.trainable = trainable
+    return model
+
+
+def on_top_of(back, idiom="called", **settings):
+    def build(input_shape, n_outputs):
+        head = layers.Dense(n_outputs, "softmax", **settings)
+        if idiom == "sequential":
+            return keras.Sequential([back, head])
+        if idiom == "tensor":
+            return keras.Model(back.inputs, head(back.outputs[0]))
+        rows = keras.Input(input_shape)
+        return keras.Model(rows, head(back(rows)))
+
+    return build
+
+
+def equal(one, other):
+    return [np.array_equal(a, b) for a, b in zip(one, other, strict=True)]
+
+
+@copies_by_keras
+@pytest.mark.parametrize("idiom", ["called", "sequential", "tensor"])
+def test_a_backbone_from_outside_is_trained_from_its_weights_as_by_keras(idiom, iris):
+    X, y = iris
+    theirs, back = backbone(), backbone()
+    before = back.get_weights()
+    build = on_top_of(back, idiom, kernel_initializer="identity")
+    model = NetworkClassifier(model=build, optimizer=PLAIN, learning_rate=0.1, epochs=2)
+    model.fit(X, y)
+    reference = on_top_of(theirs, idiom, kernel_initializer="identity")((4,), 3)
+    reference.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    for _ in range(2):
+        reference.train_on_batch(X, y)
+    for a, b in zip(reference.get_weights(), model.network_.get_weights(), strict=True):
+        assert_allclose(b, a, atol=1e-5)
+    assert not all(equal(before, theirs.get_weights()))
+    assert all(equal(before, back.get_weights()))
+    assert_allclose(model.predict_proba(X), reference.predict(X, verbose=0), atol=1e-5)
+
+
+@copies_by_keras
+def test_a_frozen_backbone_from_outside_stays_as_it_is(iris):
+    back = backbone(trainable=False)
+    model = NetworkClassifier(model=on_top_of(back), **FAST).fit(*iris)
+    assert all(equal(model.network_.layers[1].get_weights(), back.get_weights()))
+    features = back.predict(iris[0], verbose=0)
+    assert_allclose(model.transform(iris[0]), features, atol=1e-5)
+    transformer = NetworkTransformer(model=on_top_of(back), layer=back.name, target="y", **FAST)
+    for _ in range(2):
+        transformer.fit(iris[0], np.eye(3)[iris[1]])
+        assert_allclose(transformer.transform(iris[0]), features, atol=1e-5)
+
+
+@copies_by_keras
+def test_backbones_of_one_architecture_share_programs_and_no_weights(iris):
+    one = backbone(0)
+    other = keras.models.clone_model(one)
+    other.set_weights([a + 1 for a in one.get_weights()])
+    for part in other.layers:
+        if isinstance(part, layers.Normalization):
+            part.finalize_state()
+    settings = {"learning_rate": 1e-12, **FAST}
+    models = [NetworkClassifier(model=on_top_of(b), **settings).fit(*iris) for b in (one, other)]
+    for model, back in zip(models, (one, other), strict=True):
+        for again in (model, clone(model).fit(*iris), pickle.loads(dumps(model))):
+            engine.cache_clear()
+            assert_allclose(again.transform(iris[0]), model.transform(iris[0]), rtol=1e-6)
+            kernel = again.network_.layers[1].layers[1].get_weights()[0]
+            assert_allclose(kernel, back.layers[1].get_weights()[0], rtol=1e-6)
+    assert_array_equal(
+        models[0].network_.layers[-1].get_weights()[0],
+        models[1].network_.layers[-1].get_weights()[0],
+    )
+
+
+@copies_by_keras
+def test_a_second_fit_with_other_weights_outside_compiles_nothing(iris):
+    back = backbone()
+    model = NetworkClassifier(model=on_top_of(back), **FAST).fit(*iris)
+    expected, before = model.predict_proba(iris[0]), misses()
+    back.layers[1].set_weights([np.zeros((4, 6)), np.zeros(6)])
+    other = clone(model).fit(*iris)
+    assert misses() == before
+    assert_array_equal(model.predict_proba(iris[0]), expected)
+    assert not np.allclose(other.predict_proba(iris[0]), expected, atol=1e-3)
+
+
+@copies_by_keras
+def test_thawing_a_backbone_later_changes_later_fits_alone(iris):
+    back = backbone(trainable=False)
+    frozen = NetworkClassifier(model=on_top_of(back), **FAST).fit(*iris)
+    expected = frozen.predict_proba(iris[0])
+    back.trainable = True
+    thawed = clone(frozen).fit(*iris)
+    assert_array_equal(frozen.predict_proba(iris[0]), expected)
+    kernels = [m.network_.layers[1].layers[1].get_weights()[0] for m in (frozen, thawed)]
+    own = back.layers[1].get_weights()[0]
+    assert [np.array_equal(kernel, own) for kernel in kernels] == [True, False]
+
+
+@copies_by_keras
+def test_a_backbone_that_was_trained_by_keras_brings_no_optimizer_along(iris):
+    theirs = dense((4,), 3)
+    theirs.compile("adam", "sparse_categorical_crossentropy")
+    theirs.fit(*iris, verbose=0)
+    theirs.layers[0].trainable = False
+    alone = NetworkClassifier(model=theirs, learning_rate=1e-12, **FAST).fit(*iris)
+    assert_allclose(alone.predict_proba(iris[0]), theirs(iris[0]), atol=1e-6)
+    model = NetworkClassifier(model=on_top_of(theirs), **FAST).fit(*iris)
+    assert_allclose(model.transform(iris[0]), theirs(iris[0]), atol=0.2)
+    assert theirs.compiled
+    assert not model.network_.compiled
+
+
+@copies_by_keras
+def test_a_model_with_a_backbone_from_outside_is_not_saved_and_told_why(iris, tmp_path):
+    model = trained(*iris, model=on_top_of(backbone()))
+    with pytest.raises(TypeError, match="takes layers with weights from outside of it; load them"):
+        save(model, tmp_path / "model")
+
+
+def test_a_layer_from_outside_without_weights_is_refused_and_left_usable(iris):
+    mine = layers.Dense(6, name="mine")
+    with pytest.raises(ValueError, match="uses mine, made outside of it and without weights"):
+        trained(*iris, model=on_top_of(mine))
+    assert mine(iris[0]).shape == (150, 6)
+
+
+def test_a_function_that_sets_weights_outside_of_it_is_refused(iris):
+    back = backbone()
+
+    def build(input_shape, n_outputs):
+        back.layers[1].set_weights([np.zeros((4, 6)), np.zeros(6)])
+        return on_top_of(back)(input_shape, n_outputs)
+
+    with pytest.raises(ValueError, match=r"function sets .*kernel, a weight that was there before"):
+        trained(*iris, model=build)
+    assert back.layers[1].get_weights()[0].any()
+
+
 def test_weights_that_the_function_sets_are_kept_and_the_others_drawn(iris):
     kernel = np.full((4, 8), 0.1, np.float32)
 
