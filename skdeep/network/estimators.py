@@ -45,17 +45,19 @@ from skdeep.network.losses import (
 from skdeep.network.models import (
     DEFAULTS,
     arguments_of,
+    check_ends,
     check_names,
     listed,
     own_arguments,
     refuse_configs,
     refuse_own_steps,
+    refuse_parts,
     template_of,
     traced_activation,
 )
 from skdeep.persistence.estimators import is_loading, is_saving
 from skdeep.targets import Head, Reals
-from skdeep.validation import refuse_dates
+from skdeep.validation import naming, refuse_dates
 
 
 class _OwnModel(Declared):
@@ -180,6 +182,8 @@ class _OwnModel(Declared):
     def _check_parameters(self):
         if self._has_model():
             refuse_own_steps(self.model)
+            if getattr(self.model, "inputs", None):
+                check_ends(self.model.inputs, self.model.outputs)
             if self.model_params:
                 raise ValueError(
                     f"model is a Keras model, which takes no model_params, but they are "
@@ -190,6 +194,11 @@ class _OwnModel(Declared):
                 f"model must be a function that returns a Keras model, a Keras model or None, "
                 f"but is {self.model!r}."
             )
+
+    def _check_rows(self, X, y, sample_weight, *, reset, suffix=""):
+        with naming(f"X{suffix}"):
+            refuse_parts(X, y)
+        return super()._check_rows(X, y, sample_weight, reset=reset, suffix=suffix)
 
     def _check_X(self, X, reset):
         """Rows of any rank and numeric dtype; after a fit in the one that the model takes."""

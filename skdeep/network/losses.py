@@ -179,20 +179,30 @@ _CROSS_ENTROPIES = {
     "categoricalfocalcrossentropy",
     "sparsecategoricalcrossentropy",
 }
-_SPARSE = losses.SparseCategoricalCrossentropy
+_OF_POSITIONS = (
+    losses.CategoricalGeneralizedCrossEntropy,
+    losses.SparseCategoricalCrossentropy,
+)
+_POSITIONS = {cls.__name__.lower() for cls in _OF_POSITIONS}
 _HINGES = {"categoricalhinge", "hinge", "squaredhinge"}
 
 
 def resolve(given: Any) -> Any:
     """A Keras loss or a function, of what the user gave."""
     try:
-        return keras.losses.get(given)
+        loss = keras.losses.get(given)
     except ValueError:
         raise ValueError(
             f"loss={given!r} is no loss of Keras; pass a name such as 'binary_crossentropy', "
             f"'categorical_crossentropy', 'mean_squared_error' or 'huber', an object of "
             f"keras.losses, or a function of (y_true, y_pred)."
         ) from None
+    if isinstance(loss, losses.Circle) or loss is losses.circle:
+        raise ValueError(
+            "loss='circle' compares the rows of a batch with each other, but a loss here is a "
+            "number for each row by itself; pass another."
+        )
+    return loss
 
 
 def chosen_head(form: str, groups: tuple[int, ...], activation: str | None) -> Any:
@@ -226,7 +236,7 @@ def head_of_loss(
         outputs = "probabilities"
     else:
         outputs = "probabilities" if activation in ("softmax", "sigmoid") else "logits"
-    as_integers = name.startswith("sparse") or isinstance(loss, _SPARSE)
+    as_integers = name in _POSITIONS or isinstance(loss, _OF_POSITIONS)
     told = getattr(kind, "__name__", repr(loss))
     if outputs == "logits" and is_keras and activation in ("softmax", "sigmoid"):
         raise ValueError(

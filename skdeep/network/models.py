@@ -10,7 +10,7 @@ import json
 import math
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -300,6 +300,7 @@ def template_of(
     # One copy serves all fits, so that only the first one waits for Keras to make it.
     if isinstance(source, keras.Model) and source.built:
         key, values = engine.fingerprint(source), source.get_weights()
+        check_precision(source, values, task.precision)
         graph = engine.programs.get(
             "model", _store_key(source, key, task), lambda: _build_apart(source, {}, task)
         )
@@ -308,6 +309,7 @@ def template_of(
         source = _copy(source) if isinstance(source, keras.Model) else source
         built = _build_apart(source, arguments, task)
         key, values = engine.fingerprint(built.model), _values(built.model)
+        check_precision(built.model, values, task.precision)
         graph = built
         if any(value is not None for value in values):
             place_of_copy = ("copy", *_store_key(source, key, task))
@@ -495,11 +497,7 @@ def _graph(model: Any, task: blueprint.Task) -> Graph:
         dtype = "float64" if task.precision == "float64" else "float32"
         inputs = [keras.Input(shape, dtype=dtype)]
         outputs = keras.tree.flatten(model(inputs[0]))
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ValueError(
-            f"the model has {len(inputs)} inputs and {len(outputs)} outputs, but must have one of "
-            f"each: take the columns of X apart, and join outputs, within the model."
-        )
+    check_ends(inputs, outputs)
     n_rows, *takes = inputs[0].shape
     if n_rows is not None:
         raise ValueError(
@@ -512,6 +510,49 @@ def _graph(model: Any, task: blueprint.Task) -> Graph:
             f"input_shape, which the function is given, or begin with keras.layers.Reshape."
         )
     return Graph(model, inputs, outputs[0])
+
+
+def check_ends(inputs: list, outputs: list) -> None:
+    """Refuse a model with several inputs or outputs, or one of strings."""
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            f"the model has {len(inputs)} inputs and {len(outputs)} outputs, but must have one of "
+            f"each: take the columns of X apart, and join outputs, within the model."
+        )
+    if inputs[0].dtype == "string":
+        raise ValueError(
+            "the model takes strings, but X must be numbers; put scikit-learn's TfidfVectorizer or "
+            "the like before it in a Pipeline, or use RNNClassifier, which reads texts."
+        )
+
+
+def refuse_parts(X: Any, y: Any) -> None:
+    """Refuse X in parts, as Keras models of several inputs take it."""
+    parts = X if isinstance(X, list | tuple) else ()
+    shapes: list[tuple] = [getattr(part, "shape", ()) for part in parts]
+    in_parts = isinstance(X, Mapping) and not hasattr(X, "shape")  # as SciPy's dict of keys has
+    if len(parts) > 1 and all(len(shape) > 1 for shape in shapes):
+        lengths = {shape[0] for shape in shapes}
+        by_y = hasattr(y, "__len__") and lengths == {len(y)} != {len(parts)}
+        in_parts = by_y or (len(lengths) == 1 < len({shape[1:] for shape in shapes}))
+    if in_parts:
+        raise ValueError(
+            f"got {len(X)} parts, but it must be one array of rows, for one input of the model; "
+            f"join the parts along the columns, and take them apart within the model."
+        )
+
+
+def check_precision(model: keras.Model, values: list, precision: str) -> None:
+    """Refuse weights from before in single precision in a double one, and the other way round."""
+    for variable, value in zip(model.weights, values, strict=True):
+        if value is None or value.dtype.kind != "f":
+            continue
+        if (variable.dtype == "float64") != (precision == "float64"):
+            raise ValueError(
+                f"the model comes with weights of {variable.dtype} ({variable.path}), but "
+                f"precision={precision!r} is set; fit under another config_context(precision=...), "
+                f"or pass a function that makes the layers, which then have that precision."
+            )
 
 
 def traced_activation(graph: Graph, task: blueprint.Task) -> str:

@@ -299,6 +299,7 @@ def test_a_regression_with_a_loss_of_keras_is_fitted_as_keras_does(name):
         (3, 3, "softmax", "sparse_categorical_crossentropy"),
         (3, 3, "softmax", "categorical_crossentropy"),
         (3, 3, "softmax", keras.losses.CategoricalFocalCrossentropy()),
+        (3, 3, "softmax", keras.losses.CategoricalGeneralizedCrossEntropy(q=0.7)),
         (3, 3, "linear", keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
         (3, 3, "linear", "categorical_hinge"),
         (3, 3, "softmax", lambda t, p: ops.square(t - p)),
@@ -318,7 +319,8 @@ def test_a_classification_with_a_loss_of_keras_is_fitted_as_keras_does(
     start = theirs.get_weights()
     theirs.compile(keras.optimizers.SGD(0.05), loss)
     one_hot = np.eye(n_classes)[y]
-    encoded = y if "parse" in str(loss) or width == 1 else one_hot
+    positions = "parse" in str(loss) or "generalized" in str(loss)
+    encoded = y if positions or width == 1 else one_hot
     losses = theirs.fit(X, encoded, epochs=4, batch_size=40, verbose=0).history["loss"]
     ours = NetworkClassifier(
         model=lambda input_shape: starting_from(partial(dense, activation=activation), start)(
@@ -436,6 +438,11 @@ def compiled(input_shape, n_outputs):
     return model
 
 
+def words():
+    to_numbers = layers.TextVectorization(vocabulary=["a", "b"], output_sequence_length=2)
+    return keras.Sequential([keras.Input((), dtype="string"), to_numbers, layers.Dense(3)])
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -467,6 +474,11 @@ def compiled(input_shape, n_outputs):
             {"model": lambda: keras.Sequential([keras.Input((4,), batch_size=5), layers.Dense(3)])},
             "takes 5 rows at a time",
         ),
+        ({"model": dense, "loss": "circle"}, "compares the rows of a batch with each other"),
+        ({"model": dense, "loss": keras.losses.Circle()}, "a number for each row by itself"),
+        ({"model": dense, "loss": "dice"}, "one number for each row"),
+        ({"model": words}, "takes strings, but X must be numbers; .* TfidfVectorizer"),
+        ({"model": words()}, "takes strings, but X must be numbers; .* TfidfVectorizer"),
         ({"loss": "no_loss"}, "loss='no_loss' is no loss of Keras"),
         ({"loss": lambda t, p: ops.mean(t - p)}, r"one number for each row, .* has shape \(\)"),
         (
@@ -513,13 +525,28 @@ def test_names_that_the_function_does_not_take_are_refused_at_once():
         NetworkClassifier(model=linear((4,), 3), model__units=3)
 
 
-def test_a_model_with_two_inputs_is_refused(iris):
+def test_a_model_with_two_inputs_and_X_in_parts_are_refused(iris):
+    X, y = iris
+
     def build():
-        one, two = keras.Input((4,)), keras.Input((4,))
+        one, two = keras.Input((2,)), keras.Input((2,))
         return keras.Model([one, two], layers.Dense(3)(one + two))
 
-    with pytest.raises(ValueError, match="has 2 inputs and 1 outputs, but must have one of each"):
-        trained(*iris, model=build)
+    in_parts = [X[:, :2], X[:, 2:]]
+    for model, rows in [(build, X), (build(), X), (build(), in_parts)]:
+        with pytest.raises(ValueError, match="has 2 inputs and 1 outputs, but must have one of"):
+            trained(rows, y, model=model)
+    uneven = [X[:, :1], X[:, 1:]]
+    for rows in (in_parts, tuple(uneven), {"one": X[:, :2], "two": X[:, 2:]}):
+        with pytest.raises(ValueError, match="X: got 2 parts, but it must be one array"):
+            trained(rows, y, model=build)
+    with pytest.raises(ValueError, match="X: got 2 parts"):
+        NetworkTransformer(model=build).fit(uneven)
+    with pytest.raises(ValueError, match="X_val: got 2 parts"):
+        NetworkClassifier(model=dense).fit(X, y, X_val=uneven, y_val=y)
+    images = [np.full((2, 2), value) for value in (0.0, 1.0, 1.0)]  # which are rows
+    flat = stacked(layers.Flatten)
+    assert NetworkClassifier(model=flat, **FAST).fit(images, [0, 1, 2]).n_iter_ == 3
 
 
 @pytest.mark.parametrize("name", ["train_step", "compute_loss", "predict_step"])
@@ -1053,6 +1080,15 @@ def test_double_precision_reaches_the_users_layers(iris):
         )
         assert model.network_.weights[0].dtype == "float64"
         assert_allclose(model.transform(X), X, rtol=1e-15)
+
+
+@copies_by_keras
+@pytest.mark.parametrize("model", [dense((4,), 3), on_top_of(dense((4,), 3))], ids=["model", "in"])
+def test_weights_of_another_precision_are_refused(model, iris):
+    with config_context(precision="float64"):
+        with pytest.raises(ValueError, match=r"weights of float32 \(.*\), but precision='float64'"):
+            trained(*iris, model=model)
+    assert trained(*iris, model=model).n_iter_ == 3
 
 
 def test_early_stopping_keeps_the_best_weights(iris):
