@@ -324,6 +324,11 @@ class NetworkEstimator(
         """The network's outputs as ``fitted.target`` takes them, where its head gives others."""
         return output
 
+    def _served_rows(self) -> tuple[str, tuple]:
+        """Dtype and shape of the rows that an exported function takes; None where it is free."""
+        task = self._fitted.task
+        return task.input_dtype, (None, *task.input_shape)
+
     def _as_given(self, X: Any, task: blueprint.Task) -> Any:
         """Validated rows in a kind that users know, for their scorers."""
         return X

@@ -127,6 +127,9 @@ class _CNN(Declared):
         if given is not None:
             raise ValueError(f"X has {kind} of {given}, but fit has seen {kind} of {seen}.")
 
+    def _served_rows(self):
+        return self._fitted.task.input_dtype, (None, *self._row_shape)
+
     def _check_parameters(self):
         unknown = [a for a in self.augment if not isinstance(a, str) or a not in AUGMENTATIONS]
         if unknown:

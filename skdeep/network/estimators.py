@@ -39,6 +39,7 @@ from skdeep.network.losses import (
     chosen_head,
     head_of_loss,
     kind_of_outputs,
+    logits_of,
     packed,
     width_of,
 )
@@ -491,18 +492,8 @@ class NetworkClassifier(_OwnModel, BaseNetworkClassifier):
         return target, head
 
     def _canonical(self, output, fitted):
-        """Logits, one column for two classes."""
-        head, values = fitted.task.head, output.astype(np.float64)
-        if kind_of_outputs(head) == "probabilities":
-            values = np.maximum(values, np.finfo(np.float32).tiny)
-            if head.loss == "sigmoid":
-                values = np.minimum(values, 1 - np.finfo(np.float32).epsneg)
-                values = np.log(values) - np.log1p(-values)
-            else:
-                values = np.log(values)
-        if fitted.target.head.n_outputs == 1 and values.shape[1] == 2:
-            values = values[:, 1:] - values[:, :1]
-        return values
+        n_logits = fitted.target.head.n_outputs
+        return logits_of(output.astype(np.float64), fitted.task.head, n_logits)
 
 
 class NetworkRegressor(_OwnModel, BaseNetworkRegressor):

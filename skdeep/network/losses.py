@@ -172,6 +172,24 @@ def kind_of_outputs(head: Any) -> str:
     return head.outputs if isinstance(head, LossHead) else "logits"
 
 
+def logits_of(outputs: Any, head: Any, n_logits: int, ops: Any = np) -> Any:
+    """Logits (n, n_logits), one for two classes, of what a classifier's model says.
+
+    Scores stay as they are. ``ops`` has NumPy's functions for arrays of other kinds.
+    """
+    if kind_of_outputs(head) == "probabilities":
+        outputs = ops.maximum(outputs, np.finfo(np.float32).tiny)
+        if head.loss == "sigmoid":
+            most = np.float64(1 - np.finfo(np.float32).epsneg)
+            outputs = ops.where(outputs > most, most, outputs)
+            outputs = ops.log(outputs) - ops.log1p(-outputs)
+        else:
+            outputs = ops.log(outputs)
+    if n_logits == 1 and head.n_outputs == 2:
+        return ops.take(outputs, [1], axis=-1) - ops.take(outputs, [0], axis=-1)
+    return outputs
+
+
 _CROSS_ENTROPIES = {
     "binarycrossentropy",
     "binaryfocalcrossentropy",

@@ -83,6 +83,13 @@ class SequenceRows:
             f"flat pass X.reshape(len(X), -1, {n_features})."
         )
 
+    def _served_rows(self):
+        task = self._fitted.task
+        if task.n_tokens:
+            return ("string" if self.vocabulary_.dtype.kind == "O" else "int64"), (None, None)
+        shape = (self.n_features_in_,) if self._flat else task.input_shape
+        return task.input_dtype, (None, *shape)
+
     def _n_features(self, n_columns, reset):
         """Features of a step in rows of a table."""
         if not reset:

@@ -89,7 +89,7 @@ def function_of(estimator: Any) -> Function:
 
 def _inputs(steps: list, network: NetworkEstimator) -> list[Input]:
     if not steps:
-        return [Input("rows", *_own_rows(network))]
+        return [Input("rows", *network._served_rows())]
     n = steps[0].n_features_in_
     strings = holds_strings(steps[0], n)
     if all(strings) or not any(strings):
@@ -112,16 +112,6 @@ def _plain_names(names: Any) -> list[str]:
     return plain
 
 
-def _own_rows(network: NetworkEstimator) -> tuple[str, tuple]:
-    """Dtype and shape of the rows that a network takes."""
-    task = network._fitted.task
-    if task.n_tokens:
-        return ("string" if network.vocabulary_.dtype.kind == "O" else "int64"), (None, None)
-    if getattr(network, "_flat", False):
-        return task.input_dtype, (None, network.n_features_in_)
-    return task.input_dtype, (None, *getattr(network, "_row_shape", task.input_shape))
-
-
 def _rows(ops: Any, network: NetworkEstimator, x: Any) -> tuple[Any, Any, Any]:
     """Rows as the network takes them, the lengths of rows of steps, and what predict would take.
 
@@ -137,7 +127,7 @@ def _rows(ops: Any, network: NetworkEstimator, x: Any) -> tuple[Any, Any, Any]:
         if task.input_dtype.startswith("float"):
             return x, None, _finite(ops, ops.reshape(x, (-1, math.prod(shape))))
         return x, None, None
-    flat = getattr(network, "_flat", False)
+    flat = len(network._served_rows()[1]) == 2
     if flat:
         x = ops.reshape(x, (-1, network.n_features_in_ // shape[-1], shape[-1]))
     real, lengths = _real(ops, ops.logical_not(ops.all(ops.isnan(x), -1)))

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.special import ndtri
 
-from skdeep.network.losses import kind_of_outputs
+from skdeep.network.losses import kind_of_outputs, logits_of
 from skdeep.targets import _LEAST_VARIANCE, QUANTILE_LEVELS, Head, Labels
 
 
@@ -17,7 +17,7 @@ def results(ops: Any, fitted: Any, outputs: Any, valid: Any) -> dict[str, Any]:
     """The outputs by name; those of rows (or steps) that are not valid are NaN."""
     target = getattr(fitted.target, "each", fitted.target)
     if fitted.task.model is not None:
-        outputs = _canonical(ops, fitted, outputs)
+        outputs = logits_of(outputs, fitted.task.head, target.head.n_outputs, ops)
     if fitted.true_twin._n_members() > 1:
         outputs = mean_of_members(ops, target.head, outputs)
     if isinstance(target, Labels):
@@ -26,21 +26,6 @@ def results(ops: Any, fitted: Any, outputs: Any, valid: Any) -> dict[str, Any]:
             del named["probabilities"]
         return named
     return _reals(ops, target, outputs, valid)
-
-
-def _canonical(ops: Any, fitted: Any, outputs: Any) -> Any:
-    """Logits, one column for two classes, of what a user's own model says; numbers as they are."""
-    head = fitted.task.head
-    if kind_of_outputs(head) == "probabilities":
-        outputs = ops.maximum(outputs, np.finfo(np.float32).tiny)
-        if head.loss == "sigmoid":
-            most = np.float64(1 - np.finfo(np.float32).epsneg)
-            outputs = ops.where(outputs > most, most, outputs)
-            return ops.log(outputs) - ops.log(1 - outputs)
-        outputs = ops.log(outputs)
-    if fitted.target.head.n_outputs == 1 and head.n_outputs == 2:
-        return ops.take(outputs, [1]) - ops.take(outputs, [0])
-    return outputs
 
 
 def _classes(ops: Any, target: Labels, temperatures: Any, outputs: Any, valid: Any) -> dict:

@@ -204,7 +204,7 @@ class Operations:
     def sum(self, x: Value, axis: int) -> Value:
         return self.reduced("ReduceSum", x, axis)
 
-    def maximum(self, x: Value, least: int) -> Value:
+    def maximum(self, x: Value, least: float) -> Value:
         return self.binary("Max", x, least)
 
     def argmax(self, x: Value) -> Value:
@@ -217,8 +217,8 @@ class Operations:
     def concat(self, parts: list) -> Value:
         return parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=-1)
 
-    def take(self, x: Value, places: Any) -> Value:
-        return self.node("Gather", x, self.constant(places, "int64"), axis=-1)
+    def take(self, x: Value, places: Any, axis: int = -1) -> Value:
+        return self.node("Gather", x, self.constant(places, "int64"), axis=axis)
 
     def reshape(self, x: Value, shape: tuple) -> Value:
         return self.node("Reshape", x, self.constant(shape, "int64"))

@@ -53,8 +53,8 @@ class Operations:
     def concat(self, parts: list) -> Any:
         return tf.concat(parts, axis=-1)
 
-    def take(self, x: Any, places: Any) -> Any:
-        return tf.gather(x, places, axis=-1)
+    def take(self, x: Any, places: Any, axis: int = -1) -> Any:
+        return tf.gather(x, places, axis=axis)
 
     def expand_last(self, x: Any) -> Any:
         return tf.expand_dims(x, -1)
@@ -62,7 +62,7 @@ class Operations:
     def argmax(self, x: Any) -> Any:
         return tf.argmax(x, axis=-1)
 
-    def maximum(self, x: Any, least: int) -> Any:
+    def maximum(self, x: Any, least: float) -> Any:
         return tf.maximum(x, tf.cast(least, x.dtype))
 
     def positions(self, x: Any) -> Any:
