@@ -99,27 +99,29 @@ class Head:
         values, slopes = zip(*parts, strict=True)
         return sum(values) / len(values), ops.stack(slopes, axis=1)
 
-    def mean_of_members(self, outputs: Any) -> Any:
+    def mean_of_members(self, outputs: Any, ops: Any = None) -> Any:
         """The outputs (n, n_outputs) of the equal mixture of networks (n, n_members, n_outputs).
 
         Logits of the mean probabilities; mean and variance of the mixture of normal distributions;
-        else means.
+        else means. ``ops`` has Keras's operations for tensors of other kinds.
         """
-        from keras import ops
+        from keras import ops as keras_ops
 
+        ops = ops or keras_ops
         if self.loss == "softmax":
-            return ops.logsumexp(self._log_softmax(outputs), axis=1)
+            return ops.logsumexp(self._log_softmax(outputs, ops), axis=1)
         if self.loss == "sigmoid":
-            log_p = (ops.logsumexp(ops.log_sigmoid(z), axis=1) for z in (outputs, -outputs))
-            return ops.subtract(*log_p)
+            yes, no = (ops.logsumexp(ops.log_sigmoid(z), axis=1) for z in (outputs, -outputs))
+            return yes - no
         if self.loss == "gaussian":
-            pairs = ops.reshape(outputs, (*ops.shape(outputs)[:2], len(self.groups), 2))
-            means = pairs[..., 0]
+            n = self.n_outputs
+            means, spreads = (ops.take(outputs, np.arange(i, n, 2), axis=-1) for i in (0, 1))
             mean = ops.mean(means, axis=1)
-            squared = ops.square(means - mean[:, None])
-            variance = ops.mean(ops.softplus(pairs[..., 1]) + squared, axis=1)
+            difference = means - ops.expand_dims(mean, 1)
+            variance = ops.mean(ops.softplus(spreads) + difference * difference, axis=1)
             spread = variance + ops.log(-ops.expm1(-variance))  # softplus, the other way round
-            return ops.reshape(ops.stack([mean, spread], axis=-1), (-1, self.n_outputs))
+            both = ops.concatenate([mean, spread], axis=-1)
+            return ops.take(both, np.arange(n).reshape(2, -1).T.ravel(), axis=-1)  # in turn
         return ops.mean(outputs, axis=1)
 
     def _losses(self, outputs: Any, y: Any, label_smoothing: Any) -> tuple[Any, Any]:
@@ -139,7 +141,7 @@ class Head:
             values += ops.log1p(ops.exp(-ops.abs(outputs)))
             slope = ops.sigmoid(outputs) - wanted
         else:
-            log_p = self._log_softmax(outputs)
+            log_p = self._log_softmax(outputs, ops)
             values, slope = -wanted * log_p, ops.exp(log_p) - wanted
         scale = 1 / len(self.groups)
         return ops.sum(values, axis=-1) * scale, slope * scale
@@ -161,14 +163,16 @@ class Head:
         uniform = ops.convert_to_tensor(share, dtype)
         return wanted + label_smoothing * (uniform - wanted)
 
-    def _log_softmax(self, outputs: Any) -> Any:
+    def _log_softmax(self, outputs: Any, ops: Any) -> Any:
         """Logarithms of the probabilities in each group, (..., n_outputs)."""
-        from keras import ops
-
         if len(self.groups) == 1:
             return ops.log_softmax(outputs, axis=-1)
-        parts = ops.split(outputs, np.cumsum(self.groups)[:-1].tolist(), axis=-1)
-        return ops.concatenate([ops.log_softmax(part, axis=-1) for part in parts], axis=-1)
+        parts = [ops.log_softmax(part, axis=-1) for part in self.split(outputs, ops)]
+        return ops.concatenate(parts, axis=-1)
+
+    def split(self, outputs: Any, ops: Any) -> list:
+        """The outputs of each group, (..., n)."""
+        return ops.split(outputs, np.cumsum(self.groups)[:-1].tolist(), axis=-1)
 
 
 def _gaussian(outputs: Any, y: Any) -> tuple[Any, Any]:

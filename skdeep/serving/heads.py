@@ -10,7 +10,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.special import ndtri
 
 from skdeep.network.losses import kind_of_outputs, logits_of
-from skdeep.targets import _LEAST_VARIANCE, QUANTILE_LEVELS, Head, Labels
+from skdeep.targets import _LEAST_VARIANCE, QUANTILE_LEVELS, Labels
 
 
 def results(ops: Any, fitted: Any, outputs: Any, valid: Any) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def results(ops: Any, fitted: Any, outputs: Any, valid: Any) -> dict[str, Any]:
     if fitted.task.model is not None:
         outputs = logits_of(outputs, fitted.task.head, target.head.n_outputs, ops)
     if fitted.true_twin._n_members() > 1:
-        outputs = mean_of_members(ops, target.head, outputs)
+        outputs = target.head.mean_of_members(outputs, ops)
     if isinstance(target, Labels):
         named = _classes(ops, target, fitted.temperatures, outputs, valid)
         if kind_of_outputs(fitted.task.head) == "scores":
@@ -37,11 +37,11 @@ def _classes(ops: Any, target: Labels, temperatures: Any, outputs: Any, valid: A
         yes = ops.cast(outputs > 0, "int64")
         if target.kind == "multilabel":
             return {"probabilities": _or_nan(ops, valid, positive), "labels": yes}
-        both = ops.concat([1 - positive, positive])
+        both = ops.concatenate([1 - positive, positive])
         labels = ops.lookup_place(_plain(target.classes[0]), ops.take(yes, 0))
         return {"probabilities": _or_nan(ops, valid, both), "labels": labels}
     named = {}
-    groups = zip(_groups(ops, target.head, logits), target.classes, strict=True)
+    groups = zip(target.head.split(logits, ops), target.classes, strict=True)
     for i, (part, classes) in enumerate(groups):
         end = f"_{i}" if target.kind == "multioutput" else ""
         named[f"probabilities{end}"] = _or_nan(ops, valid, ops.softmax(part))
@@ -63,41 +63,14 @@ def _reals(ops: Any, target: Any, outputs: Any, valid: Any) -> dict:
         spline = make_interp_spline(ndtri(QUANTILE_LEVELS), np.eye(len(QUANTILE_LEVELS)), k=1)
         low, median, high = spline([-1, 0, 1])
         weights = np.column_stack([median, (high - low) / 2])
-        parts = [ops.matmul(ops.sort(p), weights) for p in _groups(ops, target.head, outputs)]
-        mean = ops.concat([ops.take(part, [0]) for part in parts])
-        deviation = ops.concat([ops.take(part, [1]) for part in parts])
+        parts = [ops.matmul(ops.sort(p), weights) for p in target.head.split(outputs, ops)]
+        mean = ops.concatenate([ops.take(part, [0]) for part in parts])
+        deviation = ops.concatenate([ops.take(part, [1]) for part in parts])
     named = {"values": mean * target.scale + target.mean}
     if deviation is not None:
         named["std"] = deviation * target.scale
     named = {name: _or_nan(ops, valid, value) for name, value in named.items()}
     return {name: ops.take(value, 0) for name, value in named.items()} if target.flat else named
-
-
-def mean_of_members(ops: Any, head: Head, outputs: Any) -> Any:
-    """``Head.mean_of_members``, of outputs (n, n_members, n_outputs)."""
-    if head.loss == "softmax":
-        parts = [ops.softmax(part) for part in _groups(ops, head, outputs)]
-        return ops.log(ops.mean(ops.concat(parts), 1))
-    if head.loss == "sigmoid":
-        yes, no = ops.mean(ops.sigmoid(outputs), 1), ops.mean(ops.sigmoid(-outputs), 1)
-        return ops.log(yes) - ops.log(no)
-    mean = ops.mean(outputs, 1)
-    if head.loss != "gaussian":
-        return mean
-    n = head.n_outputs
-    own, spread = ops.take(outputs, np.arange(0, n, 2)), ops.take(outputs, np.arange(1, n, 2))
-    mean = ops.mean(own, 1)
-    step = own - ops.expand(mean, 1)
-    variance = ops.mean(ops.softplus(spread) + step * step, 1)
-    spread = variance + ops.log(1 - ops.exp(-variance))  # softplus, the other way round
-    pairs = ops.concat([mean, spread])
-    return ops.take(pairs, np.arange(n).reshape(2, -1).T.ravel())
-
-
-def _groups(ops: Any, head: Head, outputs: Any) -> list:
-    """The outputs of each group, (..., n)."""
-    ends = np.cumsum(head.groups)
-    return [ops.take(outputs, np.arange(e - n, e)) for e, n in zip(ends, head.groups, strict=True)]
 
 
 def _or_nan(ops: Any, valid: Any, values: Any) -> Any:

@@ -168,7 +168,9 @@ def _multiply(ops: Operations, layer: Any, parts: list) -> Value:
 
 
 def _stack(ops: Operations, layer: Any, parts: list) -> Value:
-    return ops.node("Concat", *(ops.expand(part, layer.axis) for part in parts), axis=layer.axis)
+    return ops.node(
+        "Concat", *(ops.expand_dims(part, layer.axis) for part in parts), axis=layer.axis
+    )
 
 
 # Layers of images and series ---------------------------------------------------------------------
@@ -302,7 +304,7 @@ def _bidirectional(ops: Operations, layer: Any, x: Value) -> Value:
     if layer.merge_mode != "concat" or not {type(ahead), type(back)} <= set(_RECURRENT):
         raise TypeError(f"the settings of the layer {layer.name!r} {_NONE}.")
     parts = _RECURRENT[type(ahead)](ops, ahead, x), _RECURRENT[type(back)](ops, back, x, "reverse")
-    return ops.concat([*parts])
+    return ops.concatenate([*parts])
 
 
 def _reverse_steps(ops: Operations, layer: Any, x: Value, lengths: Value) -> Value:

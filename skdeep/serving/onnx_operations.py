@@ -5,6 +5,7 @@
    Computing Surveys 23(1), 1991, theorem 4.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,15 @@ class Operations:
     def log(self, x: Value) -> Value:
         return self.node("Log", x)
 
+    def log_sigmoid(self, x: Value) -> Value:
+        return -self.softplus(-x)
+
+    def log_softmax(self, x: Value, axis: int) -> Value:
+        return self.node("LogSoftmax", x, axis=axis)
+
+    def logsumexp(self, x: Value, axis: int) -> Value:
+        return self.reduced("ReduceLogSumExp", x, axis)
+
     def log1p(self, x: Value) -> Value:
         # As exact as x is: (u - 1) / log(u) errs for u = 1 + x as its logarithm does [2]_.
         u = x + 1
@@ -214,8 +224,14 @@ class Operations:
         last = self.node("Shape", x, dtype="int64", start=-1)
         return self.outputs("TopK", x, last, n=2, axis=-1, largest=0)[0]
 
-    def concat(self, parts: list) -> Value:
-        return parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=-1)
+    def concatenate(self, parts: list, axis: int = -1) -> Value:
+        return parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=axis)
+
+    def split(self, x: Value, places: list, axis: int) -> list[Value]:
+        bounds = [0, *places, np.iinfo(np.int64).max]
+        ends = [self.constant([place], "int64") for place in bounds]
+        along = self.constant([axis], "int64")
+        return [self.node("Slice", x, *pair, along) for pair in pairwise(ends)]
 
     def take(self, x: Value, places: Any, axis: int = -1) -> Value:
         return self.node("Gather", x, self.constant(places, "int64"), axis=axis)
@@ -223,11 +239,11 @@ class Operations:
     def reshape(self, x: Value, shape: tuple) -> Value:
         return self.node("Reshape", x, self.constant(shape, "int64"))
 
-    def expand(self, x: Value, axis: int) -> Value:
+    def expand_dims(self, x: Value, axis: int) -> Value:
         return self.node("Unsqueeze", x, self.constant([axis], "int64"))
 
     def expand_last(self, x: Value) -> Value:
-        return self.expand(x, -1)
+        return self.expand_dims(x, -1)
 
     def transpose(self, x: Value, order: tuple) -> Value:
         return self.node("Transpose", x, perm=order)

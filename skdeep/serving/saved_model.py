@@ -28,6 +28,9 @@ class Operations:
     exp = staticmethod(tf.exp)
     expm1 = staticmethod(tf.math.expm1)
     log = staticmethod(tf.math.log)
+    log_sigmoid = staticmethod(tf.math.log_sigmoid)
+    log_softmax = staticmethod(tf.nn.log_softmax)
+    logsumexp = staticmethod(tf.reduce_logsumexp)
     log1p = staticmethod(tf.math.log1p)
     ndtri = staticmethod(tf.math.ndtri)
     sigmoid = staticmethod(tf.sigmoid)
@@ -38,7 +41,7 @@ class Operations:
     mean = staticmethod(tf.reduce_mean)
     sum = staticmethod(tf.reduce_sum)
     sort = staticmethod(tf.sort)
-    expand = staticmethod(tf.expand_dims)
+    expand_dims = staticmethod(tf.expand_dims)
 
     def __init__(self, table: np.ndarray | None) -> None:
         self.table = None if table is None else tf.Variable(table, trainable=False)
@@ -50,11 +53,14 @@ class Operations:
     def is_string(self, x: Any) -> bool:
         return x.dtype == tf.string
 
-    def concat(self, parts: list) -> Any:
-        return tf.concat(parts, axis=-1)
+    def concatenate(self, parts: list, axis: int = -1) -> Any:
+        return tf.concat(parts, axis)
 
     def take(self, x: Any, places: Any, axis: int = -1) -> Any:
         return tf.gather(x, places, axis=axis)
+
+    def split(self, x: Any, places: list, axis: int) -> list:
+        return tf.split(x, np.diff([0, *places, x.shape[axis]]), axis)
 
     def expand_last(self, x: Any) -> Any:
         return tf.expand_dims(x, -1)

@@ -104,7 +104,7 @@ def _chosen(ops: Any, x: Any, columns: list[int]) -> Any:
         return ops.take(x, np.asarray(columns))
     chosen = [x[i] for i in columns]
     alike = len({ops.is_string(column) for column in chosen}) == 1
-    return ops.concat(chosen) if alike else chosen
+    return ops.concatenate(chosen) if alike else chosen
 
 
 def _column(ops: Any, x: Any, i: int) -> Any:
@@ -125,7 +125,7 @@ def _column_transformer(ops: Any, step: ColumnTransformer, x: Any, taken: list) 
     if any(step.transformer_weights or ()):
         raise ValueError("ColumnTransformer's transformer_weights cannot be exported; leave None.")
     parts = [(part, columns) for part, columns in _parts(step) if columns]
-    return ops.concat(
+    return ops.concatenate(
         [_apply(ops, part, _chosen(ops, x, columns), taken) for part, columns in parts]
     )
 
@@ -178,7 +178,7 @@ def _box_cox(ops: Any, logs: Any, exponents: np.ndarray) -> Any:
 
 def _quantile(ops: Any, step: QuantileTransformer, x: Any, taken: list) -> Any:
     columns = zip(_columns(ops, x, step.n_features_in_), step.quantiles_.T, strict=True)
-    x = ops.concat([_share_below(ops, column, q, step) for column, q in columns])
+    x = ops.concatenate([_share_below(ops, column, q, step) for column, q in columns])
     if step.output_distribution == "uniform":
         return x
     return _clipped(ops, ops.ndtri(x), *ndtri([_NORMAL_BOUND, 1 - _NORMAL_BOUND]))
@@ -209,7 +209,7 @@ def _bins(ops: Any, step: KBinsDiscretizer, x: Any, taken: list) -> Any:
     for column, edges in zip(_columns(ops, x, step.n_features_in_), step.bin_edges_, strict=True):
         passed = ops.logical_not(column < edges[1:-1])
         columns.append(ops.expand_last(ops.sum(ops.cast(passed, "float64"), -1)))
-    bins = ops.concat(columns)
+    bins = ops.concatenate(columns)
     return bins if step.encode == "ordinal" else _one_hot(ops, step._encoder, bins, taken)
 
 
@@ -224,7 +224,7 @@ def _polynomial(ops: Any, step: PolynomialFeatures, x: Any, taken: list) -> Any:
     factors = np.full((len(powers), degree), n)
     for row, power in zip(factors, powers, strict=True):
         row[: power.sum()] = np.repeat(np.arange(n), power)
-    x = ops.concat([x, ops.take(x, [0]) * 0 + 1])
+    x = ops.concatenate([x, ops.take(x, [0]) * 0 + 1])
     return reduce(mul, [ops.take(x, places) for places in factors.T])
 
 
@@ -260,7 +260,7 @@ def _imputer(ops: Any, step: SimpleImputer, x: Any, taken: list) -> Any:
             )
         columns.append(ops.where(missing, value, column))
     alike = len({ops.is_string(column) for column in columns}) == 1
-    return ops.concat(columns) if alike else columns
+    return ops.concatenate(columns) if alike else columns
 
 
 def _one_hot(ops: Any, step: OneHotEncoder, x: Any, taken: list) -> Any:
@@ -275,7 +275,7 @@ def _one_hot(ops: Any, step: OneHotEncoder, x: Any, taken: list) -> Any:
         if dropped is not None and dropped[i] is not None:
             ones = ops.take(ones, np.delete(np.arange(len(categories)), int(dropped[i])))
         parts.append(ones)
-    return ops.concat(parts)
+    return ops.concatenate(parts)
 
 
 def _ordinal(ops: Any, step: OrdinalEncoder, x: Any, taken: list) -> Any:
@@ -294,7 +294,7 @@ def _ordinal(ops: Any, step: OrdinalEncoder, x: Any, taken: list) -> Any:
         else:
             place = ops.where(known, place, np.float64(step.unknown_value))
         parts.append(place)
-    return ops.concat(parts)
+    return ops.concatenate(parts)
 
 
 def _target(ops: Any, step: TargetEncoder, x: Any, taken: list) -> Any:
@@ -304,7 +304,7 @@ def _target(ops: Any, step: TargetEncoder, x: Any, taken: list) -> Any:
         ones, known = _matches(ops, _column(ops, x, i), categories)
         values = ops.matmul(ones, np.column_stack(step.encodings_[n * i : n * (i + 1)]))
         parts.append(ops.where(known, values, np.atleast_1d(step.target_mean_)))
-    return ops.concat(parts)
+    return ops.concatenate(parts)
 
 
 def _refuse_infrequent(step: Any, infrequent: Any) -> None:
