@@ -662,7 +662,7 @@ def no_training():
         pytest.fail("training had begun")
 
     for subject in range(len(SUBJECTS)):
-        made(subject, fitted=True)
+        made(subject, True)  # as the calls ask for it, or it would be made anew
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "train", never)
         yield
