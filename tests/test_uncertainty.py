@@ -19,6 +19,8 @@ from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.pipeline import make_pipeline  # noqa: F401  the guide uses it
+from sklearn.preprocessing import StandardScaler  # noqa: F401
 
 from skdeep import (
     CNNClassifier,
@@ -640,13 +642,14 @@ def test_a_convolutional_network_is_calibrated_as_well():
 
 def test_the_lines_of_the_guide_run():
     page = Path(__file__).parents[1] / "docs" / "guide" / "uncertainty.rst"
-    (block,) = re.findall(
+    blocks = re.findall(
         r"^\.\. code-block:: python\n\n(.*?)(?=^\S)",
         page.read_text(encoding="utf-8"),
         flags=re.MULTILINE | re.DOTALL,
     )
     X, y = changing_noise(300, 0)
     names = {"X": X, "y": y, "X_new": X[:20], "labels": y > 0}
-    exec(textwrap.dedent(block), globals() | names, names)
+    for block in blocks:
+        exec(textwrap.dedent(block), globals() | names, names)
     assert np.all(names["low"] <= names["high"])
     assert np.all(names["noise_and_doubt"] > 0)
