@@ -189,10 +189,8 @@ def _described(value: Any) -> str:
     encoder = Encoder()
     try:
         text = json.dumps(encoder.encode(value, "value"))
-    except (
-        TypeError,
-        LoadError,
-    ):  # a scorer, or an object of the user's: where it lies in memory says nothing
+    except (TypeError, LoadError):
+        # A scorer, or an object of the user's: where it lies in memory says nothing.
         shown = repr(value)
         return type(value).__qualname__ if " at 0x" in shown else shown
     return text + (f", digest {digest(encoder.tensors)}" if encoder.tensors else "")

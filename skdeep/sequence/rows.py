@@ -122,7 +122,8 @@ class SequenceRows:
         with naming(f"y{suffix}"):
             per_step = not reset and isinstance(self._fitted.target, PerStep)
             if getattr(y, "ndim", 1) > 1 and (per_step or sequences.is_awkward(y)):
-                y = [np.asarray(row) for row in y]  # also what predict gives for an array
+                rows = y if sequences.is_awkward(y) else np.asarray(y)
+                y = [np.asarray(row) for row in rows]  # also what predict gives for an array
             lengths = steps_of(y)
             if lengths is not None and sequences.is_table(X) and np.ptp(lengths) == 0:
                 if not (sequences.is_list(X) and sequences.first_length(X) == lengths[0]):

@@ -201,6 +201,7 @@ def test_what_a_model_of_steps_predicts_of_an_array_can_be_scored_against():
     labels = [*(ARRAY[:, :, 0] > 0)]
     model = RNNClassifier(**SMALL, epochs=1).fit(ARRAY, labels)
     assert model.score(ARRAY, model.predict(ARRAY)) == 1
+    assert model.score(ARRAY, pd.DataFrame(model.predict(ARRAY))) == 1
 
 
 @pytest.mark.parametrize(
