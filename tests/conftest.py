@@ -16,7 +16,7 @@ hypothesis.settings.load_profile("skdeep")
 @pytest.fixture(autouse=True)
 def no_test_is_interrupted_lately(monkeypatch):
     """Two tests of Ctrl-C within two seconds are not a user's two Ctrl-C."""
-    monkeypatch.setattr("skdeep.engine.training._last_interrupt", float("-inf"))
+    monkeypatch.setattr("skdeep.engine.interrupts._last", float("-inf"))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdeep._config import raise_interrupts
-from skdeep.engine import random, rows
+from skdeep.engine import interrupts, random, rows
 from skdeep.engine.cache import programs
 from skdeep.engine.loop import EVALUATED_ROWS, Counters, training_loop
 from skdeep.engine.program import (
@@ -181,8 +181,8 @@ def train(
     FitDivergedError
         If a log becomes NaN or infinite.
     KeyboardInterrupt
-        If Ctrl-C comes before the first step, inside a search, or within two seconds of an
-        earlier one; else it ends the fit.
+        If Ctrl-C comes before training, inside a search, or within two seconds of an earlier
+        one; else it ends the fit when the call's steps, about a second, are done.
     RuntimeError
         In a process forked after TensorFlow was started.
     ValueError
@@ -271,10 +271,12 @@ class _Fit:
         self.epochs = epochs
         begun, interrupted = self.step, False
         try:
-            while self.step < epochs * self.order.steps_per_epoch and not self.stop:
-                self._call()
+            with interrupts.deferred() as raise_pending:
+                while self.step < epochs * self.order.steps_per_epoch and not self.stop:
+                    self._call()
+                    raise_pending()
         except KeyboardInterrupt:
-            if self.step == begun or raise_interrupts.get() or _interrupted_lately():
+            if self.step == begun or raise_interrupts.get() or interrupts.interrupted_lately():
                 raise
             interrupted = True
         return self.result(interrupted)
@@ -506,13 +508,3 @@ def digest(nest: Any) -> str:
             if piece is not None:
                 found.update(np.asarray(piece).tobytes())
     return found.hexdigest()
-
-
-_last_interrupt = -np.inf
-
-
-def _interrupted_lately() -> bool:
-    """Whether Ctrl-C ended a fit less than two seconds ago: then it is for what runs the fits."""
-    global _last_interrupt
-    before, _last_interrupt = _last_interrupt, time.monotonic()
-    return _last_interrupt - before < 2

@@ -419,6 +419,50 @@ def test_interrupt_between_epochs_keeps_the_best_so_far():
     assert fit.weights["w"][0] == pytest.approx(BEST, rel=1e-5)
 
 
+class CtrlCWhenDeleted:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_in_the_del_of_an_object_is_not_dropped():
+    def interrupt(state):
+        if state.epoch == 4:
+            CtrlCWhenDeleted()
+
+    fit = past_the_best(None, callbacks=[interrupt])
+    assert fit.interrupted
+    assert fit.epoch == 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_second_ctrl_c_does_not_wait():
+    lines = []
+
+    def impatient(state):
+        signal.raise_signal(signal.SIGINT)
+        lines.append("first")
+        signal.raise_signal(signal.SIGINT)
+        lines.append("second")
+
+    assert past_the_best(None, callbacks=[impatient]).interrupted
+    assert lines == ["first"]
+
+
+def test_handler_of_the_user_keeps_ctrl_c():
+    heard = []
+
+    def interrupt(state):
+        if state.epoch == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    try:
+        assert past_the_best(None, callbacks=[interrupt]).epoch == 30
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [1]
+
+
 def test_interrupt_before_the_first_step_is_raised(rows, monkeypatch):
     def interrupt(self, arguments):
         raise KeyboardInterrupt
@@ -431,7 +475,8 @@ def test_interrupt_before_the_first_step_is_raised(rows, monkeypatch):
 def test_ctrl_c_stops_within_two_seconds_and_warns():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 3)), rng.integers(2, size=60)
-    model = MLPClassifier(epochs=10**7, hidden_layer_sizes=(4,), random_state=0)
+    model = MLPClassifier(epochs=1, hidden_layer_sizes=(4,), random_state=0).fit(X, y)
+    model.set_params(epochs=10**7)
     sent = []
 
     def ctrl_c():
