@@ -2,7 +2,7 @@
 
 Plain values stand for themselves; all others are a dict with one key, their kind::
 
-    {"tuple": [1, 2]}   {"array": "3"}   {"object": "skdeep.targets.Head", "values": {...}}
+    {"tuple": [1, 2]}   {"array": "3"}   {"object": "skdeep.targets.heads.Head", "values": {...}}
 
 Numbers live in ``tensors.safetensors`` by name. Of objects there are those of skdeep's classes that
 are marked by :func:`saved`; reading one sets attributes and runs no code of a file's choice.

@@ -10,7 +10,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.special import ndtri
 
 from skdeep.network.losses import kind_of_outputs, logits_of
-from skdeep.targets import _LEAST_VARIANCE, QUANTILE_LEVELS, Labels
+from skdeep.targets import LEAST_VARIANCE, QUANTILE_LEVELS, Labels
 
 
 def results(ops: Any, fitted: Any, outputs: Any, valid: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _reals(ops: Any, target: Any, outputs: Any, valid: Any) -> dict:
         n = target.head.n_outputs
         mean = ops.take(outputs, np.arange(0, n, 2))
         spread = ops.take(outputs, np.arange(1, n, 2))
-        deviation = ops.sqrt(ops.softplus(spread) + _LEAST_VARIANCE)
+        deviation = ops.sqrt(ops.softplus(spread) + LEAST_VARIANCE)
     else:
         # Of a linear spline through sorted quantiles the values are products with constants.
         spline = make_interp_spline(ndtri(QUANTILE_LEVELS), np.eye(len(QUANTILE_LEVELS)), k=1)

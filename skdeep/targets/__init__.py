@@ -1,0 +1,25 @@
+"""What a network predicts: how y becomes numbers, the loss of each row, and the way back.
+
+A classifier's outputs are logits, in groups: one sigmoid for two classes, one softmax for more,
+a sigmoid for each label of a multilabel target, a softmax for each column of a multi-output one.
+A regressor's outputs are the targets shifted and scaled to mean 0 and variance 1 over the training
+rows, so that step sizes and losses mean the same whatever the unit of y; a squared loss of 1 is
+that of predicting the mean. For each target they are one number, or the mean and the spread of a
+normal distribution, or quantiles.
+"""
+
+from skdeep.targets.heads import LEAST_VARIANCE, QUANTILE_LEVELS, Head
+from skdeep.targets.labels import Labels, check_labels, weighted
+from skdeep.targets.reals import Reals
+from skdeep.targets.steps import PerStep
+
+__all__ = [
+    "LEAST_VARIANCE",
+    "QUANTILE_LEVELS",
+    "Head",
+    "Labels",
+    "PerStep",
+    "Reals",
+    "check_labels",
+    "weighted",
+]
