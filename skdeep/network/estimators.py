@@ -31,6 +31,15 @@ from skdeep.base import (
     fit_on,
 )
 from skdeep.hyperparameters import Declared, hyperparameter
+from skdeep.network.functions import (
+    DEFAULTS,
+    arguments_of,
+    check_names,
+    listed,
+    own_arguments,
+    refuse_configs,
+)
+from skdeep.network.graphs import check_ends, refuse_own_steps, refuse_parts
 from skdeep.network.losses import (
     KeyedLoss,
     LossHead,
@@ -43,19 +52,7 @@ from skdeep.network.losses import (
     packed,
     width_of,
 )
-from skdeep.network.models import (
-    DEFAULTS,
-    arguments_of,
-    check_ends,
-    check_names,
-    listed,
-    own_arguments,
-    refuse_configs,
-    refuse_own_steps,
-    refuse_parts,
-    template_of,
-    traced_activation,
-)
+from skdeep.network.models import template_of, traced_activation
 from skdeep.persistence.estimators import is_loading, is_saving
 from skdeep.targets import Head, Reals
 from skdeep.validation import naming, refuse_dates
