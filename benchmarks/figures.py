@@ -301,6 +301,22 @@ FIGURES = {
         at_least_seconds=0.5,
         repeats=7,
     ),
+    "own_model": Figure(
+        "Iris, 20 epochs, batch 32, a Keras model of 100 units as the user's own, repeated fit",
+        iris,
+        {
+            OURS: (OURS, "own_fit"),
+            "scikeras": ("scikeras", "wrapper_fit"),
+            "Keras's wrapper": ("keras", "wrapper_fit"),
+        },
+        (
+            Target("seconds", "scikeras", at_least=30),
+            Target("seconds", "Keras's wrapper", at_least=30),
+        ),
+        settings={"epochs": 20, "batch_size": 32},
+        at_least_seconds=0.5,
+        repeats=7,
+    ),
     "table": Figure(
         "10,000 rows of 20 columns, 20 epochs, batch 200, 100 units, repeated fit",
         table,

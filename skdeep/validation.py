@@ -28,6 +28,22 @@ def naming(name: str) -> Iterator[None]:
 
 
 @contextmanager
+def naming_words(table: Any) -> Iterator[None]:
+    """An error inside about a string that is no number names the columns of a DataFrame."""
+    try:
+        yield
+    except ValueError as error:
+        kinds = zip(getattr(table, "columns", ()), getattr(table, "dtypes", ()), strict=False)
+        words = [name for name, kind in kinds if getattr(kind, "kind", "O") not in "biufc"]
+        if "could not convert string" not in str(error) or not words:
+            raise
+        raise ValueError(
+            f"{error}; encode the columns {words} as numbers before, by scikit-learn's "
+            f"OneHotEncoder in a ColumnTransformer for one."
+        ) from error
+
+
+@contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
     """Put all attributes of an estimator back if the block raises."""
     before = dict(vars(estimator))

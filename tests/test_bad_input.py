@@ -183,6 +183,23 @@ def test_what_looks_like_channels_first_is_warned_of(cnn, shape, architecture, t
     model.set_params(image_shape=shape).fit(X, y)
 
 
+@pytest.mark.parametrize("rnn", [RNNClassifier, RNNRegressor])
+def test_sequences_of_one_step_of_many_features_are_warned_of(rnn):
+    X, y = np.random.default_rng(0).random((N, 1, 16)), np.arange(N) % 2
+    model = rnn(hidden_layer_sizes=(2,), epochs=1)
+    with pytest.warns(UserWarning, match=r"shape \(1, 16\) .*np.moveaxis\(X, 1, -1\)") as caught:
+        model.fit(X, y)
+    assert caught[0].filename == __file__
+    model.fit(np.moveaxis(X, 1, -1), y)
+    model.set_params(n_steps=1).fit(X, y)
+
+
+def test_columns_of_words_are_named():
+    table = pd.DataFrame({"energy": np.arange(N) * 1.0, "detector": ["pixel", "strip"] * (N // 2)})
+    with pytest.raises(ValueError, match=r"X: .*'pixel'.* columns \['detector'\] .*OneHotEncoder"):
+        MLPClassifier(epochs=1).fit(table, np.arange(N) % 2)
+
+
 @each_estimator
 def test_no_rows_are_refused(estimator, rows, refused_by_fit):
     refused_by_fit(estimator, r"Found array with 0 sample\(s\)", rows[0][:0], rows[1][:0])

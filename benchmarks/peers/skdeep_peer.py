@@ -24,6 +24,26 @@ def fit(data, **settings):
     return run
 
 
+def own_fit(data, epochs, batch_size):
+    import skdeep.engine  # noqa: F401  before Keras: who loads TensorFlow first sets it up
+
+    # isort: split
+    import keras
+    from skdeep import NetworkClassifier
+
+    def network(input_shape, n_outputs):
+        rows = keras.Input(input_shape)
+        x = keras.layers.Dense(100, activation="relu")(rows)
+        return keras.Model(rows, keras.layers.Dense(n_outputs, activation="softmax")(x))
+
+    model = NetworkClassifier(network, epochs=epochs, batch_size=batch_size, random_state=0)
+
+    def run():
+        model.fit(data["X"], data["y"])
+
+    return run
+
+
 def lenet(data, epochs, batch_size):
     from skdeep import CNNClassifier
 
@@ -256,13 +276,12 @@ if __name__ == "__main__":
         tagging,
         texts,
         fit,
+        own_fit,
         lenet,
         lstm,
         search,
         architectures,
         first_fit,
-        one_row,
-        memory_refits,
     ]
     tasks += [one_row, memory_refits, memory_programs, widths, sparse, import_package, accuracy]
     serve({t.__name__: t for t in tasks}, ["scikit-learn", "tensorflow", "keras"])

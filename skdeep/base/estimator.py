@@ -25,7 +25,7 @@ from skdeep import blueprint, optimizers, schedules
 from skdeep.base.fitting import Fitted, fit_epochs, fit_method
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.persistence.estimators import hand_over, take_back
-from skdeep.validation import naming, refuse_dates
+from skdeep.validation import naming, naming_words, refuse_dates
 
 
 class NetworkEstimator(
@@ -373,7 +373,7 @@ class NetworkEstimator(
 
     def _checked_X(self, X, *, reset: bool, name: str = "X"):
         """X validated; errors call it by name."""
-        with naming(name):
+        with naming(name), naming_words(X):
             refuse_dates(X)
             return self._check_X(X, reset=reset)
 

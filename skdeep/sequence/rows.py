@@ -19,7 +19,7 @@ class SequenceRows:
     def _check_X(self, X, reset):
         """Sequences (n, None, n_features) of floats or (n, None) of tokens; or floats (n, T, F)."""
         fitted = None if reset else self._fitted.task
-        X = sequences.without_column(X)
+        given = X = sequences.without_column(X)
         strings = sequences.has_strings(X)
         if fitted.n_tokens if fitted else strings or self.embedding_size:
             return self._check_tokens(X, reset)
@@ -28,10 +28,12 @@ class SequenceRows:
         X = self._check_numbers(X, float_dtype() if reset else fitted.input_dtype, reset)
         if reset:
             self.__dict__.pop("vocabulary_", None)
-        elif X.shape[-1] != fitted.input_shape[-1]:
+        elif X.shape[-1] != (n_features := fitted.input_shape[-1]):
+            one = X.shape[-1] == 1 and all(len(row) == n_features for row in given)
             raise ValueError(
                 f"X has {X.shape[-1]} features in each step, but {type(self).__name__} is "
-                f"expecting {fitted.input_shape[-1]} features."
+                f"expecting {n_features} features"
+                + ("; if X is one sequence, pass [X]." if one else ".")
             )
         return X
 
@@ -53,6 +55,8 @@ class SequenceRows:
                         f"X has {X.shape[1]} steps of {X.shape[2]} features; each needs one or "
                         f"more."
                     )
+                if reset and self.n_steps is None:
+                    _warn_of_one_step(X)
             else:
                 X = sequences.number_sequences(X, dtype)
         if reset:
@@ -218,3 +222,15 @@ def steps_of(y: Any) -> np.ndarray | None:
     if not all(isinstance(part, list | tuple | np.ndarray) and np.ndim(part) > 0 for part in y):
         return None
     return np.array([len(part) for part in y])
+
+
+def _warn_of_one_step(X: np.ndarray) -> None:
+    """Warn of sequences of one step, whose first axis is rather that of features."""
+    if X.shape[1] == 1 < X.shape[2]:
+        warnings.warn(
+            f"X: sequences of shape {X.shape[1:]} have one step of {X.shape[2]} features, which "
+            f"come last here. If yours come first, pass np.moveaxis(X, 1, -1); if not, n_steps=1 "
+            f"says so.",
+            UserWarning,
+            stacklevel=12,  # from here to the line that calls fit
+        )

@@ -559,6 +559,7 @@ def test_what_cannot_be_learnt_is_refused_and_leaves_the_model(fit, error, messa
     [
         (ROWS, TEXTS, TypeError, "X holds strings, but fit has seen numbers"),
         (ROWS, [row[:, :1] for row in ROWS], ValueError, "X has 1 features.*expecting 2 features"),
+        (ROWS, ROWS[0].tolist(), ValueError, r"X has 1 features.*X is one sequence, pass \[X\]"),
         (TEXTS, ROWS, ValueError, "a sequence of tokens has one"),
         (TEXTS, [[1, 2]], TypeError, "X holds integers as tokens, but fit has seen strings"),
     ],
