@@ -25,13 +25,11 @@ def fit(data, **settings):
 
 
 def own_fit(data, epochs, batch_size):
-    import skdeep.engine  # noqa: F401  before Keras: who loads TensorFlow first sets it up
-
-    # isort: split
-    import keras
     from skdeep import NetworkClassifier
 
     def network(input_shape, n_outputs):
+        import keras
+
         rows = keras.Input(input_shape)
         x = keras.layers.Dense(100, activation="relu")(rows)
         return keras.Model(rows, keras.layers.Dense(n_outputs, activation="softmax")(x))
