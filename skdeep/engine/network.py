@@ -189,8 +189,11 @@ class Network:
         }
         return {name: parts for name, parts in layers.items() if parts}
 
-    def last_operation(self) -> str:
-        """TensorFlow's name of what computes the first output: "Softmax", "BiasAdd", ..."""
+    def ending(self) -> str:
+        """What computes the first output: "linear", or TensorFlow's name, "softmax", in lower case.
+
+        It is linear if the outputs are sums that can have either sign.
+        """
         shapes = {"trainable": (self.trainable.size,), "fixed": (self.fixed.size,)}
         rows = self.model.inputs[0]
 
@@ -201,10 +204,11 @@ class Network:
             {name: tf.TensorSpec(shape, self.dtype) for name, shape in shapes.items()},
             tf.TensorSpec(rows.shape, rows.dtype),
         )
-        operation = traced.outputs[0].op
-        while operation.type in ("Cast", "Identity", "Reshape", "Squeeze"):
-            operation = operation.inputs[0].op
-        return operation.type
+        of_rows = {traced.inputs[-1].op}  # what depends on them; else it is a weight or a number
+        for operation in traced.graph.get_operations():
+            if any(part.op in of_rows for part in operation.inputs):
+                of_rows.add(operation)
+        return _ending(traced.outputs[0].op, of_rows)
 
     def apply(self, weights: dict, x, *, training: bool, key=None, hyper=None, weight=None):
         """Outputs for x, and the fixed weights as the pass has updated them.
@@ -386,3 +390,32 @@ def _initial_value(initializer, shape: tuple, rng: np.random.Generator) -> np.nd
         config = initializer.get_config() | {"seed": int(rng.integers(2**31))}
         initializer = type(initializer).from_config(config)
     return np.asarray(initializer(shape, dtype="float32"))
+
+
+_KEEP_VALUES = {
+    *("Cast", "ConcatV2", "ExpandDims", "Identity", "Mean", "Reshape", "Slice", "Split", "SplitV"),
+    *("Squeeze", "StridedSlice", "Transpose"),
+}
+_LINEAR = {
+    *("BatchMatMulV2", "BiasAdd", "Conv2D", "Conv3D", "Einsum", "FusedBatchNormV3", "MatMul"),
+    "Placeholder",
+}
+_SUMS, _PRODUCTS = {"Add", "AddV2", "Sub"}, {"Mul", "RealDiv"}
+
+
+def _ending(operation: Any, of_rows: set) -> str:
+    """As :meth:`Network.ending`; "constant" of what does not depend on the rows."""
+    name = operation.type
+    if operation not in of_rows:
+        return "constant"
+    if name in _LINEAR:
+        return "linear"
+    if name not in _KEEP_VALUES | _SUMS | _PRODUCTS:
+        return name.lower()
+    endings = sorted(_ending(part.op, of_rows) for part in operation.inputs)
+    if name in _PRODUCTS:
+        return "linear" if endings == ["constant", "linear"] else name.lower()
+    if name in _SUMS:  # a number of either sign and something
+        return "linear" if "linear" in endings else name.lower()
+    kinds = set(endings) - {"constant"}  # such as a new shape
+    return kinds.pop() if len(kinds) == 1 else name.lower()

@@ -198,7 +198,7 @@ class NetworkClassifier(OwnModel, BaseNetworkClassifier):
             "target_type_": kinds[target.kind],
         }
 
-    def _target_and_head(self, target, shape, activation, trained):
+    def _target_and_head(self, target, shape, ending, trained):
         width = width_of(shape)
         canonical = target.head
         forms = {canonical.n_outputs: (canonical.loss, canonical.groups)}
@@ -212,8 +212,8 @@ class NetworkClassifier(OwnModel, BaseNetworkClassifier):
             )
         form, groups = forms[width]
         if self.loss is None:
-            return target, chosen_head(form, groups, activation)
-        head = head_of_loss(self.loss, form, groups, activation)
+            return target, chosen_head(form, groups, ending)
+        head = head_of_loss(self.loss, form, groups, ending)
         if self.calibrate and head.outputs == "scores":
             raise ValueError(
                 f"calibrate=True divides logits, but loss={self.loss!r} teaches scores, which are "
@@ -346,18 +346,18 @@ class NetworkRegressor(OwnModel, BaseNetworkRegressor):
         loss = self.loss if self.loss in ("gaussian", "quantile") else "squared"
         return Reals.of(y, weight, loss)
 
-    def _target_and_head(self, target, shape, activation, trained):
+    def _target_and_head(self, target, shape, ending, trained):
         width, head = width_of(shape), target.head
         if width != head.n_outputs:
             raise ValueError(
                 f"the model has {width} outputs, but y needs {head.n_outputs}; let its last layer "
                 f"have n_outputs units, which the function is given."
             )
-        is_free = activation in ("linear", None)
+        is_free = ending == "linear"
         if head.loss != "squared":
             if not is_free:
                 raise ValueError(
-                    f"the model ends in {activation}, but loss={self.loss!r} needs outputs of any "
+                    f"the model ends in {ending}, but loss={self.loss!r} needs outputs of any "
                     f"value; end it in a linear layer."
                 )
             return target, head
@@ -568,7 +568,7 @@ class NetworkTransformer(OwnModel, NetworkEstimator):
     def _make_target(self, y, weight, classes):
         return Rows(y.shape[1:])
 
-    def _target_and_head(self, target, shape, activation, trained):
+    def _target_and_head(self, target, shape, ending, trained):
         if not trained:
             return target, LossHead(None, "numbers", target.head.groups)
         if any(n not in (None, m) for n, m in zip(shape[1:], target.shape, strict=False)) or len(

@@ -28,23 +28,13 @@ class Graph(NamedTuple):
     output: Any
 
     @property
-    def activation(self) -> str | None:
-        """Name of the last activation; None if a layer's class does not tell it."""
-        tensor = self.output
-        while True:
-            operation, node, index = tensor._keras_history
-            if is_graph(operation):
-                tensor = operation.outputs[index]
-                continue
-            name = type(operation).__name__
-            if name in ("Dropout", "Flatten", "Identity", "Reshape"):
-                tensor = operation._inbound_nodes[node].input_tensors[0]
-                continue
-            if name in ("ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax", "Sigmoid"):
-                return name.lower()
-            if (activation := getattr(operation, "activation", None)) is not None:
-                return getattr(activation, "__name__", None)
-            return "linear" if is_keras(operation) and name != "Lambda" else None
+    def ending(self) -> str | None:
+        """The activation whose values the output has: "linear", "softmax", "sigmoid", "relu".
+
+        Another word if it is none, such as the name of an operation; None if the class of a layer
+        of the user's does not tell it.
+        """
+        return _ending(self.output)
 
     def with_features(self, layer: int | None) -> Any:
         """A Keras model with a dict of "output" and "features", of a layer as in Template."""
@@ -80,6 +70,41 @@ class Graph(NamedTuple):
                 + ("." if is_graph(self.model) else "; pass a functional model.")
             )
         return names.index(layer)
+
+
+_KEEP_VALUES = {
+    *("Average", "Concatenate", "Cropping1D", "Cropping2D", "Dropout", "ExpandDims", "Flatten"),
+    *("GetItem", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"),
+    *("Identity", "Mean", "Permute", "Reshape", "Squeeze", "Transpose"),
+}
+_LINEAR = {
+    *("BatchNormalization", "Embedding", "GroupNormalization", "InputLayer"),
+    *("LayerNormalization", "Normalization", "Rescaling"),
+}
+_ACTIVATIONS = {"Elu", "ELU", "LeakyReLU", "PReLU", "ReLU", "Relu", "Sigmoid", "Softmax", "Tanh"}
+
+
+def _ending(tensor: Any) -> str | None:
+    """As :meth:`Graph.ending`, of a tensor in a graph of Keras's."""
+    operation, node, index = tensor._keras_history
+    if is_graph(operation):
+        return _ending(operation.outputs[index])
+    if not is_keras(operation):
+        return None
+    name = type(operation).__name__
+    inputs = operation._inbound_nodes[node].input_tensors
+    if name in _ACTIVATIONS:
+        return name.lower()
+    if name in _LINEAR:
+        return "linear"
+    if name in _KEEP_VALUES:
+        endings = {_ending(part) for part in inputs}
+        return endings.pop() if len(endings) == 1 else name.lower()
+    if name in ("Add", "Subtract"):  # of a number of either sign and something
+        return "linear" if "linear" in map(_ending, inputs) else name.lower()
+    if (activation := getattr(operation, "activation", None)) is not None:
+        return getattr(activation, "__name__", name.lower())
+    return None if name == "Lambda" else name.lower()
 
 
 def graph_of(model: Any, task: blueprint.Task) -> Graph:

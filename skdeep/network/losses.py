@@ -202,6 +202,11 @@ _OF_POSITIONS = (
     losses.SparseCategoricalCrossentropy,
 )
 _POSITIONS = {cls.__name__.lower() for cls in _OF_POSITIONS}
+_PROBABILITIES = {"sigmoid", "softmax"}
+_NO_PROBABILITIES = {
+    *("elu", "gelu", "leaky_relu", "leakyrelu", "linear", "log_softmax", "prelu", "relu", "selu"),
+    *("silu", "softsign", "tanh"),
+}
 _HINGES = {"categoricalhinge", "hinge", "squaredhinge"}
 
 
@@ -223,23 +228,21 @@ def resolve(given: Any) -> Any:
     return loss
 
 
-def chosen_head(form: str, groups: tuple[int, ...], activation: str | None) -> Any:
+def chosen_head(form: str, groups: tuple[int, ...], ending: str) -> Any:
     """The cross-entropy that goes with a classifier's last activation."""
-    if activation == "linear":
+    if ending == "linear":
         return Head(form, groups)
-    if activation != form or (form == "softmax" and len(groups) > 1):
+    if ending != form or (form == "softmax" and len(groups) > 1):
         fitting = "linear" if len(groups) > 1 and form == "softmax" else f"{form} or linear"
         raise ValueError(
-            f"the model ends in {activation}, but with loss=None the last layer of "
+            f"the model ends in {ending}, but with loss=None the last layer of "
             f"{sum(groups)} outputs for this target must be {fitting}; change it, or pass a loss."
         )
     name = "binary_crossentropy" if form == "sigmoid" else "categorical_crossentropy"
     return LossHead(KeyedLoss(name), form, groups, "probabilities")
 
 
-def head_of_loss(
-    given: Any, form: str, groups: tuple[int, ...], activation: str | None
-) -> LossHead:
+def head_of_loss(given: Any, form: str, groups: tuple[int, ...], ending: str) -> LossHead:
     """The head of a classifier with the user's loss, if the two go together."""
     loss = resolve(given)
     kind = loss if inspect.isfunction(loss) else type(loss)
@@ -253,17 +256,23 @@ def head_of_loss(
     elif is_keras:
         outputs = "probabilities"
     else:
-        outputs = "probabilities" if activation in ("softmax", "sigmoid") else "logits"
+        outputs = "probabilities" if ending in _PROBABILITIES else "logits"
+        if ending not in _PROBABILITIES | _NO_PROBABILITIES:
+            raise ValueError(
+                f"the model ends in {ending}, and the loss is of your own, so that nothing tells "
+                f"whether outputs are logits or probabilities; end the model in a layer whose "
+                f"activation is linear or {form}."
+            )
     as_integers = name in _POSITIONS or isinstance(loss, _OF_POSITIONS)
     told = getattr(kind, "__name__", repr(loss))
-    if outputs == "logits" and is_keras and activation in ("softmax", "sigmoid"):
+    if outputs == "logits" and is_keras and ending in _PROBABILITIES:
         raise ValueError(
-            f"{told}(from_logits=True) takes logits, but the model ends in {activation}; end it "
+            f"{told}(from_logits=True) takes logits, but the model ends in {ending}; end it "
             f"in a linear layer, or leave out from_logits."
         )
-    if outputs == "probabilities" and activation not in ("softmax", "sigmoid", None):
+    if outputs == "probabilities" and ending in _NO_PROBABILITIES:
         raise ValueError(
-            f"{told} compares probabilities, but the model ends in {activation}; end it in "
+            f"{told} compares probabilities, but the model ends in {ending}; end it in "
             f"{form}, or pass loss=None, which takes logits too (so does from_logits=True)."
         )
     if form == "softmax" and len(groups) > 1:
@@ -277,7 +286,7 @@ def head_of_loss(
                 f"{told} needs an output for each of the two classes, but the model has one; give "
                 f"it two, or pass loss='binary_crossentropy'."
             )
-        if activation == "softmax":
+        if ending == "softmax":
             raise ValueError("softmax of a single output is always 1; end the model in sigmoid.")
     if as_integers and form == "sigmoid":
         raise ValueError(f"{told} is for classes that exclude each other, not for labels.")

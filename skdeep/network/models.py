@@ -164,11 +164,11 @@ def _store_key(source: Any, key: str, task: blueprint.Task) -> tuple:
     return isinstance(source, keras.Model), key, task.input_shape, task.precision
 
 
-def traced_activation(graph: Graph, task: blueprint.Task) -> str:
-    """The last activation by the operation that TensorFlow runs; linear if it is another."""
-    network = engine.Network(lambda: graph.with_features(None), task.precision)
-    name = network.last_operation().lower()
-    return name if name in ("softmax", "sigmoid") else "linear"
+def ending_of(graph: Graph, task: blueprint.Task) -> str:
+    """As ``Graph.ending``; where that is None, by the operations that TensorFlow runs."""
+    if (ending := graph.ending) is not None:
+        return ending
+    return engine.Network(lambda: graph.with_features(None), task.precision).ending()
 
 
 def _parts(model: Any) -> list:

@@ -25,7 +25,7 @@ from skdeep.network.functions import (
 )
 from skdeep.network.graphs import check_ends, refuse_own_steps, refuse_parts
 from skdeep.network.losses import Packed, packed
-from skdeep.network.models import template_of, traced_activation
+from skdeep.network.models import ending_of, template_of
 from skdeep.persistence.estimators import is_loading, is_saving
 from skdeep.validation import naming
 
@@ -205,11 +205,9 @@ class OwnModel(Declared):
         if not self._has_model():
             arguments = arguments_of(self._function(), self.model_params, self._meta(task, target))
         template, graph, start = template_of(source, arguments, self._feature_layer(), task)
-        activation = graph.activation
-        if activation is None:
-            activation = traced_activation(graph, task)
+        ending = ending_of(graph, task)
         trained = bool(graph.model.trainable_variables)
-        target, head = self._target_and_head(target, graph.output.shape, activation, trained)
+        target, head = self._target_and_head(target, graph.output.shape, ending, trained)
         dtype = graph.inputs[0].dtype
         task = replace(task, input_dtype=dtype, head=head, model=template)
         if before is not None and before.task.model != template:
@@ -252,7 +250,7 @@ class OwnModel(Declared):
             )
         return super()._sampled(X, n_samples)
 
-    def _target_and_head(self, target, shape: tuple, activation: str | None, trained: bool):
+    def _target_and_head(self, target, shape: tuple, ending: str, trained: bool):
         """The target, and the head that the model's outputs make of it, or a ValueError."""
         raise NotImplementedError
 

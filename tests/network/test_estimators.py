@@ -628,6 +628,80 @@ def test_label_smoothing_keeps_probabilities_from_one(iris):
     assert smooth < 0.95 < sharp
 
 
+class Applied(layers.Layer):
+    """A layer of the user's, whose class tells nothing."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, *inputs):
+        return self.function(*inputs)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    ("end", "activations", "learnt"),
+    [
+        (lambda a, b: (a + b) / 2, ("softmax", "softmax"), "asked"),
+        (lambda a, b: ops.relu(a) - b, (None, None), "logits"),
+        (lambda a: ops.concatenate([a[:, :1], a[:, 1:]], axis=-1), ("softmax",), "probabilities"),
+        (lambda a: ops.softmax(a), (None,), "probabilities"),
+        (lambda a: ops.expand_dims(a, 1)[:, 0], (None,), "logits"),
+        (lambda a: ops.exp(a), (None,), "asked"),
+        (lambda a: ops.softplus(a), (None,), "asked"),
+        (lambda a, b: a * b, (None, "sigmoid"), "asked"),
+        (lambda a, b: ops.concatenate([a[:, :1], b[:, 1:]], axis=-1), ("softmax", None), "asked"),
+    ],
+)
+def test_what_outputs_are_is_told_or_asked(end, activations, learnt, wrapped, iris):
+    def build(input_shape):
+        rows = keras.Input(input_shape)
+        parts = [layers.Dense(3, activation)(rows) for activation in activations]
+        return keras.Model(rows, Applied(end)(*parts) if wrapped else end(*parts))
+
+    model = NetworkClassifier(model=build, epochs=1, random_state=0)
+    if learnt == "asked":
+        with pytest.raises(ValueError, match=r"the model ends in .* change it, or pass a loss"):
+            model.fit(*iris)
+        model.set_params(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+        learnt = "logits"
+    probabilities = model.fit(*iris).predict_proba(iris[0])
+    outputs = model.network_(iris[0])
+    outputs = ops.softmax(outputs) if learnt == "logits" else outputs
+    assert_allclose(probabilities, outputs, atol=1e-6)
+
+
+def test_labels_may_have_a_layer_each():
+    X = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
+    Y = (X[:, :3] > 0).astype(int)
+
+    def build(input_shape, n_outputs):
+        rows = keras.Input(input_shape)
+        heads = [layers.Dense(1, "sigmoid")(rows) for _ in range(n_outputs)]
+        return keras.Model(rows, layers.Concatenate()(heads))
+
+    model = NetworkClassifier(model=build, epochs=60, learning_rate=0.03, random_state=0)
+    assert model.fit(X, Y).score(X, Y) > 0.9
+    assert_allclose(model.predict_proba(X), model.network_(X), atol=1e-6)
+
+
+def test_an_operation_at_the_end_is_as_good_as_an_activation():
+    X = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
+    y = np.exp(X[:, 0] / 2)
+
+    def operation(input_shape):
+        rows = keras.Input(input_shape)
+        return keras.Model(rows, ops.exp(layers.Dense(1)(rows)))
+
+    def activation(input_shape):
+        return keras.Sequential([keras.Input(input_shape), layers.Dense(1, "exponential")])
+
+    settings = {"epochs": 5, "learning_rate": 0.1, "random_state": 0}
+    one, other = (NetworkRegressor(model=f, **settings).fit(X, y) for f in (operation, activation))
+    assert_allclose(one.predict(X), other.predict(X), rtol=1e-5)
+
+
 def test_the_last_activation_of_a_model_of_ones_own_class_is_found(iris):
     probabilities = trained(*iris, model=lambda n_outputs: TwoLayers(n_outputs), epochs=50)
     assert_allclose(
