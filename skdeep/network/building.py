@@ -3,6 +3,7 @@
 import copy
 import json
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,33 @@ import keras
 from skdeep import blueprint
 from skdeep.network.functions import DEFAULTS, listed
 from skdeep.network.graphs import Graph, graph_of, refuse_own_steps
+
+
+class LayersFromOutside:
+    """Context in which a function is called that may use layers made outside of it.
+
+    Keras notes each call in the layer, so that one thread at a time may build and forget.
+    """
+
+    _lock = threading.RLock()
+
+    def __init__(self, source: Any, arguments: dict) -> None:
+        is_model = isinstance(source, keras.Model)
+        self._layers = [] if is_model else engine.layers_within(source, arguments)
+
+    def __enter__(self) -> "LayersFromOutside":
+        self._lock.acquire()
+        lists = [[part._inbound_nodes, part._outbound_nodes] for part in self._layers]
+        self._calls = [(nodes, len(nodes)) for pair in lists for nodes in pair]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._lock.release()
+
+    def forget_calls(self) -> None:
+        """Take back what the calls since then have left in the layers."""
+        for nodes, n_before in self._calls:
+            del nodes[n_before:]
 
 
 def built_apart(source: Any, arguments: dict, task: blueprint.Task) -> Graph:
@@ -85,8 +113,36 @@ def of_its_own(graph: Graph, task: blueprint.Task) -> Graph:
     return found[0]
 
 
+def refuse_kept_layers(source: Any, arguments: dict, task: blueprint.Task, graph: Graph) -> None:
+    """Refuse a function that makes layers when it is first called, and uses them ever after."""
+    before = {id(layer) for layer in graph.model._flatten_layers()}
+    again = built_apart(source, arguments, task).model._flatten_layers()
+    # Those from outside have memory; these get it, so that the user's cache works.
+    kept = [layer.name for layer in again if id(layer) in before and _give_memory(layer)]
+    if kept:
+        raise ValueError(
+            f"{getattr(source, '__name__', source)} made {listed(kept)} when it was first called, "
+            f"and uses it again in each further call, so that each fit would start from what the "
+            f"last one drew; make or load the layer anew in each call, or before the first one."
+        )
+
+
 def copy_of(model: keras.Model) -> keras.Model:
     """A copy of a model, by its configuration, that is not compiled."""
+    copied = _copied(model)
+    pairs = list(zip(model._flatten_layers(), copied._flatten_layers(), strict=True))
+    for old, new in pairs:  # from the outermost on: a layer sets those within it
+        if new.trainable != old.trainable:  # that stands in few configurations
+            new.trainable = old.trainable
+    if any(type(old) is not type(new) or old.trainable != new.trainable for old, new in pairs):
+        raise ValueError(
+            f"a copy of {model.name}, made by its configuration, has other layers than it; mend "
+            f"get_config of your own classes, or pass a function that builds the model."
+        )
+    return copied
+
+
+def _copied(model: keras.Model) -> keras.Model:
     try:
         if not any(getattr(part, "compiled", False) for part in model._flatten_layers()):
             return copy.deepcopy(model)

@@ -15,7 +15,15 @@ import numpy as np
 
 from skdeep import blueprint
 from skdeep.exceptions import LoadError
-from skdeep.network.building import built_apart, copy_of, new_model, of_its_own, values_of
+from skdeep.network.building import (
+    LayersFromOutside,
+    built_apart,
+    copy_of,
+    new_model,
+    of_its_own,
+    refuse_kept_layers,
+    values_of,
+)
 from skdeep.network.functions import DEFAULTS, refuse_configs
 from skdeep.network.graphs import Graph, check_precision, graph_of, is_graph, is_keras
 from skdeep.persistence import is_plain, saved
@@ -100,7 +108,13 @@ class Template:
 
     def keep(self, graph: Graph, task: blueprint.Task) -> None:
         """Put a model that was built already into the store."""
-        engine.programs.get("model", self._store_key(task), lambda: graph)
+
+        def checked():
+            if not isinstance(self.source, str | keras.Model):
+                refuse_kept_layers(self.source, self.arguments, task, graph)
+            return graph
+
+        engine.programs.get("model", self._store_key(task), checked)
 
     def with_features(self, task: blueprint.Task) -> Any:
         """The Keras model with a dict of "output" and "features"."""
@@ -130,14 +144,15 @@ def template_of(
         source = graph.model
     else:
         source = copy_of(source) if isinstance(source, keras.Model) else source
-        built = built_apart(source, arguments, task)
-        key, values = engine.fingerprint(built.model), values_of(built.model)
-        check_precision(built.model, values, task.precision)
-        graph = built
-        if any(value is not None for value in values):
-            place_of_copy = ("copy", *_store_key(source, key, task))
-            graph = engine.programs.get("model", place_of_copy, lambda: of_its_own(built, task))
-            source, arguments = graph.model, {}
+        with LayersFromOutside(source, arguments) as outside:
+            graph = built = built_apart(source, arguments, task)
+            key, values = engine.fingerprint(built.model), values_of(built.model)
+            check_precision(built.model, values, task.precision)
+            if any(value is not None for value in values):
+                place_of_copy = ("copy", *_store_key(source, key, task))
+                graph = engine.programs.get("model", place_of_copy, lambda: of_its_own(built, task))
+                source, arguments = graph.model, {}
+                outside.forget_calls()
     pairs = zip(graph.model.weights, values, strict=True)
     start = {id(variable): value for variable, value in pairs if value is not None}
     place = graph.position(layer) if isinstance(layer, str) else layer

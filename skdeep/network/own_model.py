@@ -108,8 +108,14 @@ class OwnModel(Declared):
         # classes that are not registered. No fit changes them, so that clones may share them.
         bare = copy.copy(self)
         bare.model = bare.loss = None
+        params = self.model_params if isinstance(self.model_params, dict) else {}
+        layers = {name: part for name, part in params.items() if isinstance(part, keras.Layer)}
+        if layers:
+            bare.model_params = params | dict.fromkeys(layers)
         twin = super(OwnModel, bare).__sklearn_clone__()
         twin.model, twin.loss = self.model, self.loss
+        if layers:
+            twin.model_params |= layers
         return twin
 
     def __getstate__(self):

@@ -1,7 +1,7 @@
 import itertools
 import json
 import pickle
-from functools import partial
+from functools import cache, partial
 
 import keras
 import numpy as np
@@ -954,6 +954,75 @@ def test_backbones_of_one_architecture_share_programs_and_no_weights(iris):
         models[0].network_.layers[-1].get_weights()[0],
         models[1].network_.layers[-1].get_weights()[0],
     )
+
+
+@keras.saving.register_keras_serializable("tests")
+class Encoder(keras.Model):
+    """A model of the user's class, whose configuration tells nothing of what is frozen."""
+
+    def __init__(self, units=6, **settings):
+        super().__init__(**settings)
+        self.units = units
+        self.encoder = layers.Dense(units, "relu")
+        self.head = layers.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.head(self.encoder(x))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@copies_by_keras
+@pytest.mark.parametrize("outside", [False, True])
+def test_layers_within_a_class_of_ones_own_stay_frozen(outside, iris):
+    model = Encoder()
+    model(iris[0])
+    model.encoder.trainable = False
+    before = model.encoder.get_weights()
+    fitted = trained(*iris, model=on_top_of(model) if outside else model, learning_rate=0.1)
+    network = fitted.network_.layers[1] if outside else fitted.network_
+    assert all(equal(network.encoder.get_weights(), before))
+    assert not all(equal(network.head.get_weights(), model.head.get_weights()))
+
+
+@copies_by_keras
+def test_fits_leave_no_calls_in_a_backbone(iris):
+    back = backbone()
+    before = [len(layer._inbound_nodes) for layer in back._flatten_layers()]
+    for _ in range(2):
+        NetworkClassifier(model=on_top_of(back, "tensor"), **FAST).fit(*iris)
+    assert [len(layer._inbound_nodes) for layer in back._flatten_layers()] == before
+    assert on_top_of(back)((4,), 3)(iris[0]).shape == (150, 3)  # still usable
+
+
+@copies_by_keras
+def test_a_backbone_among_the_parameters_is_shared_by_clones(iris):
+    back = backbone(trainable=False)
+
+    def build(input_shape, n_outputs, backbone):
+        return on_top_of(backbone)(input_shape, n_outputs)
+
+    model = NetworkClassifier(model=build, model__backbone=back, **FAST)
+    twin = clone(model)
+    assert twin.model_params["backbone"] is back
+    assert model.model_params["backbone"] is back
+    assert_array_equal(twin.fit(*iris).predict(iris[0]), model.fit(*iris).predict(iris[0]))
+
+
+def test_a_layer_that_the_function_keeps_from_its_first_call_is_refused_and_usable(iris):
+    @cache
+    def kept():
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(6, name="kept")])
+        model.set_weights([np.full((4, 6), 0.5), np.zeros(6)])
+        return model
+
+    def build(input_shape, n_outputs):
+        return on_top_of(kept())(input_shape, n_outputs)
+
+    with pytest.raises(ValueError, match=r"build made .* when it was first called"):
+        trained(*iris, model=build)
+    assert_array_equal(kept().get_weights()[0], np.full((4, 6), 0.5))
 
 
 @copies_by_keras
