@@ -269,14 +269,16 @@ class _Fit:
     def run(self, epochs: int) -> Progress:
         """Steps up to the end of epoch number ``epochs``."""
         self.epochs = epochs
-        begun, interrupted = self.step, False
+        begun, interrupted, ctrl_c = self.step, False, interrupts.Deferred()
         try:
-            with interrupts.deferred() as raise_pending:
+            with ctrl_c:
                 while self.step < epochs * self.order.steps_per_epoch and not self.stop:
                     self._call()
-                    raise_pending()
-        except KeyboardInterrupt:
-            if self.step == begun or raise_interrupts.get() or interrupts.interrupted_lately():
+                    ctrl_c.raise_pending()
+        except KeyboardInterrupt as error:
+            failed = error.__cause__ is not None or self.step == begun
+            others = ctrl_c.nested or raise_interrupts.get()  # for whom it is meant
+            if failed or others or interrupts.record_interrupt():
                 raise
             interrupted = True
         return self.result(interrupted)
@@ -296,27 +298,33 @@ class _Fit:
             stop = self.step + function.affordable_steps
             arguments = self._arguments(stop)
         begun = time.perf_counter()
-        n_steps, self.state, tracker = function(arguments)
+        n_steps, state, tracker = function(arguments)
         record = np.asarray(tracker.record, np.float64)[: int(n_steps)]
         function.took(time.perf_counter() - begun, len(record))
         if not np.isfinite(record).all():
             first = np.isfinite(record).all(axis=1).argmin()
             raise FitDivergedError(self._divergence((self.step + int(first)) // per_epoch))
-        ended = self._epochs(record)
-        self.best = tracker.best
-        self.step += len(record)
-        self.stop = self.best != () and bool(tracker.stop)
-        for row in ended.tolist():
-            logs = dict(zip(self.columns, row, strict=True))
+        ended, sums = self._epochs(record)
+        columns = dict(zip(self.columns, ended.T.tolist(), strict=True))
+        for name, values in self.history.items():
+            values += columns.get(name, [np.nan] * len(ended))
+        best, step = tracker.best, self.step + len(record)
+        over = best != () and bool(tracker.stop)
+        # One line, as a second Ctrl-C comes between two; the history counts as far as the step.
+        self.state, self.best, self.sums, self.stop, self.step = state, best, sums, over, step
+        if len(ended) and (self.callbacks or self.score is not None):  # then it is one
+            logs = {name: values[0] for name, values in columns.items()}
             if self.score is not None:
                 logs["val_score"] = self._track_score()
-            for name, values in self.history.items():
-                values.append(logs.get(name, np.nan))
+                self.log(self.step // per_epoch - 1, logs)
             if self.callbacks:
                 self._call_back(logs)
 
-    def _epochs(self, record: np.ndarray) -> np.ndarray:
-        """The epochs that a call's steps have ended, (n_epochs, n_columns): mean logs by rows."""
+    def _epochs(self, record: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The epochs that a call's steps have ended, (n_epochs, n_columns): mean logs by rows.
+
+        And the sums of the epoch that they have begun.
+        """
         n_logs, per_epoch = len(self.program.logs), self.order.steps_per_epoch
         logs, sizes = record[:, :n_logs], record[:, n_logs : n_logs + 1]
         steps = self.step + np.arange(len(record))
@@ -325,9 +333,8 @@ class _Fit:
         sums[0] = self.sums
         np.add.at(sums, epoch - epoch[0], np.hstack([logs * sizes, sizes]))
         n_ended = np.count_nonzero(last)
-        self.sums = sums[n_ended]
         means = sums[:n_ended, :-1] / sums[:n_ended, -1:]
-        return np.hstack([means, record[last, n_logs + 1 :]])
+        return np.hstack([means, record[last, n_logs + 1 :]]), sums[n_ended]
 
     def _function(self, arguments: tuple) -> Compiled:
         """The compiled loop for arguments of these shapes."""
@@ -443,12 +450,13 @@ class _Fit:
                 "best_value": float(self.best["value"]),
                 "best_epoch": int(self.best["epoch"]),
             }
+        epoch = self.step // self.order.steps_per_epoch
         return replace(
             self.progress,
             state=state,
-            epoch=self.step // self.order.steps_per_epoch,
+            epoch=epoch,
             learning_rate_factor=self.factor,
-            history={name: list(values) for name, values in self.history.items()},
+            history={name: values[:epoch] for name, values in self.history.items()},
             interrupted=interrupted,
             **found,
         )

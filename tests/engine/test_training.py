@@ -15,7 +15,7 @@ import pytest
 from keras import ops
 
 from skdeep import MLPClassifier, MLPRegressor, config_context, engine
-from skdeep.engine import Program, Progress, random, train
+from skdeep.engine import Program, Progress, interrupts, random, train
 from skdeep.engine.program import Compiled
 from skdeep.engine.runtime import tf
 from skdeep.exceptions import FitDivergedError, FitInterruptedWarning
@@ -446,6 +446,98 @@ def test_second_ctrl_c_does_not_wait():
 
     assert past_the_best(None, callbacks=[impatient]).interrupted
     assert lines == ["first"]
+
+
+def test_after_a_second_ctrl_c_history_and_epoch_agree(rows):
+    calls = []
+
+    def score(weights):
+        calls.append(1)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return 0.5
+
+    options = {"batch_size": 8, "hyper": {"learning_rate": 0.1}}
+    fit = train(LINEAR, begin(), *rows, epochs=9, **options, score=score)
+    assert fit.interrupted
+    assert fit.epoch == 3
+    assert {len(values) for values in fit.history.values()} == {3}
+    assert np.isfinite(fit.history["loss"]).all()
+    goes_on = train(LINEAR, fit, *rows, epochs=2, **options, callbacks=[lambda state: None])
+    unbroken = train(LINEAR, begin(), *rows, epochs=5, **options)
+    assert goes_on.history["loss"] == unbroken.history["loss"]
+
+
+def test_ctrl_c_before_an_error_of_the_same_call_is_raised():
+    def fail(state):
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("a callback fails")
+
+    with pytest.raises(KeyboardInterrupt) as told:
+        past_the_best(None, callbacks=[fail])
+    assert str(told.value.__cause__) == "a callback fails"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_after_the_last_call_is_not_dropped(monkeypatch):
+    at_the_end = interrupts.Deferred.raise_pending
+
+    def raise_pending(self):
+        at_the_end(self)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(interrupts.Deferred, "raise_pending", raise_pending)
+    assert past_the_best(None, callbacks=[lambda state: setattr(state, "stop", True)]).interrupted
+
+
+def test_handler_that_a_callback_sets_stays():
+    heard = []
+
+    def mine(*_):
+        heard.append(1)
+
+    def set_and_press(state):
+        if state.epoch == 4:
+            signal.signal(signal.SIGINT, mine)
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        assert past_the_best(None, callbacks=[set_and_press]).epoch == 30
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert heard == [1]
+
+
+def test_handler_of_a_fit_that_is_over_is_python_s():
+    kept = []
+    past_the_best(None, callbacks=[lambda state: kept.append(signal.getsignal(signal.SIGINT))])
+    signal.signal(signal.SIGINT, kept[0])
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        fit = past_the_best(None, callbacks=[lambda state: signal.raise_signal(signal.SIGINT)])
+        assert fit.epoch == 1
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_ctrl_c_in_a_fit_within_a_callback_ends_both():
+    inner = []
+
+    def fit_another(state):
+        inner.append(None)
+        inner[-1] = past_the_best(None, callbacks=[interrupt] if len(inner) == 3 else [])
+
+    def interrupt(state):
+        assert state.epoch == 0
+        signal.raise_signal(signal.SIGINT)
+
+    outer = past_the_best(None, callbacks=[fit_another])
+    assert outer.interrupted
+    assert outer.epoch == 3
+    assert [fit and fit.epoch for fit in inner] == [30, 30, None]
 
 
 def test_handler_of_the_user_keeps_ctrl_c():
