@@ -1,7 +1,8 @@
-"""Networks side by side are averaged in an export as in the estimator."""
+"""Networks side by side are averaged as the mixture of what they say, in an export too."""
 
 import numpy as np
 import pytest
+from scipy.special import expit, softmax
 
 from skdeep.engine.runtime import tf
 from skdeep.serving.saved_model import Operations
@@ -18,8 +19,28 @@ HEADS = [
 ]
 
 
+def said(head, outputs):
+    """What outputs (..., n_outputs) say: probabilities, quantiles or, of normals, two moments."""
+    groups = np.split(outputs, np.cumsum(head.groups)[:-1], axis=-1)
+    if head.loss == "softmax":
+        return np.concatenate([softmax(part, axis=-1) for part in groups], axis=-1)
+    if head.loss == "sigmoid":
+        return expit(outputs)
+    if head.loss == "gaussian":  # E z and E z^2
+        mean, variance = outputs[..., ::2], np.logaddexp(0, outputs[..., 1::2])
+        return np.concatenate([mean, variance + mean**2], axis=-1)
+    return outputs
+
+
 @pytest.mark.parametrize("head", HEADS)
-def test_members_are_averaged_as_by_the_head(head):
+def test_members_say_together_the_mean_of_what_each_says(head):
+    outputs = np.random.default_rng(0).normal(size=(5, 3, head.n_outputs)) * 4
+    together = np.asarray(head.mean_of_members(tf.constant(outputs)))
+    np.testing.assert_allclose(said(head, together), said(head, outputs).mean(axis=1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_an_export_averages_members_as_the_head_does(head):
     outputs = np.random.default_rng(0).normal(size=(5, 3, head.n_outputs)) * 4
     wanted = np.asarray(head.mean_of_members(tf.constant(outputs)))
     found = head.mean_of_members(tf.constant(outputs), Operations(None))
