@@ -42,10 +42,10 @@ class Labels:
             if is_indicator and not by_column:
                 return cls([np.array([0, 1])] * y.shape[1], "multilabel")
             columns = list(y.T) if classes is None else [np.asarray(c) for c in classes]
-            if len(columns) != y.shape[1]:
+            if len(columns) != y.shape[1] or any(column.ndim != 1 for column in columns):
                 raise ValueError(
-                    f"y has {y.shape[1]} columns, so that classes must be a list of as many "
-                    f"arrays, but has {len(columns)}."
+                    f"y has {y.shape[1]} columns, so that classes must be a list of as many lists, "
+                    f"the classes of each column, such as [[0, 1], ...], but is {classes!r}."
                 )
             return cls([np.unique(column) for column in columns], "multioutput")
         if classes is not None and (np.ndim(classes) != 1 or pd.isna(np.asarray(classes)).any()):

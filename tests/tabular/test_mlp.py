@@ -689,5 +689,6 @@ def test_partial_fit_takes_the_classes_of_each_column(iris):
     model = MLPClassifier(**SMALL).partial_fit(X, y, classes=[[1, 2, 3], [5, 6, 7]])
     assert [p.shape for p in model.predict_proba(X)] == [(4, 3), (4, 3)]
     model.partial_fit(X, np.array([[3, 6]] * 4))  # not seen before, but announced
-    with pytest.raises(ValueError, match="classes must be a list of as many arrays, but has 3"):
-        MLPClassifier(**SMALL).partial_fit(X, y, classes=[1, 2, 3])
+    for classes in ([1, 2, 3], [1, 6], [[1, 2, 3]]):  # for two columns
+        with pytest.raises(ValueError, match=r"list of as many lists, .* but is \[.*\d\]+\.$"):
+            MLPClassifier(**SMALL).partial_fit(X, y, classes=classes)
