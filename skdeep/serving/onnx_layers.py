@@ -6,14 +6,14 @@ runtime removes most.
 
 from collections.abc import Callable, Collection
 from functools import reduce
-from operator import mul
 from typing import Any
 
 import keras
 import numpy as np
 
 from skdeep import layers
-from skdeep.serving.onnx_operations import Operations, Value
+from skdeep.network.graphs import is_graph, is_keras
+from skdeep.serving.onnx_operations import TYPES, Operations, Value
 
 _NONE = "has no counterpart in ONNX here; export as 'saved_model', which takes all layers"
 
@@ -28,20 +28,64 @@ def nodes_of(ops: Operations, model: keras.Model, x: Value, lengths: Value | Non
     """
 
     def applied(layer: Any) -> Callable:
-        kind = type(layer) if isinstance(layer, keras.layers.Layer) else type(layer).__name__
         if isinstance(layer, layers.Member | keras.Model):
             inner = getattr(layer, "model", layer)
-            return lambda x, **_: nodes_of(ops, inner, x, lengths)
-        if kind in _OF_STEPS:
-            return lambda x, **_: _OF_STEPS[kind](ops, layer, x, lengths)
-        if kind not in _LAYERS:
+            return _called(layer, lambda x: nodes_of(ops, inner, x, lengths))
+        if not isinstance(layer, keras.layers.Layer):
+            return lambda *parts, **_: _operation(ops, layer, parts)
+        apply = (_LAYERS | _OF_STEPS).get(type(layer))
+        if apply is None:
             raise TypeError(f"the layer {layer.name!r}, a {type(layer).__name__}, {_NONE}.")
-        return lambda x, **_: _LAYERS[kind](ops, layer, x)
+        more = (lengths,) if type(layer) in _OF_STEPS else ()
+        return _called(layer, lambda x: apply(ops, layer, _autocast(ops, layer, x), *more))
 
     graph = getattr(model, "_functional", model)  # Sequential has one inside
-    if not hasattr(graph, "_run_through_graph"):
+    if not is_graph(model) or graph is None:
         raise TypeError(f"the model {model.name!r} is a class of its own, which {_NONE}.")
     return graph._run_through_graph([x], applied)
+
+
+def _called(layer: Any, apply: Callable) -> Callable:
+    """A layer's nodes, of its one input; refuses what else it may be called with."""
+
+    def called(*inputs: Any, **arguments: Any) -> Any:
+        given = [name for name, value in arguments.items() if value is not None]
+        if arguments.get("training") is False:  # as all is at predict
+            given.remove("training")
+        if given or len(inputs) != 1:
+            raise TypeError(
+                f"a call of the layer {layer.name!r} with {' and '.join(given) or 'more'} beside "
+                f"its input {_NONE}."
+            )
+        return apply(inputs[0])
+
+    return called
+
+
+def _autocast(ops: Operations, layer: Any, x: Any) -> Any:
+    """The inputs of a layer in the dtype that it computes in, as Keras casts them."""
+    (dtype, *others) = {part.compute_dtype for part in layer._flatten_layers()}
+    if others or dtype not in TYPES:
+        raise TypeError(
+            f"the dtype {layer.dtype_policy.name!r} of the layer {layer.name!r} {_NONE}."
+        )
+
+    def cast(part: Any) -> Any:
+        is_real = isinstance(part, Value) and part.dtype.startswith("float")
+        return ops.cast(part, dtype) if is_real else part
+
+    return keras.tree.map_structure(cast, x)
+
+
+def _operation(ops: Operations, operation: Any, parts: tuple) -> Value:
+    """One of Keras's operations, such as ``x + shortcut``, on tensors and constants."""
+    name, dtype = type(operation).__name__, operation.output.dtype
+    if not is_keras(operation) or name not in _OPERATIONS or dtype not in TYPES:
+        raise TypeError(f"the operation {operation.name!r}, a {name} in {dtype}, {_NONE}.")
+    parts = keras.tree.map_structure(
+        lambda x: ops.cast(x, dtype) if isinstance(x, Value) else ops.constant(x, dtype), parts
+    )
+    return _OPERATIONS[name](ops, operation, *parts)
 
 
 # Activations -----------------------------------------------------------------------------------
@@ -64,6 +108,7 @@ _ACTIVATIONS: dict[str, Callable[[Operations, Value], Value]] = {
     "sigmoid": lambda ops, x: ops.sigmoid(x),
     "silu": lambda ops, x: x * ops.sigmoid(x),
     "softmax": lambda ops, x: ops.softmax(x),
+    "softplus": lambda ops, x: ops.softplus(x),
     "tanh": lambda ops, x: ops.node("Tanh", x),
 }
 
@@ -133,6 +178,8 @@ def _check_last(layer: Any) -> None:
 
 def _layer_normalization(ops: Operations, layer: Any, x: Value) -> Value:
     _check_last(layer)
+    if getattr(layer, "rms_scaling", False):
+        raise TypeError(f"rms_scaling of the layer {layer.name!r} {_NONE}.")
     x = x - ops.expand_last(ops.mean(x, -1))
     variance = ops.expand_last(ops.mean(x * x, -1))
     x = x / ops.sqrt(variance + layer.epsilon)
@@ -152,19 +199,33 @@ def _embedding(ops: Operations, layer: Any, x: Value) -> Value:
 
 
 def _reshape(ops: Operations, layer: Any, x: Value) -> Value:
-    return ops.reshape(x, (-1, *layer.output.shape[1:]))
+    return ops.reshape(x, (0, *layer.target_shape))  # 0: as many rows as there are
+
+
+def _flatten(ops: Operations, layer: Any, x: Value) -> Value:
+    rank = len(layer.input.shape)
+    if layer.data_format == "channels_first" and rank > 1:
+        x = ops.transpose(x, (0, *range(2, rank), 1))
+    return ops.node("Flatten", x)
 
 
 def _concatenate(ops: Operations, layer: Any, parts: list) -> Value:
     return ops.node("Concat", *parts, axis=layer.axis)
 
 
-def _add(ops: Operations, layer: Any, parts: list) -> Value:
-    return ops.node("Sum", *parts)
+def _merging(kind: str) -> Callable:
+    def merged(ops: Operations, layer: Any, parts: list) -> Value:
+        ranks = [len(part.shape) for part in layer.input]
+        for i, rank in enumerate(ranks):  # rows stay first, other axes are the last ones
+            if axes := range(1, 1 + max(ranks) - rank):
+                parts[i] = ops.node("Unsqueeze", parts[i], ops.constant(axes))
+        return reduce(lambda one, other: ops.node(kind, one, other), parts)
+
+    return merged
 
 
-def _multiply(ops: Operations, layer: Any, parts: list) -> Value:
-    return reduce(mul, parts)
+def _binary(kind: str) -> Callable:
+    return lambda ops, operation, one, other: ops.node(kind, one, other)
 
 
 def _stack(ops: Operations, layer: Any, parts: list) -> Value:
@@ -239,7 +300,8 @@ def _global_pooling(kind: str) -> Callable:
 
 # Layers of steps ---------------------------------------------------------------------------------
 
-# ONNX's activations of gates, with their constants alpha and beta.
+# ONNX's activations of gates, with their constants alpha and beta. Not Softplus, which overflows
+# in onnxruntime.
 _GATES: dict[str, tuple] = {
     "elu": ("Elu", 1.0),
     "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
@@ -247,7 +309,6 @@ _GATES: dict[str, tuple] = {
     "linear": ("Affine", 1.0, 0.0),
     "relu": ("Relu",),
     "sigmoid": ("Sigmoid",),
-    "softplus": ("Softplus",),
     "softsign": ("Softsign",),
     "tanh": ("Tanh",),
 }
@@ -333,24 +394,38 @@ def _attention(ops: Operations, layer: Any, x: Value, lengths: Value) -> Value:
 
 
 _KERAS = keras.layers
-_RECURRENT: dict[type | str, Callable] = {
+_RECURRENT: dict[type, Callable] = {
     **dict.fromkeys((_KERAS.GRU, layers.GRU), _recurrent("GRU", [0, 1, 2])),
     **dict.fromkeys((_KERAS.LSTM, layers.LSTM), _recurrent("LSTM", [0, 3, 1, 2])),
     **dict.fromkeys((_KERAS.SimpleRNN, layers.SimpleRNN), _recurrent("RNN", [0])),
 }
-_LAYERS: dict[type | str, Callable] = {
-    "Concatenate": _concatenate,  # Keras's own operations, which have no public class
+_OPERATIONS: dict[str, Callable] = {  # by name, for they have no public class
+    "Add": _binary("Add"),
+    "Divide": _binary("Div"),
+    "Multiply": _binary("Mul"),
+    "Subtract": _binary("Sub"),
+    "TrueDivide": _binary("Div"),
+    "Concatenate": _concatenate,
+    "Relu": lambda ops, operation, x: ops.node("Relu", x),
+    "Sigmoid": lambda ops, operation, x: ops.sigmoid(x),
+    "Softmax": _softmax,
     "Stack": _stack,
+    "Tanh": lambda ops, operation, x: ops.node("Tanh", x),
+}
+_LAYERS: dict[type, Callable] = {
     _KERAS.Activation: _activated,
     _KERAS.BatchNormalization: _batch_normalization,
     _KERAS.Bidirectional: _bidirectional,
     _KERAS.LayerNormalization: _layer_normalization,
     _KERAS.LeakyReLU: lambda ops, layer, x: _leaky(layer.negative_slope)(ops, x),
-    _KERAS.Multiply: _multiply,
+    _KERAS.Maximum: _merging("Max"),
+    _KERAS.Minimum: _merging("Min"),
+    _KERAS.Multiply: _merging("Mul"),
     _KERAS.ReLU: _relu,
     _KERAS.Reshape: _reshape,
     _KERAS.Softmax: _softmax,
-    _KERAS.Add: _add,
+    _KERAS.Subtract: _merging("Sub"),
+    _KERAS.Add: _merging("Add"),
     _KERAS.AveragePooling1D: _pooling("AveragePool"),
     _KERAS.AveragePooling2D: _pooling("AveragePool"),
     _KERAS.Concatenate: _concatenate,
@@ -359,7 +434,7 @@ _LAYERS: dict[type | str, Callable] = {
     _KERAS.Dense: _dense,
     _KERAS.Dropout: _same,
     _KERAS.Embedding: _embedding,
-    _KERAS.Flatten: _reshape,
+    _KERAS.Flatten: _flatten,
     _KERAS.GlobalAveragePooling1D: _global_pooling("ReduceMean"),
     _KERAS.GlobalAveragePooling2D: _global_pooling("ReduceMean"),
     _KERAS.GlobalMaxPooling1D: _global_pooling("ReduceMax"),

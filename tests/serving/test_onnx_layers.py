@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as kl
+from keras import ops
 
 from skdeep import layers
 from skdeep.engine.network import Scope, entered
@@ -18,11 +19,12 @@ from skdeep.serving import onnx_layers  # noqa: E402  needs onnx
 ROW, SERIES, IMAGE = (6,), (11, 3), (9, 8, 2)
 
 
-def compare(model, x, lengths=None):
-    """Assert that both say the same of rows x."""
+def compare(model, x, lengths=None, weights=None):
+    """Assert that both say the same of rows x, with random weights if none are given."""
     rng = np.random.default_rng(0)
     model.set_weights(
-        [
+        weights
+        or [
             rng.normal(size=w.shape) / np.sqrt(np.prod(w.shape[:-1])) * 1.5
             if len(w.shape) > 1
             else rng.uniform(0.1, 0.9, w.shape)
@@ -32,15 +34,15 @@ def compare(model, x, lengths=None):
     scope = Scope(training=False, key=None, hyper={}, weight=None, lengths=lengths)
     with entered(scope):
         wanted = np.asarray(model(x, training=False))
-    ops = onnx_model.Operations(None)
-    rows = onnx_model.Value(ops, "rows", x.dtype.name)
+    graph = onnx_model.Operations(None)
+    rows = onnx_model.Value(graph, "rows", x.dtype.name)
     inputs, feed = [rows], {"rows": x}
     if lengths is not None:
-        inputs.append(onnx_model.Value(ops, "lengths", "int64"))
+        inputs.append(onnx_model.Value(graph, "lengths", "int64"))
         feed["lengths"] = lengths.numpy().astype("int64")
-    output = onnx_layers.nodes_of(ops, model, rows, inputs[-1] if lengths is not None else None)
+    output = onnx_layers.nodes_of(graph, model, rows, inputs[-1] if lengths is not None else None)
     shapes = [(None, *array.shape[1:]) for array in feed.values()]
-    proto = onnx_model.model_of(ops, inputs, shapes, {"output": output})
+    proto = onnx_model.model_of(graph, inputs, shapes, {"output": output})
     session = onnxruntime.InferenceSession(proto.SerializeToString())
     found = session.run(None, feed)[0]
     assert wanted.std() > 1e-3  # a constant would prove nothing
@@ -55,9 +57,14 @@ def chain(shape, *parts):
     return keras.Sequential([keras.Input(shape), *parts])
 
 
-@pytest.mark.parametrize("name", sorted(ACTIVATIONS | {"softmax"}))
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS | {"softmax", "softplus"}))
 def test_activations(name):
     compare(chain(ROW, kl.Dense(5, activation=name), kl.Activation(name)), rows_of(ROW))
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS | {"softplus"}))
+def test_activations_of_large_numbers(name):
+    compare(chain(ROW, kl.Activation(name)), rows_of(ROW) * 100)
 
 
 LAYERS = [
@@ -91,6 +98,8 @@ LAYERS = [
     (SERIES, kl.GlobalAveragePooling1D()),
     (SERIES, kl.GlobalMaxPooling1D()),
     (SERIES, kl.Flatten()),
+    (IMAGE, kl.Flatten(data_format="channels_first")),
+    (ROW, kl.Dense(4, dtype="float64")),
     *((SERIES, kind(5)) for kind in (kl.LSTM, kl.GRU, kl.SimpleRNN)),
     *((SERIES, kind(5, use_bias=False, return_sequences=True)) for kind in (kl.LSTM, kl.GRU)),
     (SERIES, kl.GRU(5, reset_after=False)),
@@ -125,6 +134,15 @@ def test_activations_of_gates(activation, gate):
     compare(keras.Model(inputs, joined), rows_of((3, 3)) / 5)
 
 
+@pytest.mark.parametrize("gate", sorted(onnx_layers._GATES))
+def test_gates_of_large_numbers(gate):
+    model = chain((1, 1), kl.LSTM(1, recurrent_activation=gate))
+    rows = np.array([-120, -95, -1, 1, 50, 95, 120], "float32").reshape(-1, 1, 1)
+    # The input gate's are large, and times what comes in about 1.
+    weights = [np.array([[1, 0, 1e-4, 0]]), np.zeros((1, 4)), np.array([0, 0, 0, 0.5])]
+    compare(model, rows, weights=weights)
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_architectures(name):
     shape = (28, 28, 1) if name.startswith("lenet") else IMAGE if name == "small" else SERIES
@@ -137,6 +155,45 @@ def test_embeddings_and_joins():
     parts = [kl.Embedding(9, 4)(inputs) for _ in range(4)]
     joined = kl.Concatenate()([kl.Add()(parts[:3]), kl.Multiply()(parts[1:])])
     compare(keras.Model(inputs, joined), np.random.default_rng(0).integers(0, 9, (3, 5), "int32"))
+
+
+OPERATIONS = {
+    "x + shortcut": lambda x, z: z + x,
+    "with constants": lambda x, z: (1 - x) * 0.5 + z / np.arange(1.0, 4.0),
+    "of unequal shapes": lambda x, z: x - kl.Dense(1)(z),
+    "of two dtypes": lambda x, z: x * kl.Dense(3, dtype="float64")(z),
+    "activations": lambda x, z: ops.relu(x) + ops.sigmoid(z) * ops.tanh(z) - ops.softmax(x),
+    "joined": lambda x, z: ops.concatenate([x, z], axis=1),
+    "divided": lambda x, z: ops.divide(x, 2 + ops.sigmoid(z)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_between_layers(name):
+    inputs = keras.Input(SERIES)
+    output = OPERATIONS[name](inputs, kl.Dense(3)(inputs))
+    compare(keras.Model(inputs, output), rows_of(SERIES))
+
+
+def test_operations_on_integers():
+    inputs = keras.Input(IMAGE, dtype="uint8")
+    output = inputs / 255 - 0.5
+    compare(keras.Model(inputs, output), rows_of(IMAGE).astype("uint8"))
+
+
+@pytest.mark.parametrize("kind", [kl.Add, kl.Maximum, kl.Minimum, kl.Multiply, kl.Subtract])
+def test_merging_layers_of_unequal_rank(kind):
+    inputs = keras.Input((3, 3))  # with the rows last, 3 steps would be taken for 3 rows
+    output = kind()([inputs, kl.Dense(3)(kl.Flatten()(inputs))])
+    compare(keras.Model(inputs, output), rows_of((3, 3)))
+
+
+def test_one_layer_for_two_shapes():
+    inputs = keras.Input(SERIES)
+    shapes, flat = kl.Reshape((-1, 1)), kl.Flatten()
+    parts = [inputs, kl.MaxPooling1D(2)(inputs)]
+    output = kl.Concatenate()([*(flat(part) for part in parts), *(flat(shapes(p)) for p in parts)])
+    compare(keras.Model(inputs, output), rows_of(SERIES))
 
 
 def test_models_inside_of_models():
@@ -163,6 +220,27 @@ class OwnLayer(kl.Layer):
         return x * 2
 
 
+class OwnChain(keras.Sequential):
+    def call(self, x, training=None, mask=None):
+        return super().call(x) * 2
+
+
+class OwnGraph(keras.Model):
+    def call(self, x, training=None, mask=None):
+        return super().call(x) * 2
+
+
+def rms_scaled():
+    layer = kl.LayerNormalization(name="mine")
+    layer.rms_scaling = True  # the argument is deprecated
+    return layer
+
+
+def own_graph(shape):
+    inputs = keras.Input(shape)
+    return OwnGraph(inputs, kl.Dense(2)(inputs), name="mine")
+
+
 @pytest.mark.parametrize(
     ("shape", "layer", "message"),
     [
@@ -178,10 +256,49 @@ class OwnLayer(kl.Layer):
         (SERIES, kl.GRU(2, go_backwards=True, name="mine"), "'mine'"),
         (SERIES, kl.Bidirectional(kl.LSTM(2), merge_mode="sum", name="mine"), "'mine'"),
         ((5,), kl.Embedding(9, 2, mask_zero=True, name="mine"), "mask_zero.*'mine'"),
+        (ROW, rms_scaled(), "rms_scaling.*'mine'"),
+        (ROW, kl.Dense(2, dtype="mixed_float16", name="mine"), "'mixed_float16' of .*'mine'"),
+        (SERIES, kl.Bidirectional(kl.LSTM(2, dtype="float16"), name="mine"), "dtype.*'mine'"),
+        (SERIES, kl.LSTM(2, recurrent_activation="softplus", name="mine"), "softplus.*'mine'"),
+        (ROW, OwnChain([keras.Input(ROW), kl.Dense(2)], name="mine"), "'mine' is a class of its"),
+        (ROW, own_graph(ROW), "'mine' is a class of its"),
     ],
 )
 def test_what_has_no_counterpart_is_named(shape, layer, message):
-    ops = onnx_model.Operations(None)
-    rows = onnx_model.Value(ops, "rows", "float32")
+    graph = onnx_model.Operations(None)
+    rows = onnx_model.Value(graph, "rows", "float32")
     with pytest.raises(TypeError, match=f"{message}.*'saved_model'"):
-        onnx_layers.nodes_of(ops, chain(shape, layer), rows, None)
+        onnx_layers.nodes_of(graph, chain(shape, layer), rows, None)
+
+
+def named(kind):
+    return kind(SERIES[0], name="mine")
+
+
+def numbers(x):
+    return kl.Dense(SERIES[0])(kl.Flatten()(x))
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        ("'mine' with initial_state", lambda x: named(kl.GRU)(x, initial_state=numbers(x))),
+        ("'mine' with more", lambda x: named(kl.GRU)(x, numbers(x))),
+        ("'mine' with mask", lambda x: kl.GlobalAveragePooling1D(name="mine")(x, mask=numbers(x))),
+        ("'mine' with training", lambda x: kl.Dropout(0.5, name="mine")(x, training=True)),
+        ("a Sin in float32", ops.sin),
+        ("a Cast in float16", lambda x: ops.cast(x, "float16")),
+    ],
+)
+def test_arguments_of_calls_that_have_no_counterpart_are_named(message, call):
+    inputs = keras.Input(SERIES)
+    graph = onnx_model.Operations(None)
+    rows = onnx_model.Value(graph, "rows", "float32")
+    with pytest.raises(TypeError, match=f"{message}.*'saved_model'"):
+        onnx_layers.nodes_of(graph, keras.Model(inputs, call(inputs)), rows, None)
+
+
+def test_what_a_call_says_of_predict_changes_nothing():
+    inputs = keras.Input(ROW)
+    output = chain(ROW, kl.Dense(3), kl.Dropout(0.5))(inputs, training=False)
+    compare(keras.Model(inputs, kl.BatchNormalization()(output, training=False)), rows_of(ROW))
