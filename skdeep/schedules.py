@@ -74,4 +74,11 @@ NAMES = frozenset(_BY_NAME)
 
 def resolve(schedule: str | Schedule | None, last_epoch: int) -> Schedule | None:
     """The schedule of a name, ending at ``last_epoch``; a function is its own."""
+    bases = {(cls.__name__, cls.__module__.partition(".")[0]) for cls in type(schedule).__mro__}
+    if ("LearningRateSchedule", "keras") in bases:
+        raise TypeError(
+            f"learning_rate_schedule gives factors of the learning rate by epoch, but "
+            f"{type(schedule).__name__} of Keras's gives rates by step; take a name, "
+            f"skdeep.schedules, or a function such as lambda epoch: 0.95**epoch."
+        )
     return _BY_NAME[schedule](last_epoch) if isinstance(schedule, str) else schedule

@@ -194,6 +194,27 @@ def test_sequences_of_one_step_of_many_features_are_warned_of(rnn):
     model.set_params(n_steps=1).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    "model", [RNNClassifier(), RNNRegressor(), CNNClassifier(architecture="fcn")]
+)
+def test_nan_at_the_ends_of_flat_rows_is_told_to_be_padding_elsewhere(model):
+    X = np.random.default_rng(0).random((N, 16))
+    X[::2, 10:] = np.nan
+    with pytest.raises(ValueError, match=r"contains NaN.* unequal length, pass RNNClassifier"):
+        model.fit(X, np.arange(N) % 2)
+
+
+def test_a_keras_schedule_is_refused_as_a_factor(rows):
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 100)
+    with pytest.raises(TypeError, match=r"factors .* by epoch, but CosineDecay .* rates by step"):
+        MLPClassifier(learning_rate_schedule=schedule).fit(*rows)
+
+
+def test_the_class_of_a_callback_is_refused(rows):
+    with pytest.raises(TypeError, match="objects, but one is a class: CSVLogger"):
+        MLPClassifier(callbacks=[keras.callbacks.CSVLogger]).fit(*rows)
+
+
 def test_columns_of_words_are_named():
     table = pd.DataFrame({"energy": np.arange(N) * 1.0, "detector": ["pixel", "strip"] * (N // 2)})
     with pytest.raises(ValueError, match=r"X: .*'pixel'.* columns \['detector'\] .*OneHotEncoder"):

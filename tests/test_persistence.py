@@ -25,7 +25,11 @@ import scipy.sparse as sp
 import scipy.stats
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.compose import (
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
 from sklearn.datasets import load_iris
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -39,6 +43,7 @@ from sklearn.ensemble import (
 )
 from sklearn.exceptions import InconsistentVersionWarning, UnsetMetadataPassedError
 from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV
@@ -252,6 +257,16 @@ def test_a_loaded_estimator_goes_on_to_the_same_bits(rows, path):
 
 
 frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "kind": NAMES[y[::-1]]})
+selected = make_column_transformer(
+    (
+        make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()),
+        make_column_selector(dtype_include="number"),
+    ),
+    (
+        OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2),
+        make_column_selector(dtype_exclude="number"),
+    ),
+)
 columns = make_column_transformer(
     (make_pipeline(StandardScaler(), mlp(epochs=1)), ["a", "b"]),
     (OneHotEncoder(handle_unknown="ignore"), ["kind"]),
@@ -260,6 +275,7 @@ forest = RandomForestClassifier(3, random_state=0)
 CONTAINERS = {
     "pipeline": (make_pipeline(StandardScaler(), SelectKBest(k=2), mlp()), X),
     "columns": (make_pipeline(columns, mlp()), frame),
+    "selected": (make_pipeline(selected, mlp()), frame),
     "stack": (
         StackingClassifier(
             [

@@ -127,6 +127,7 @@ class NetworkEstimator(
         "max_iter": "epochs",
         "alpha": "weight_decay",
         "learning_rate_init": "learning_rate",
+        "lr": "learning_rate",
         "solver": "optimizer",
         "n_iter_no_change": "patience",
         "momentum": "optimizer=SGD(momentum=...)",

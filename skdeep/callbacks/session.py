@@ -48,6 +48,9 @@ def session(
     keras_callbacks = [c for c in estimator.callbacks if hasattr(c, "set_model")]
     others = [c for c in estimator.callbacks if not isinstance(c, Checkpoint)]
     ours = [c for c in others if not hasattr(c, "set_model")]
+    for callback in estimator.callbacks:
+        if isinstance(callback, type):
+            raise TypeError(f"callbacks must be objects, but one is a class: {callback.__name__}.")
     for callback in ours:
         if not (hasattr(callback, "_session") or callable(_function(callback))):
             raise TypeError(

@@ -102,6 +102,9 @@ class EpochState:
         What multiplies the learning rate from here on, beside its schedule. It lasts.
     stop : bool
         Set it to end the fit here.
+    learning_rate : float
+        That of the epoch's last step, by the schedule and the factor; NaN if the program has none.
+        To be read: set the factor.
     """
 
     epoch: int
@@ -109,6 +112,7 @@ class EpochState:
     logs: dict[str, float]
     learning_rate_factor: float
     stop: bool
+    learning_rate: float
     _fit: "_Fit" = field(repr=False)
 
     @property
@@ -409,7 +413,11 @@ class _Fit:
 
     def _call_back(self, logs: dict[str, float]) -> None:
         epoch = self.step // self.order.steps_per_epoch - 1
-        seen = EpochState(epoch, self.epochs, logs, self.factor, self.stop, self)
+        rate = self.hyper.get("learning_rate", np.nan) * self.factor
+        if self.schedule is not None:
+            last = np.array([(self.step - 1) / self.order.steps_per_epoch])
+            rate *= float(np.asarray(self.schedule(last))[0])
+        seen = EpochState(epoch, self.epochs, logs, self.factor, self.stop, rate, self)
         for callback in self.callbacks:
             callback(seen)
         self.log(epoch, logs)

@@ -9,6 +9,7 @@ depth by a tuple of filters; for series two that are hard to beat. They stand in
 
 import math
 import warnings
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,6 +20,7 @@ from sklearn.utils.validation import validate_data
 from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
 from skdeep.blueprint import float_dtype
 from skdeep.hyperparameters import Declared, are_counts, hyperparameter
+from skdeep.preprocessing.sequences import telling_of_padding
 
 SERIES = ("fcn", "inception")
 AUGMENTATIONS = ("flip", "shift", "rotate", "crop")
@@ -106,7 +108,8 @@ class _CNN(Declared):
             X = np.asarray(X).reshape(len(X), math.prod(given))
         floats = float_dtype() if reset else self._fitted.task.input_dtype
         accepted = [np.float32 if floats == "uint8" else floats, np.uint8]
-        X = validate_data(self, X, dtype=accepted, reset=reset)
+        with telling_of_padding() if series else nullcontext():
+            X = validate_data(self, X, dtype=accepted, reset=reset)
         if reset:
             self._row_shape = row_shape or X.shape[1:]  # as the user has them
             shape = _shape(self.image_shape, given, X.shape[1], series)
@@ -453,7 +456,7 @@ def _as_fitted(X, dtype: str):
         )
     if dtype != "uint8" and X.dtype == np.uint8:
         raise ValueError(
-            "fit has seen images of floating numbers, taken as they were, but X is uint8; pass "
+            "fit has seen images of another dtype, taken as they were, but X is uint8; pass "
             "numbers on the scale that fit saw (X / 255, perhaps), or fit on uint8 images."
         )
     return X.astype(dtype, copy=False)

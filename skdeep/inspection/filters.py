@@ -377,7 +377,7 @@ def _chosen(units: Any, n: int) -> list[int]:
     """Numbers of units: the first so many of n, or those given."""
     if isinstance(units, Integral):
         return list(range(min(int(units), n)))
-    if not all(0 <= unit < n for unit in units):
+    if not all(isinstance(unit, Integral) and 0 <= int(unit) < n for unit in units):
         raise ValueError(f"units must lie in [0, {n - 1}], but are {list(units)}.")
     return [int(unit) for unit in units]
 

@@ -33,9 +33,9 @@ class BayesSearchCV(BaseSearchCV):
 
     It does what scikit-learn's ``RandomizedSearchCV`` does, with spaces in place of distributions,
     and spends each fit where its model of the scores expects the most improvement. The estimator's
-    own configuration is the first candidate, so the search never ends below it; the next few fill
-    the space evenly, and all later ones are proposed by a Gaussian process. Every candidate sees
-    the same splits. One whose fits fail costs itself only.
+    own configuration is the first candidate, so that by cross-validation the search never ends
+    below it; the next few fill the space evenly, and all later ones are proposed by a Gaussian
+    process. Every candidate sees the same splits. One whose fits fail costs itself only.
 
     Parameters
     ----------

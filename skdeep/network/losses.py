@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import losses, ops
 
+from skdeep.network.functions import listed
 from skdeep.persistence import saved
 from skdeep.targets import Head
 
@@ -100,8 +101,22 @@ class KeyedLoss:
     def __call__(self, y_true: Any, y_pred: Any) -> Any:
         """One number for each row, (n,)."""
         loss = resolve(self.given)
-        values = (loss.call if isinstance(loss, keras.Loss) else loss)(y_true, y_pred)
+        try:
+            values = (loss.call if isinstance(loss, keras.Loss) else loss)(y_true, y_pred)
+        except NotImplementedError as error:
+            if "NumPy" not in str(error) and "numpy" not in str(error):
+                raise
+            raise TypeError(
+                "loss computes with NumPy, which no compiled program can; write it with keras.ops."
+            ) from error
         if len(values.shape) > 1:
+            shapes = tuple(values.shape[1:]), tuple(y_pred.shape[1 : len(values.shape)])
+            if shapes[0] != shapes[1] and set(shapes[0]) != {1}:
+                raise ValueError(
+                    f"loss gives numbers of the shape (batch_size, {listed(shapes[0])}) for "
+                    f"outputs of {tuple(y_pred.shape)}, as if each row were compared with other "
+                    f"rows; give a number for each row, or for each output."
+                )
             values = ops.mean(values, axis=tuple(range(1, len(values.shape))))
         return values
 

@@ -27,6 +27,7 @@ _HERE = __name__
 _FROM_SKLEARN = """
 calibration: _CalibratedClassifier _SigmoidCalibration
 cluster._bisect_k_means: _BisectingTree
+compose._column_transformer: make_column_selector
 gaussian_process._gpc: _BinaryGaussianProcessClassifierLaplace
 gaussian_process.kernels: CompoundKernel ConstantKernel DotProduct ExpSineSquared Exponentiation \
     Matern PairwiseKernel Product RBF RationalQuadratic Sum WhiteKernel

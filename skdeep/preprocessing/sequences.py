@@ -5,7 +5,8 @@ each row begins.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -50,6 +51,26 @@ def without_column(X: Any) -> Any:
     if column.ndim != 2 or column.dtype.kind not in "OUT":
         return X
     return [*column[:, 0]] if any(isinstance(value, str) for value in column[:, 0]) else X
+
+
+def without_frames(X: Any) -> tuple[Any, Any]:
+    """A list of DataFrames as arrays, and the first of them; anything else as it is, and None.
+
+    Raises
+    ------
+    ValueError
+        If their columns differ.
+    """
+    rows = [*X] if is_list(X) and not isinstance(X, str) else []
+    columns = [[*row.columns] if hasattr(row, "columns") else None for row in rows]
+    if not any(columns):
+        return X, None
+    if (other := next((i for i, names in enumerate(columns) if names != columns[0]), None)) is None:
+        return [row.to_numpy() for row in rows], rows[0]
+    raise ValueError(
+        f"X[{other}] has the columns {columns[other]}, but X[0] has {columns[0]}; all sequences "
+        f"need the same, in one order."
+    )
 
 
 def first_length(X: Any) -> int:
@@ -123,6 +144,22 @@ def finite(values: Any, dtype: Any, lengths: Any = None, name: str = "X") -> np.
         f"{what}, first in {name}[{row}] at step {step}; fill it in, or drop the step. Only "
         f"steps at the end of an array's row, of which all features are NaN, are padding."
     )
+
+
+@contextmanager
+def telling_of_padding() -> Iterator[None]:
+    """An error inside about NaN in a table says how rows of unequal length are given."""
+    try:
+        yield
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        raise ValueError(
+            f"{str(error).partition(chr(10))[0]} If rows end in NaN because they are of unequal "
+            f"length, pass RNNClassifier or RNNRegressor an array of (n_samples, n_steps, "
+            f"n_features), X[..., np.newaxis] for one feature, or a list of rows without them; if "
+            f"values are missing, fill them in before, as scikit-learn's SimpleImputer does."
+        ) from error
 
 
 def _row(row: Any, name: str) -> np.ndarray:

@@ -19,7 +19,8 @@ class SequenceRows:
     def _check_X(self, X, reset):
         """Sequences (n, None, n_features) of floats or (n, None) of tokens; or floats (n, T, F)."""
         fitted = None if reset else self._fitted.task
-        given = X = sequences.without_column(X)
+        X, frame = sequences.without_frames(sequences.without_column(X))
+        given = X
         strings = sequences.has_strings(X)
         if fitted.n_tokens if fitted else strings or self.embedding_size:
             return self._check_tokens(X, reset)
@@ -35,16 +36,19 @@ class SequenceRows:
                 f"expecting {n_features} features"
                 + ("; if X is one sequence, pass [X]." if one else ".")
             )
+        if frame is not None:  # names of features
+            validate_data(self, frame, reset=reset, skip_check_array=True)
         return X
 
     def _check_numbers(self, X, dtype, reset):
         """Numbers as sequences or as an array (n, n_steps, n_features)."""
         if flat := sequences.is_table(X) and (reset or self._may_be_flat(X)):
-            if reset or self._flat:
-                X = validate_data(self, X, dtype=dtype, reset=reset)
-            else:
-                X = check_array(X, dtype=dtype, input_name="X", estimator=self)
-                self._check_not_one_sequence(X)
+            with sequences.telling_of_padding():
+                if reset or self._flat:
+                    X = validate_data(self, X, dtype=dtype, reset=reset)
+                else:
+                    X = check_array(X, dtype=dtype, input_name="X", estimator=self)
+                    self._check_not_one_sequence(X)
             X = X.reshape(len(X), -1, self._n_features(X.shape[1], reset))
         else:
             X = sequences.padded(X) if getattr(X, "ndim", 0) == 3 else X

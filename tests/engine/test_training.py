@@ -667,6 +667,18 @@ def test_factor_of_the_learning_rate_outlives_the_fit(rows):
     np.testing.assert_array_equal(again.weights["w"], four.weights["w"])
 
 
+def test_callbacks_see_the_learning_rate_of_the_last_step(rows):
+    rates = []
+
+    def note(state):
+        rates.append(state.learning_rate)
+        state.learning_rate_factor = 0.1
+
+    how = {"epochs": 3, "batch_size": 41, "hyper": {"learning_rate": 0.05}, "callbacks": [note]}
+    train(LINEAR, begin(), *rows, schedule=lambda epoch: 0.5**epoch, **how)
+    np.testing.assert_allclose(rates, [0.05, 0.05 * 0.5 * 0.1, 0.05 * 0.25 * 0.1])
+
+
 # One program for many fits --------------------------------------------------------------------
 
 

@@ -672,6 +672,27 @@ def test_what_outputs_are_is_told_or_asked(end, activations, learnt, wrapped, ir
     assert_allclose(probabilities, outputs, atol=1e-6)
 
 
+def test_a_loss_that_compares_rows_with_each_other_is_refused(iris):
+    def of_all_pairs(y_true, y_pred):
+        return ops.abs(y_true[:, 0] - y_pred)
+
+    def of_one_column(y_true, y_pred):
+        return ops.abs(y_true - y_pred)[:, :1]
+
+    model = NetworkRegressor(loss=of_all_pairs, epochs=1)
+    with pytest.raises(ValueError, match=r"loss gives numbers of the shape .* with other rows"):
+        model.fit(iris[0], iris[0][:, 0])
+    model.set_params(loss=of_one_column).fit(iris[0], iris[0][:, :2])
+
+
+def test_a_loss_in_numpy_is_told_to_use_keras(iris):
+    def loss(y_true, y_pred):
+        return np.square(np.asarray(y_true) - np.asarray(y_pred))
+
+    with pytest.raises(TypeError, match=r"loss computes with NumPy.*keras.ops"):
+        NetworkRegressor(loss=loss, epochs=1).fit(iris[0], iris[0][:, 0])
+
+
 def test_labels_may_have_a_layer_each():
     X = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
     Y = (X[:, :3] > 0).astype(int)

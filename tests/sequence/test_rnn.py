@@ -571,6 +571,18 @@ def test_other_rows_than_fit_has_seen_are_refused(seen, X, error, message):
         model.predict(X)
 
 
+def test_data_frames_are_sequences_of_their_rows():
+    frames = [pd.DataFrame(row, columns=["x", "y"]) for row in ROWS]
+    model = RNNClassifier(**SMALL, epochs=1).fit(frames, FIRST)
+    arrays = RNNClassifier(**SMALL, epochs=1).fit(ROWS, FIRST)
+    np.testing.assert_array_equal(model.predict_proba(frames), arrays.predict_proba(ROWS))
+    assert [*model.feature_names_in_] == ["x", "y"]
+    with pytest.raises(ValueError, match=r"X\[1\] has the columns \['y', 'x'\], but X\[0\] has"):
+        model.fit([frames[0], frames[1][["y", "x"]]], FIRST[:2])
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict([frame[["y", "x"]] for frame in frames])
+
+
 def test_all_lengths_share_one_program():
     engine.cache_clear()
     model = RNNClassifier(**SMALL, epochs=1)
