@@ -41,13 +41,20 @@ _OF_CLASSES = frozenset(
 
 
 def fingerprint(thing: Any) -> str:
-    """A text that tells what ``thing`` does; see the top of this module."""
+    """A text that tells what ``thing`` does; see the top of this module.
+
+    What is before its hyphen does not tell the names of layers, which Keras may have counted up.
+    """
     walk = _Walk()
     try:
         walk.visit(thing)
     except RecursionError:
         walk.opaque = True
-    return f"opaque {uuid.uuid4().hex}" if walk.opaque else walk.hash.hexdigest()
+    return (
+        f"opaque {uuid.uuid4().hex}"
+        if walk.opaque
+        else f"{walk.hash.hexdigest()}-{walk.names.hexdigest()}"
+    )
 
 
 def layers_within(*things: Any) -> list:
@@ -65,6 +72,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.hash = hashlib.blake2b(digest_size=16)
+        self.names = hashlib.blake2b(digest_size=8)  # of layers
         self.opaque = False
         self._inputs: set[int] = set()
         self._seen: dict[int, int] = {}
@@ -185,6 +193,9 @@ class _Walk:
                 continue  # counted up by Keras; those of layers count, as their noise depends on it
             if name.endswith("_calibrated") and value is False:
                 continue  # which Keras 3.15 sets where weights are loaded from a file
+            if name == "name":
+                self.names.update(f"{value}\0".encode())
+                continue
             self.write(name)
             self.visit(value)
 

@@ -37,8 +37,7 @@ class Template:
     Attributes
     ----------
     source : callable, str or keras.Model
-        What builds it, a name of ``DEFAULTS``, or a copy of it that nobody else has: of a Keras
-        model, or of what a function makes with layers from outside.
+        What builds it, a name of ``DEFAULTS``, or a copy of it that nobody else has.
     arguments : dict
         Of the function.
     layer : int or None
@@ -54,6 +53,9 @@ class Template:
         Whether layers draw numbers.
     has_features : bool
         Whether what the features are could be told.
+    copied : keras.Model or None
+        A copy of what the function makes with layers from outside, which are the user's. No part
+        of a file: the function makes it again.
     """
 
     source: Any
@@ -64,6 +66,7 @@ class Template:
     fast_under_xla: dict[str, bool]
     noisy: bool
     has_features: bool
+    copied = None
 
     def _check_part(self) -> None:
         """Refuse a template of a file's that has Keras make more than a model, see ``saved``."""
@@ -90,18 +93,16 @@ class Template:
 
     def new_graph(self, task: blueprint.Task) -> Graph:
         """The model, built anew: to be called within ``engine.build_apart``."""
-        return graph_of(new_model(self.source, self.arguments), task)
+        return graph_of(new_model(*self._origin(task)), task)
 
     def graph(self, task: blueprint.Task) -> Graph:
         """The model, from the process-wide store."""
+        source, arguments = self._origin(task)
 
         def build():
-            graph = built_apart(self.source, self.arguments, task)
-            if not self.key.startswith("opaque") and self._key_of(graph) != self.key:
-                raise ValueError(
-                    "model builds another network now than in fit, so that its weights do not "
-                    "belong to it; put the function back, or fit again."
-                )
+            graph = built_apart(source, arguments, task)
+            if not isinstance(source, keras.Model):
+                self._check_key(engine.fingerprint(graph.model))
             return graph
 
         return engine.programs.get("model", self._store_key(task), build)
@@ -110,7 +111,7 @@ class Template:
         """Put a model that was built already into the store."""
 
         def checked():
-            if not isinstance(self.source, str | keras.Model):
+            if self.copied is None and not isinstance(self.source, str | keras.Model):
                 refuse_kept_layers(self.source, self.arguments, task, graph)
             return graph
 
@@ -120,11 +121,29 @@ class Template:
         """The Keras model with a dict of "output" and "features"."""
         return self.graph(task).with_features(self.layer)
 
-    def _key_of(self, graph: Graph) -> str:
-        return self.key if isinstance(self.source, keras.Model) else engine.fingerprint(graph.model)
+    def _origin(self, task: blueprint.Task) -> tuple[Any, dict]:
+        """What builds the model without a layer of the user's, and its arguments."""
+        if self.copied is not None:
+            return self.copied, {}
+        is_function = not isinstance(self.source, str | keras.Model)
+        if is_function and engine.layers_within(self.source, self.arguments):
+            key, _, _, copied = _built(self.source, self.arguments, task)
+            self._check_key(key)
+            if copied is not None:
+                object.__setattr__(self, "copied", copied)
+                return copied, {}
+        return self.source, self.arguments
+
+    def _check_key(self, key: str) -> None:
+        same = key.partition("-")[0] == self.key.partition("-")[0]
+        if not self.key.startswith("opaque") and not same:
+            raise ValueError(
+                "model builds another network now than in fit, so that its weights do not "
+                "belong to it; put the function back, or fit again."
+            )
 
     def _store_key(self, task: blueprint.Task) -> tuple:
-        return _store_key(self.source, self.key, task)
+        return _store_key(self.source if self.copied is None else self.copied, self.key, task)
 
 
 def template_of(
@@ -135,6 +154,7 @@ def template_of(
     The last are the values, by the variables' id, of weights that had one before.
     """
     # One copy serves all fits, so that only the first one waits for Keras to make it.
+    copied = None
     if isinstance(source, keras.Model) and source.built:
         key, values = engine.fingerprint(source), source.get_weights()
         check_precision(source, values, task.precision)
@@ -144,15 +164,7 @@ def template_of(
         source = graph.model
     else:
         source = copy_of(source) if isinstance(source, keras.Model) else source
-        with LayersFromOutside(source, arguments) as outside:
-            graph = built = built_apart(source, arguments, task)
-            key, values = engine.fingerprint(built.model), values_of(built.model)
-            check_precision(built.model, values, task.precision)
-            if any(value is not None for value in values):
-                place_of_copy = ("copy", *_store_key(source, key, task))
-                graph = engine.programs.get("model", place_of_copy, lambda: of_its_own(built, task))
-                source, arguments = graph.model, {}
-                outside.forget_calls()
+        key, values, graph, copied = _built(source, arguments, task)
     pairs = zip(graph.model.weights, values, strict=True)
     start = {id(variable): value for variable, value in pairs if value is not None}
     place = graph.position(layer) if isinstance(layer, str) else layer
@@ -170,8 +182,26 @@ def template_of(
         noisy=any(getattr(part, "_seed_generators", ()) for part in parts),
         has_features=graph.features(place) is not None or place is None,
     )
+    object.__setattr__(template, "copied", copied)
     template.keep(graph, task)
     return template, graph, start
+
+
+def _built(source: Any, arguments: dict, task: blueprint.Task) -> tuple:
+    """A function's model: its key, what its weights hold, its graph; and its copy.
+
+    A copy (else None) takes its place where layers are the user's.
+    """
+    with LayersFromOutside(source, arguments) as outside:
+        built = built_apart(source, arguments, task)
+        key, values = engine.fingerprint(built.model), values_of(built.model)
+        check_precision(built.model, values, task.precision)
+        if all(value is None for value in values):
+            return key, values, built, None
+        place_of_copy = ("copy", *_store_key(source, key, task))
+        graph = engine.programs.get("model", place_of_copy, lambda: of_its_own(built, task))
+        outside.forget_calls()
+        return key, values, graph, graph.model
 
 
 def _store_key(source: Any, key: str, task: blueprint.Task) -> tuple:

@@ -127,11 +127,6 @@ class OwnModel(Declared):
                 f"{name} of {type(self).__name__} cannot be saved, for it is an object of Keras's; "
                 f"pass a function that makes it, or pickle the estimator."
             )
-        if is_saving() and isinstance(self._source(), keras.Model):
-            raise TypeError(
-                f"model of {type(self).__name__} cannot be saved, for the function takes layers "
-                f"with weights from outside of it; load them within it, or pickle the estimator."
-            )
         state = super().__getstate__()
         return {**state, "loss": packed(state["loss"])} if "loss" in state else state
 
@@ -144,11 +139,6 @@ class OwnModel(Declared):
 
     def _has_model(self) -> bool:
         return isinstance(self.model, keras.Model)
-
-    def _source(self) -> Any:
-        """What the fitted model comes from; None before a fit."""
-        fitted = vars(self).get("_fitted")
-        return fitted and fitted.task.model.source
 
     def _function(self) -> Callable:
         return DEFAULTS[self._default_model] if self.model is None else self.model

@@ -1086,10 +1086,26 @@ def test_a_backbone_that_was_trained_by_keras_brings_no_optimizer_along(iris):
 
 
 @copies_by_keras
-def test_a_model_with_a_backbone_from_outside_is_not_saved_and_told_why(iris, tmp_path):
-    model = trained(*iris, model=on_top_of(backbone()))
-    with pytest.raises(TypeError, match="takes layers with weights from outside of it; load them"):
-        save(model, tmp_path / "model")
+def test_a_model_with_a_backbone_from_outside_is_saved_by_its_function(iris, tmp_path):
+    model = trained(*iris, model=on_top_of(backbone(0)))
+    save(model, tmp_path / "model")
+    with pytest.raises(LoadError, match="build"):
+        load(tmp_path / "model")
+    back = backbone(0)
+    back.layers[1].set_weights([np.zeros((4, 6)), np.zeros(6)])  # the file has what was learnt
+    before = back.get_weights()
+    loaded = load(tmp_path / "model", custom_objects={"build": on_top_of(back)})
+    engine.cache_clear()
+    assert_array_equal(loaded.predict_proba(iris[0]), model.predict_proba(iris[0]))
+    assert_array_equal(loaded.transform(iris[0]), model.transform(iris[0]))
+    for mine, theirs in zip(loaded.network_.weights, model.network_.weights, strict=True):
+        assert_array_equal(mine, theirs)
+    assert all(equal(back.get_weights(), before))
+    other = keras.Sequential([keras.Input((4,)), layers.Dense(6)])
+    wrong = load(tmp_path / "model", custom_objects={"build": on_top_of(other)})
+    engine.cache_clear()
+    with pytest.raises(ValueError, match="builds another network now"):
+        wrong.predict(iris[0])
 
 
 def test_a_layer_from_outside_without_weights_is_refused_and_left_usable(iris):
