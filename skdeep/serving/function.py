@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from keyword import kwlist
 from typing import Any
 
+import keras
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
@@ -67,7 +68,9 @@ class Function:
         if self.table is not None:
             x = ops.matmul(x, ops.table)
         outputs = ops.network(self.model, x, lengths)
-        if isinstance(outputs, dict):  # of ours; a user's own model has one output
+        if fitted.task.model is not None:  # of a user's own, with one output
+            (outputs,) = keras.tree.flatten(outputs)
+        elif isinstance(outputs, dict):
             outputs = outputs["output"]
         return heads.results(ops, fitted, ops.cast(outputs, "float64"), valid)
 
@@ -120,13 +123,18 @@ def _rows(ops: Any, network: NetworkEstimator, x: Any) -> tuple[Any, Any, Any]:
     task = network._fitted.task
     if task.n_tokens:
         return _tokens(ops, network, x)
-    x = ops.cast(x, task.input_dtype)
+    given, x = x, ops.cast(x, task.input_dtype)
     shape = task.input_shape
     if not shape or shape[0] is not None:
-        x = ops.reshape(x, (-1, *shape))
         if task.input_dtype.startswith("float"):
-            return x, None, _finite(ops, ops.reshape(x, (-1, math.prod(shape))))
-        return x, None, None
+            fine = ops.isfinite(x)
+        elif given.dtype == task.input_dtype:
+            return ops.reshape(x, (-1, *shape)), None, None
+        else:  # what comes back is an integer, and in range; no table may be asked for another
+            fine = ops.equal(ops.cast(x, given.dtype), given)
+            x = ops.where(fine, x, np.zeros((), task.input_dtype))
+        valid = ops.all(ops.reshape(fine, (-1, math.prod(shape))), -1)
+        return ops.reshape(x, (-1, *shape)), None, valid
     flat = len(network._served_rows()[1]) == 2
     if flat:
         x = ops.reshape(x, (-1, network.n_features_in_ // shape[-1], shape[-1]))
@@ -162,8 +170,3 @@ def _by_step(ops: Any, network: NetworkEstimator, valid: Any, real: Any) -> Any:
     if not network._fitted.task.head.per_step:
         return valid
     return ops.logical_and(ops.expand_last(valid), real)
-
-
-def _finite(ops: Any, x: Any) -> Any:
-    """Which rows of x (n, n_numbers) are numbers throughout, (n,)."""
-    return ops.all(ops.isfinite(x), -1)

@@ -318,14 +318,21 @@ def _refuse_infrequent(step: Any, infrequent: Any) -> None:
 def _matches(ops: Any, column: Any, categories: np.ndarray) -> tuple[Any, Any]:
     """Ones where a column (n, 1) has a category, (n, n_categories), and whether it has any."""
     values = categories.tolist()
+    absent = np.array([[_is_missing(c) for c in values]])
     if ops.is_string(column):
-        texts = ["" if _is_missing(c) else c for c in values]
-        same = ops.equal(column, np.array([texts], dtype=object))
+        sought = np.where(absent, "", np.array([values], dtype=object))
     else:
-        same = ops.equal(column, np.array([values], dtype=np.float64))
-        absent = np.array([[_is_missing(c) for c in values]])
-        if absent.any():
-            same = ops.logical_or(same, ops.logical_and(ops.isnan(column), absent))
+        sought = np.array([values], dtype=np.float64)
+    different, counts = np.unique(sought, return_counts=True)
+    if counts.max(initial=0) > 1:
+        raise ValueError(
+            f"several of an encoder's categories would be {different[counts > 1].tolist()} in a "
+            f"tensor, where '' among strings and NaN among numbers stands for all that is missing; "
+            f"replace them by one in X, and fit again."
+        )
+    same = ops.equal(column, sought)
+    if absent.any() and not ops.is_string(column):
+        same = ops.logical_or(same, ops.logical_and(ops.isnan(column), absent))
     ones = ops.cast(same, "float64")
     return ones, ops.expand_last(ops.sum(ones, -1)) > 0
 

@@ -21,6 +21,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     MinMaxScaler,
     OneHotEncoder,
     PowerTransformer,
@@ -159,6 +160,19 @@ def own_texts(n_outputs):
     return keras.Sequential([*parts, keras.layers.LSTM(4), keras.layers.Dense(n_outputs)])
 
 
+def own_ends(input_shape, n_outputs, wrap):
+    model = own_model(input_shape, n_outputs)
+    return keras.Model(model.inputs, wrap(model.outputs[0]))
+
+
+def in_a_dict(output):
+    return {"mine": output}
+
+
+def in_a_list(output):
+    return [output]
+
+
 def own(kind, **settings):
     return small(kind, **{"model": own_model} | settings)
 
@@ -173,6 +187,8 @@ OWN_MODELS = {
     "own sigmoid": (own(NetworkClassifier, model__activation="sigmoid"), TABLE, NAMED),
     "own scores": (own(NetworkClassifier, loss="categorical_hinge"), TABLE, THREE),
     "own numbers": (own(NetworkRegressor, loss="huber"), TABLE, NUMBERS),
+    "own dict": (own(NetworkClassifier, model=own_ends, model__wrap=in_a_dict), TABLE, THREE),
+    "own list": (own(NetworkRegressor, model=own_ends, model__wrap=in_a_list), TABLE, NUMBER),
     "own texts": (own(NetworkClassifier, model=own_texts), RNG.integers(0, 9, (N, 6)), NAMED),
 }
 NETWORKS |= OWN_MODELS
@@ -241,6 +257,18 @@ REFUSED = {  # by predict are all rows but the first
         [[9.0] * 5, [0.0, np.inf, 0.0, 0.0, 0.0]],
     ),
     "an unknown category": (before(OneHotEncoder()), CITIES, THREE, [["Rom"] * 2, ["Rom", "Bonn"]]),
+    "no integers": (
+        make_pipeline(SimpleImputer(), own(NetworkClassifier, model=own_texts)),
+        RNG.integers(0, 9, (N, 6)).astype(float),
+        NAMED,
+        [[1.0] * 6, [1.5] * 6, [1.0] * 5 + [2.0**31], [-(2.0**31) - 1] + [1.0] * 5],
+    ),
+    "no bytes": (
+        make_pipeline(FunctionTransformer(), small(CNNClassifier, image_shape=(9, 9, 1))),
+        IMAGES.reshape(N, -1),
+        NAMED,
+        [[255.0] * 81, [256.0] * 81, [-1.0] * 81, [0.5] * 81],
+    ),
     "no steps": (small(RNNClassifier), ROWS, THREE, [[[0.0, 0.0]], [[np.nan, 0.0]]]),
     "no tokens": (small(RNNClassifier), TEXTS, NAMED, [["cat"], [""]]),
 }

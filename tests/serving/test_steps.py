@@ -268,6 +268,20 @@ def test_what_an_encoder_would_raise_for_becomes_nan(form, encoder):
     assert np.isnan(found).all(axis=1).tolist() == [False, True]
 
 
+@pytest.mark.parametrize("kind", [OneHotEncoder, OrdinalEncoder, TargetEncoder])
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [(["", "a", None], "''"), (["a", None, np.nan], "''"), ([1, None, np.nan], "nan")],
+)
+def test_categories_that_one_tensor_cannot_tell_apart_are_refused(kind, values, form):
+    X = np.array(values * 10, dtype=object)[:, None]
+    step = kind().fit(X, np.arange(30) % 2)
+    strings = holds_strings(step, 1)[0]
+    rows = tf.constant([["a"]] if strings else [[1.0]], tf.string if strings else tf.float64)
+    with pytest.raises(ValueError, match=rf"would be \[{form}\] in a tensor"):
+        applied(saved_model.Operations(None), [step], rows)
+
+
 @pytest.mark.parametrize(
     ("step", "error", "message"),
     [
