@@ -33,8 +33,8 @@ def export(estimator: Any, path: str | os.PathLike, format: str | None = None) -
         scikit-learn's scalers, encoders, ``SimpleImputer``, ``PCA`` and so on (the guide page
         "Serving" has the list), or a ``ColumnTransformer`` or a Pipeline of these.
     path : str or path-like
-        Where to: a folder for ``"saved_model"``, a file for ``"onnx"``. An older export there is
-        replaced when all of the new one is written.
+        Where to: a folder for ``"saved_model"``, a file for ``"onnx"``, or a link to one. An
+        older export there is replaced when all of the new one is written.
     format : {"saved_model", "onnx"} or None, default=None
         Of TensorFlow, or of ONNX, which needs ``pip install "skdeep[onnx]"``. None is ONNX where
         the path ends in ".onnx", else TensorFlow's.
@@ -77,7 +77,7 @@ def export(estimator: Any, path: str | os.PathLike, format: str | None = None) -
     if format not in ("saved_model", "onnx"):
         raise ValueError(f"format must be 'saved_model' or 'onnx', but is {format!r}.")
     function = function_of(estimator)
-    place = Path(path)
+    place = Path(os.path.realpath(path))  # of a link what it leads to
     if format == "onnx":
         from skdeep.serving import onnx_model
 
@@ -102,4 +102,9 @@ def export(estimator: Any, path: str | os.PathLike, format: str | None = None) -
         saved_model.write(function, draft)
         if place.exists():  # a folder takes no other's place: there is a moment without either
             os.replace(place, old)
-        os.replace(draft, place)
+        try:
+            os.replace(draft, place)
+        except BaseException:
+            if old.exists():
+                os.replace(old, place)
+            raise

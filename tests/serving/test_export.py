@@ -381,6 +381,35 @@ def test_an_export_is_replaced_whole_and_only_by_a_whole_one(model, tmp_path):
     assert [part.name for part in tmp_path.iterdir()] == ["served"]
 
 
+def test_an_export_that_cannot_be_put_in_place_leaves_the_old_one(model, tmp_path, monkeypatch):
+    place, replace = tmp_path / "served", os.replace
+    export(model, place)
+    (place / "saved_model.pb").write_bytes(b"old")
+
+    def refuse(source, target):
+        if Path(source).name == "new":
+            raise OSError("no room")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="no room"):
+        export(model, place)
+    assert (place / "saved_model.pb").read_bytes() == b"old"
+    assert [part.name for part in tmp_path.iterdir()] == ["served"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_link_stays_one(model, tmp_path, form):
+    place, link = tmp_path / "folder" / "served", tmp_path / "link"
+    place.parent.mkdir()
+    link.symlink_to(place)
+    for _ in range(2):  # to nothing yet, and to an export
+        export(model, link, format=form)
+        assert link.is_symlink()
+        assert list(place.parent.iterdir()) == [place]
+        assert place.is_dir() == (form == "saved_model")
+
+
 def test_what_is_no_export_is_never_replaced(model, tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("mine", encoding="utf-8")
