@@ -241,10 +241,8 @@ def _normalizer(ops: Any, step: Normalizer, x: Any, taken: list) -> Any:
 
 
 def _imputer(ops: Any, step: SimpleImputer, x: Any, taken: list) -> Any:
-    if step.add_indicator:
-        raise ValueError("SimpleImputer(add_indicator=True) cannot be exported; set it to False.")
     marks = step.missing_values
-    columns = []
+    columns, gaps = [], []
     for i, value in enumerate(np.asarray(step.statistics_).tolist()):
         column = _column(ops, x, i)
         if isinstance(value, str):
@@ -252,34 +250,51 @@ def _imputer(ops: Any, step: SimpleImputer, x: Any, taken: list) -> Any:
             sought, value = (marks if isinstance(marks, str) else ""), np.asarray(value, object)
             missing = ops.equal(column, np.asarray(sought, object))
         else:
-            if _is_missing(value) and not step.keep_empty_features:
-                continue  # a column that fit has found empty is dropped
-            value = np.float64(value)
             missing = (
                 ops.isnan(column) if _is_missing(marks) else ops.equal(column, np.float64(marks))
             )
+            gaps.append(ops.cast(missing, "float64"))
+            if _is_missing(value) and not step.keep_empty_features:
+                continue  # a column that fit has found empty is dropped
+            value = np.float64(value)
         columns.append(ops.where(missing, value, column))
+    if step.add_indicator:
+        if len(gaps) < len(step.statistics_):
+            raise ValueError(
+                "SimpleImputer(add_indicator=True) of strings cannot be exported; set it to False."
+            )
+        columns += [gaps[i] for i in step.indicator_.features_]
     alike = len({ops.is_string(column) for column in columns}) == 1
     return ops.concatenate(columns) if alike else columns
 
 
 def _one_hot(ops: Any, step: OneHotEncoder, x: Any, taken: list) -> Any:
-    infrequent = getattr(step, "infrequent_categories_", None)
-    _refuse_infrequent(step, infrequent)
-    dropped = step.drop_idx_
+    n = len(step.categories_)
+    groups = step._default_to_infrequent_mappings if step._infrequent_enabled else [None] * n
+    dropped = [None] * n if step.drop_idx_ is None else step._drop_idx_after_grouping
     parts = []
     for i, categories in enumerate(step.categories_):
         ones, known = _matches(ops, _column(ops, x, i), categories)
         if step.handle_unknown == "error":
             taken.append(ops.all(known, -1))
-        if dropped is not None and dropped[i] is not None:
-            ones = ops.take(ones, np.delete(np.arange(len(categories)), int(dropped[i])))
+        n_columns = len(categories)
+        if groups[i] is not None:  # the rare ones share the last column
+            columns = np.eye(groups[i].max() + 1)
+            ones, n_columns = ops.matmul(ones, columns[groups[i]]), len(columns)
+            if step.handle_unknown in ("infrequent_if_exist", "warn"):
+                ones = ops.where(known, ones, columns[-1:])
+        if dropped[i] is not None:
+            ones = ops.take(ones, np.delete(np.arange(n_columns), int(dropped[i])))
         parts.append(ones)
     return ops.concatenate(parts)
 
 
 def _ordinal(ops: Any, step: OrdinalEncoder, x: Any, taken: list) -> Any:
-    _refuse_infrequent(step, getattr(step, "infrequent_categories_", None))
+    if step._infrequent_enabled and any(each is not None for each in step.infrequent_categories_):
+        raise ValueError(
+            "OrdinalEncoder with min_frequency or max_categories cannot be exported; leave both "
+            "None."
+        )
     parts = []
     for i, categories in enumerate(step.categories_):
         ones, known = _matches(ops, _column(ops, x, i), categories)
@@ -305,14 +320,6 @@ def _target(ops: Any, step: TargetEncoder, x: Any, taken: list) -> Any:
         values = ops.matmul(ones, np.column_stack(step.encodings_[n * i : n * (i + 1)]))
         parts.append(ops.where(known, values, np.atleast_1d(step.target_mean_)))
     return ops.concatenate(parts)
-
-
-def _refuse_infrequent(step: Any, infrequent: Any) -> None:
-    if infrequent is not None and any(each is not None for each in infrequent):
-        raise ValueError(
-            f"{type(step).__name__} with min_frequency or max_categories cannot be exported; "
-            f"leave both None."
-        )
 
 
 def _matches(ops: Any, column: Any, categories: np.ndarray) -> tuple[Any, Any]:
