@@ -270,8 +270,8 @@ def _imputer(ops: Any, step: SimpleImputer, x: Any, taken: list) -> Any:
 
 def _one_hot(ops: Any, step: OneHotEncoder, x: Any, taken: list) -> Any:
     n = len(step.categories_)
-    groups = step._default_to_infrequent_mappings if step._infrequent_enabled else [None] * n
-    dropped = [None] * n if step.drop_idx_ is None else step._drop_idx_after_grouping
+    groups: Any = step._default_to_infrequent_mappings if step._infrequent_enabled else [None] * n
+    dropped: Any = [None] * n if step.drop_idx_ is None else step._drop_idx_after_grouping
     parts = []
     for i, categories in enumerate(step.categories_):
         ones, known = _matches(ops, _column(ops, x, i), categories)
