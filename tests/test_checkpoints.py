@@ -30,6 +30,7 @@ from skdeep import (
     LoadError,
     MLPClassifier,
     MLPRegressor,
+    NetworkClassifier,
     RNNClassifier,
 )
 from skdeep.callbacks import Checkpoint, GradientNorms
@@ -252,6 +253,57 @@ def test_of_an_optimizer_the_setting_that_differs_is_told(path):
     fit_and_break(model, path, 4)
     with pytest.raises(ValueError, match=r"fit: optimizer\.beta_1 was 0\.8, but is 0\.7\. Delete"):
         resumed(clone(model).set_params(optimizer__beta_1=0.7), path)
+
+
+copies_by_keras = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
+
+
+def keras_model(width=4):
+    """Of layers that Keras gives numbers, higher ones each time."""
+    rows = keras.Input((16,))
+    hidden = keras.layers.Dropout(0.2)(keras.layers.Dense(width, activation="relu")(rows))
+    model = keras.Model(rows, keras.layers.Dense(3)(hidden))
+    model.set_weights([np.full(w.shape, 0.1 * i) for i, w in enumerate(model.weights)])
+    return model
+
+
+@copies_by_keras
+def test_a_keras_model_that_is_made_again_goes_on(path):
+    model = NetworkClassifier(model=keras_model(), epochs=8, batch_size=32, random_state=0)
+    expected = clone(model).fit(X, y)
+    fit_and_break(model, path, 4)
+    assert_same_fit(resumed(clone(model).set_params(model=keras_model()), path), expected, X)
+
+
+@copies_by_keras
+def test_another_keras_model_is_refused(path):
+    model = NetworkClassifier(model=keras_model(), epochs=8, batch_size=32, random_state=0)
+    fit_and_break(model, path, 4)
+    with pytest.raises(ValueError, match=r'fit: model was "Functional .*", but is "Functional'):
+        resumed(clone(model).set_params(model=keras_model(width=5)), path)
+    other = keras_model()
+    other.layers[1].bias.assign_add(np.ones(4))
+    with pytest.raises(ValueError, match=r"fit: the weights that model comes with was of digest"):
+        resumed(clone(model).set_params(model=other), path)
+
+
+@copies_by_keras
+def test_layers_from_outside_with_other_weights_are_refused(path):
+    backbone = keras_model()
+    backbone.trainable = False
+
+    def transfer(input_shape, n_outputs):
+        rows = keras.Input(input_shape)
+        return keras.Model(rows, keras.layers.Dense(n_outputs)(backbone(rows)))
+
+    model = NetworkClassifier(model=transfer, epochs=8, batch_size=32, random_state=0)
+    fit_and_break(model, path, 4)
+    kept = backbone.get_weights()
+    backbone.layers[1].bias.assign_add(np.ones(4))
+    with pytest.raises(ValueError, match="fit: the weights that model comes with was of digest"):
+        resumed(model, path)
+    backbone.set_weights(kept)
+    assert_same_fit(resumed(model, path), clone(model).fit(X, y), X)
 
 
 def test_a_named_schedule_ends_with_its_epochs(path):

@@ -8,6 +8,8 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from skdeep._config import get_config
 from skdeep.exceptions import LoadError
 from skdeep.persistence import Encoder, files, from_parts, saved, telling
@@ -29,7 +31,9 @@ class Checkpoint:
     after all other callbacks.
 
     The fit that goes on must be the same: rows, targets, weights, validation rows and the
-    estimator's parameters are compared, and what differs is named. Only ``epochs`` may be raised
+    estimator's parameters are compared, and what differs is named; of Keras models what they
+    compute and their weights, of functions their names and the weights of the layers that they
+    take from outside. Only ``epochs`` may be raised
     (unless a named ``learning_rate_schedule`` ends with them), ``verbose`` and other ``callbacks``
     may change. With ``random_state=None`` the seed of the file goes on.
 
@@ -155,7 +159,7 @@ def _conditions(
     estimator: Any, fitted: Any, goes_on: bool, end: int, rows: tuple, validation: tuple | None
 ) -> dict[str, str]:
     """All that decides the course of a fit, as text by name."""
-    from skdeep.engine import digest
+    from skdeep.engine import digest, layers_within
 
     found = {}
     for suffix, parts in {"": rows, "_val": validation}.items():
@@ -171,6 +175,10 @@ def _conditions(
         ignored.add("patience")
     parameters = estimator.get_params(deep=False).items()
     found |= {name: _described(value) for name, value in parameters if name not in ignored}
+    layers = layers_within(*(value for name, value in parameters if name.startswith("model")))
+    if weights := {id(weight): weight for layer in layers for weight in layer.weights}:
+        values = [np.asarray(w) for w in weights.values() if w._value is not None]
+        found["the weights that model comes with"] = f"of digest {digest(values)}"
     if isinstance(estimator.learning_rate_schedule, str):
         found["epochs"] = str(end)
     seed = estimator.random_state
@@ -182,11 +190,28 @@ def _conditions(
     return found
 
 
+class _Describer(Encoder):
+    """Encodes Keras's layers and models, too: as what they do, without their weights."""
+
+    def encode(self, value: Any, where: str) -> Any:
+        import keras
+
+        from skdeep.engine import fingerprint
+
+        if isinstance(value, keras.Layer):
+            text = fingerprint(value).partition("-")[0]
+            return type(value).__name__ + ("" if text.startswith("opaque") else f" {text}")
+        encoded = super().encode(value, where)
+        if hasattr(value, "source"):  # a template, whose key tells the names of Keras's layers
+            encoded["values"]["key"] = value.key.partition("-")[0]
+        return encoded
+
+
 def _described(value: Any) -> str:
     """A value as text that is the same in another process."""
     from skdeep.engine import digest
 
-    encoder = Encoder()
+    encoder = _Describer()
     try:
         text = json.dumps(encoder.encode(value, "value"))
     except (TypeError, LoadError):

@@ -43,7 +43,8 @@ _OF_CLASSES = frozenset(
 def fingerprint(thing: Any) -> str:
     """A text that tells what ``thing`` does; see the top of this module.
 
-    What is before its hyphen does not tell the names of layers, which Keras may have counted up.
+    What is before its hyphen does not tell the names of Keras's layers: "dense_1" is what "dense"
+    is called if it is made a second time in one process.
     """
     walk = _Walk()
     try:
@@ -72,7 +73,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.hash = hashlib.blake2b(digest_size=16)
-        self.names = hashlib.blake2b(digest_size=8)  # of layers
+        self.names = hashlib.blake2b(digest_size=8)  # of Keras's layers
         self.opaque = False
         self._inputs: set[int] = set()
         self._seen: dict[int, int] = {}
@@ -193,7 +194,8 @@ class _Walk:
                 continue  # counted up by Keras; those of layers count, as their noise depends on it
             if name.endswith("_calibrated") and value is False:
                 continue  # which Keras 3.15 sets where weights are loaded from a file
-            if name == "name":
+            # The noise of our own layers depends on their names.
+            if name == "name" and not type(layer).__module__.startswith("skdeep."):
                 self.names.update(f"{value}\0".encode())
                 continue
             self.write(name)
