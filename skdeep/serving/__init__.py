@@ -44,7 +44,8 @@ def export(estimator: Any, path: str | os.PathLike, format: str | None = None) -
     TypeError
         If the network or a step has no counterpart; the message names it.
     ValueError
-        If a setting of it has none.
+        If a setting of it has none, or if onnxruntime, where it is installed, does not compute the
+        network as Keras does.
     ImportError
         If ``format="onnx"`` and onnx is not installed.
     OSError

@@ -476,6 +476,34 @@ def test_columns_that_would_share_a_name_are_refused(tmp_path):
 
 
 @needs_onnx
+@pytest.mark.parametrize(
+    "name", ["softmax", "wide", "images", "mean", "tokens", "own scores", "own texts", "strings"]
+)
+def test_a_network_that_onnxruntime_computes_otherwise_is_refused(
+    models, tmp_path, monkeypatch, name
+):
+    from skdeep.serving import onnx_layers
+
+    def almost(ops, layer, x):
+        return onnx_layers._dense(ops, layer, x) * 1.01
+
+    monkeypatch.setitem(onnx_layers._LAYERS, keras.layers.Dense, almost)
+    place = tmp_path / "served.onnx"
+    place.write_bytes(b"old")
+    with pytest.raises(ValueError, match=r"other outputs .*'saved_model'"):
+        export(models[name], place)
+    assert place.read_bytes() == b"old"
+
+
+@needs_onnx
+def test_a_network_that_onnxruntime_cannot_run_is_refused(tmp_path):
+    with config_context(precision="float64"):
+        model = small(RNNClassifier).fit(SERIES, THREE)
+    with pytest.raises(ValueError, match=r"cannot run .*'saved_model'"):
+        export(model, tmp_path / "served.onnx")
+
+
+@needs_onnx
 def test_bfloat16_is_not_for_onnx(tmp_path):
     with config_context(precision="mixed_bfloat16"):
         model = small(MLPClassifier).fit(TABLE, THREE)
