@@ -30,18 +30,23 @@ from sklearn.compose import (
     make_column_selector,
     make_column_transformer,
 )
+from sklearn.covariance import EllipticEnvelope, EmpiricalCovariance
 from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
+    IsolationForest,
     RandomForestClassifier,
     StackingClassifier,
     VotingClassifier,
 )
 from sklearn.exceptions import InconsistentVersionWarning, UnsetMetadataPassedError
+from sklearn.feature_extraction import DictVectorizer, FeatureHasher
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -51,6 +56,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    KBinsDiscretizer,
     OneHotEncoder,
     SplineTransformer,
     StandardScaler,
@@ -1119,6 +1125,109 @@ def test_a_machine_whose_arrays_do_not_fit_is_refused(
         skdeep.save(make_pipeline(StandardScaler(), model), path)
     with pytest.raises(LoadError, match=r"the arrays of .*, a support vector machine, do not"):
         skdeep.load(path, custom_objects={"gram": gram})
+
+
+# Other numbers that scikit-learn follows --------------------------------------------------------
+
+WORDS = ["a good one", "a bad one", "an odd one"] * 4
+CODES = np.arange(30)[:, None] % [5, 7]
+FITTED = {
+    "words": lambda: CountVectorizer().fit(WORDS),
+    "weights of words": lambda: TfidfVectorizer().fit(WORDS),
+    "dicts": lambda: DictVectorizer().fit([{"a": 1.0, "b": "x"}]),
+    "hashes": lambda: FeatureHasher(),
+    "codes": lambda: OneHotEncoder().fit(CODES),
+    "text codes": lambda: OneHotEncoder().fit(CODES.astype(str).astype(object)),
+    "codes but one": lambda: OneHotEncoder(drop="first").fit(CODES),
+    "frequent codes": lambda: OneHotEncoder(min_frequency=5, drop="first").fit(CODES),
+    "bins": lambda: KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf").fit(X),
+    "ellipse": lambda: EllipticEnvelope(random_state=0).fit(X),
+    "covariance": lambda: EmpiricalCovariance(store_precision=False).fit(X),
+    "isolation": lambda: IsolationForest(n_estimators=3, max_features=2, random_state=0).fit(X),
+    "stages": lambda: GradientBoostingClassifier(n_estimators=2).fit(X, y),
+    "stages from zero": lambda: GradientBoostingClassifier(n_estimators=2, init="zero").fit(X, y),
+    "two classes": lambda: GradientBoostingClassifier(n_estimators=2).fit(X, y == y[0]),
+    "neighbours": lambda: KNeighborsClassifier(
+        metric="mahalanobis", metric_params={"VI": np.eye(4)}, algorithm="brute"
+    ).fit(X, y),
+    "histograms": lambda: HistGradientBoostingClassifier(max_iter=1).fit(X, y),
+}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_what_scikit_learn_fits_may_be_loaded(name, path):
+    model = FITTED[name]()
+    skdeep.save(model, path)
+    assert type(skdeep.load(path)) is type(model)
+
+
+def changed(name, **change):
+    return pytest.param(name, change, id=f"{name}: {', '.join(change)}")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        changed("words", vocabulary_={"one": 2**30}),
+        changed("words", vocabulary_={"one": 0, "good": 0}),
+        changed("words", vocabulary_={"one": -1}),
+        changed("weights of words", vocabulary_={"one": 1}),
+        changed("dicts", vocabulary_={"a": 0, "b=x": 2}),
+        changed("hashes", n_features=0),
+        changed("codes", _n_features_outs=[5, 2]),
+        changed("codes", _n_features_outs=[5]),
+        changed("codes", n_features_in_=1),
+        changed("codes", categories_=[np.arange(9), np.arange(7)]),
+        changed("codes", categories_=[np.arange(5)[::-1], np.arange(7)]),
+        changed("text codes", categories_=[np.arange(9).astype(object)] * 2),
+        changed("codes but one", _drop_idx_after_grouping=np.array([9, 0], object)),
+        changed("codes but one", _drop_idx_after_grouping=None),
+        changed("frequent codes", _default_to_infrequent_mappings=[None, np.arange(7)]),
+        changed("frequent codes", _default_to_infrequent_mappings=[None, None]),
+        changed("ellipse", precision_=np.eye(2)),
+        changed("covariance", covariance_=np.eye(2)),
+        changed("isolation", estimators_features_=[np.zeros(1, int)] * 3),
+        changed("isolation", _max_features=1),
+        changed("stages", init_=DummyClassifier(strategy="prior").fit(X, y == y[0])),
+        changed("stages from zero", n_trees_per_iteration_=2),
+        changed("neighbours", effective_metric_params_={"VI": np.eye(2)}),
+        changed("histograms", _preprocessor=FunctionTransformer()),
+    ],
+)
+def test_numbers_that_point_out_of_an_estimator_are_refused(name, change, path, monkeypatch):
+    model = FITTED[name]()
+    vars(model).update(change)
+    with monkeypatch.context() as by_hand:
+        by_hand.setattr(Audit, "_check_lookups", lambda *_: None)
+        skdeep.save(make_pipeline(StandardScaler(), model), path)
+    with pytest.raises(LoadError, match=r"the numbers of .*, sklearn\..*, do not fit together"):
+        skdeep.load(path)
+
+
+def test_an_estimator_that_no_writer_writes_is_refused(path):
+    skdeep.save(make_pipeline(LogisticRegression()), path)
+    parts = files.read(path, "estimator")
+    schema = parts["estimator/schema.json"].replace(b'"LogisticRegression"', b'"Birch"')
+    schema = schema.replace(b"sklearn.linear_model._logistic", b"sklearn.cluster._birch")
+    path.write_bytes(sealed(parts | {"estimator/schema.json": schema}))
+    with pytest.raises(LoadError, match=r"sklearn\.cluster\._birch\.Birch, do not fit together"):
+        skdeep.load(path)
+
+
+class OwnWords(CountVectorizer):
+    """The user's, of scikit-learn's."""
+
+
+def test_numbers_of_a_class_of_the_users_are_looked_at_too(path, monkeypatch):
+    model = OwnWords().fit(WORDS)
+    skdeep.save(model, path)
+    assert skdeep.load(path, custom_objects={"OwnWords": OwnWords}).vocabulary_
+    model.vocabulary_["one"] = 2**30
+    with monkeypatch.context() as by_hand:
+        by_hand.setattr(Audit, "_check_lookups", lambda *_: None)
+        skdeep.save(model, path)
+    with pytest.raises(LoadError, match="do not fit together"):
+        skdeep.load(path, custom_objects={"OwnWords": OwnWords})
 
 
 @pytest.mark.parametrize("name", ["indices", "indptr"])

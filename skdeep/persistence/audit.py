@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skdeep.exceptions import LoadError
-from skdeep.persistence import constructors, machines, trees
+from skdeep.persistence import constructors, lookups, machines, trees
 from skdeep.persistence.codec import Custom, name_of, own_class
 
 _HERE = __name__
@@ -185,6 +185,7 @@ class Audit:
             self._check_function(node, name, where)
         if loader == "ObjectNode":
             self._check_machine(node, name, where)
+            self._check_lookups(node, name, where)
         if own_class(name) is not None and loader in ("ObjectNode", "TypeNode"):
             self.trusted.add(name)
         elif name in self.custom and self._may_be(loader, self.custom[name]):
@@ -222,6 +223,18 @@ class Audit:
             raise LoadError(
                 f"the arrays of {where}, a support vector machine, do not fit together."
             )
+
+    def _check_lookups(self, node: dict, name: str, where: str) -> None:
+        """Refuse an estimator whose numbers point out of what they are followed in."""
+        own = self.custom[name] if name in self.custom else None
+        bases = [cls.__name__ for cls in own.__mro__] if isinstance(own, type) else []
+        names = [node["__class__"], *bases]
+        check = next((lookups.CHECKS[n] for n in names if n in lookups.CHECKS), None)
+        state = node.get("content")
+        if check is None or state is None:
+            return
+        if state.get("__loader__") != "DictNode" or not check(state["content"], self._fetch):
+            raise LoadError(f"the numbers of {where}, {name}, do not fit together.")
 
     @staticmethod
     def _may_be(loader: str, thing: Any) -> bool:
