@@ -59,12 +59,21 @@ def fingerprint(thing: Any) -> str:
 
 
 def layers_within(*things: Any) -> list:
-    """The Keras layers that code and values refer to, as far as a fingerprint sees them."""
+    """The Keras layers that code and values refer to, as far as a fingerprint sees them.
+
+    Raises
+    ------
+    ValueError
+        If they refer to each other too deep to be followed.
+    """
     search = _Search()
     try:
         search.visit(*things)
     except RecursionError:
-        pass  # what was found until then
+        raise ValueError(
+            "the function refers to objects that lead on to others, too deep to search for Keras "
+            "layers; pass what it needs of them as arguments."
+        ) from None
     return [thing for thing in search._alive if isinstance(thing, keras.Layer)]
 
 
@@ -251,7 +260,13 @@ class _Search(_Walk):
 
     def visit(self, *things: Any) -> None:
         data = (*_PLAIN, np.ndarray, np.generic, tf.Tensor)
-        super().visit(*(thing for thing in things if not isinstance(thing, data)))
+        for thing in things:
+            parts = thing.values() if type(thing) is dict else thing
+            plain = type(thing) in (dict, list, tuple, set, frozenset) and all(
+                type(part) in _PLAIN for part in parts
+            )
+            if not plain and not isinstance(thing, data):
+                super().visit(thing)
 
 
 def _imported(code: Any, package: str | None) -> list[str]:

@@ -10,7 +10,7 @@ from keras import layers
 
 from skdeep import engine
 from skdeep.engine import fingerprint
-from skdeep.engine.fingerprint import _is_installed
+from skdeep.engine.fingerprint import _is_installed, _Walk
 
 
 def dense(units=3, activation="relu", **settings):
@@ -290,3 +290,25 @@ def test_a_weight_that_the_model_does_not_own_never_matches():
 
     build = lambda: keras.Sequential([keras.Input((2,)), Reads()])  # noqa: E731
     assert of(build).startswith("opaque")
+
+
+class Link:
+    after = None
+
+
+def test_layers_that_lie_too_deep_are_an_error():
+    first = link = Link()
+    for _ in range(5000):
+        link.after = link = Link()
+    with pytest.raises(ValueError, match="too deep to search for Keras layers"):
+        engine.layers_within(first)
+
+
+def test_a_container_of_plain_values_is_not_looked_into(monkeypatch):
+    words = {f"word {i}": i for i in range(1000)}
+    layer = layers.Dense(2)
+    looked = []
+    visit = _Walk.visit
+    monkeypatch.setattr(_Walk, "visit", lambda *a: looked.extend(a[1:]) or visit(*a))
+    assert layer in engine.layers_within(words, {"a": [layer], "words": words})
+    assert not any(thing is words for thing in looked)
