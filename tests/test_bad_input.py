@@ -289,7 +289,7 @@ def test_floats_are_refused_where_the_fit_has_seen_bytes(cnn, rows, refuses):
 @each_cnn
 def test_bytes_are_refused_where_the_fit_has_seen_floats(cnn, rows, refuses):
     model = cnn(epochs=1).fit(*rows)
-    with pytest.raises(ValueError, match=r"images of floating numbers.*X is uint8.*X / 255"):
+    with pytest.raises(ValueError, match=r"images of another dtype.*X is uint8.*X / 255"):
         model.predict((255 * rows[0]).astype(np.uint8))
 
 
