@@ -31,7 +31,20 @@ from skdeep.validation import naming
 
 
 class OwnModel(Declared):
-    """What the classes for a user's own model share."""
+    """What the classes for a user's own model share.
+
+    Parameters
+    ----------
+    model : Any, default=None
+        A function that returns a Keras model, called with those of ``input_shape``, ``n_outputs``
+        and ``meta`` that it names, and with ``model_params``; or a Keras model, whose weights a fit
+        starts from. None is one hidden layer of ``units`` (100) with an ``activation`` ('relu').
+    model_params : dict or None, default=None
+        Arguments of that function, by name; ``model__<name>`` sets one, in the constructor too.
+    loss : str, callable or None, default=None
+        A Keras loss: its name, an object or a function of (y_true, y_pred) that gives a number for
+        each row. None chooses by the target and the model's last activation.
+    """
 
     model: Any = hyperparameter(
         default=None,
