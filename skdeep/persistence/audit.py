@@ -234,7 +234,10 @@ class Audit:
         if check is None or state is None:
             return
         if state.get("__loader__") != "DictNode" or not check(state["content"], self._fetch):
-            raise LoadError(f"the numbers of {where}, {name}, do not fit together.")
+            raise LoadError(
+                f"the numbers of {where}, {name}, do not fit together, or cannot be checked: Birch, "
+                f"and HistGradientBoosting with categories of a DataFrame, go into pickles alone."
+            )
 
     @staticmethod
     def _may_be(loader: str, thing: Any) -> bool:
