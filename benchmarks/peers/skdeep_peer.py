@@ -34,7 +34,7 @@ def own_fit(data, epochs, batch_size):
         x = keras.layers.Dense(100, activation="relu")(rows)
         return keras.Model(rows, keras.layers.Dense(n_outputs, activation="softmax")(x))
 
-    model = NetworkClassifier(network, epochs=epochs, batch_size=batch_size, random_state=0)
+    model = NetworkClassifier(model=network, epochs=epochs, batch_size=batch_size, random_state=0)
 
     def run():
         model.fit(data["X"], data["y"])
