@@ -261,7 +261,7 @@ class _Search(_Walk):
     def visit(self, *things: Any) -> None:
         data = (*_PLAIN, np.ndarray, np.generic, tf.Tensor)
         for thing in things:
-            parts = thing.values() if type(thing) is dict else thing
+            parts = (*thing, *thing.values()) if type(thing) is dict else thing
             plain = type(thing) in (dict, list, tuple, set, frozenset) and all(
                 type(part) in _PLAIN for part in parts
             )
