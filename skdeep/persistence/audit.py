@@ -235,8 +235,9 @@ class Audit:
             return
         if state.get("__loader__") != "DictNode" or not check(state["content"], self._fetch):
             raise LoadError(
-                f"the numbers of {where}, {name}, do not fit together, or cannot be checked: Birch, "
-                f"and HistGradientBoosting with categories of a DataFrame, go into pickles alone."
+                f"the numbers of {where}, {name}, do not fit together, or cannot be checked: "
+                f"Birch, and HistGradientBoosting with categories of a DataFrame, go into pickles "
+                f"alone."
             )
 
     @staticmethod
