@@ -1,16 +1,22 @@
 """The exact Gaussian process on arrays: posterior, evidence, and the fit of hyper-parameters.
 
-For t = f(Z) + noise, f ~ GP(0, k), noise variance v, with K = k(Z, Z) + v I and a = K^-1 t:
+For t = h(Z)'b + f(Z) + noise, f ~ GP(0, k), with K = k(Z, Z) + noise, a basis h(z) of p functions
+(none, 1, or 1 and z) and nothing known of b [1]_:
 
-    evidence   log p(t) = -t'a / 2 - log|K| / 2 - n log(2 pi) / 2           [1]_, equation 2.30
-    gradient   d log p / d theta = tr((a a' - K^-1) dK/dtheta) / 2          [1]_, equation 5.9
-    mean       k(z, Z) a                                                    [1]_, equation 2.25
-    variance   k(z, z) - k(z, Z) K^-1 k(Z, z)                               [1]_, equation 2.26
+    A = H' K^-1 H,   b = A^-1 H' K^-1 t,   a = K^-1 (t - H b)                    equation 2.42
+    evidence   log p(t) = -(t - H b)'a / 2 - log|K| / 2 - log|A| / 2
+                          - (n - p) log(2 pi) / 2                                equation 2.45
+    gradient   d log p / d theta = tr((a a' - P) dK/dtheta) / 2,
+               P = K^-1 - K^-1 H A^-1 H' K^-1                                    equation 5.9
+    mean       h(z)'b + k(z, Z) a                                                equation 2.41
+    variance   k(z, z) - k(z, Z) K^-1 k(Z, z) + r'A^-1 r,   r = h(z) - H' K^-1 k(Z, z)
+    left out   t_i - a_i / P_ii, with the variance 1 / P_ii, which is of t_i     equation 5.12
 
-theta = log(l_1, ..., l_d, s, v). Its prior is a product of normals over the logarithms, made for
-inputs of about unit width and targets of unit variance: lengthscales are as likely long as
-short, and noise is believed to be low until the data say otherwise. With few points the prior
-decides how good the fit is: maximum likelihood alone would call half of all small samples noise.
+theta holds the kernel's parameters and the logarithm of the noise variance. Its prior is a product
+of normals over the logarithms, made for inputs of about unit width and targets of unit variance:
+lengthscales are as likely long as short, and noise is believed to be low until the data say
+otherwise. With few points the prior decides how good the fit is: maximum likelihood alone would
+call half of all small samples noise.
 
 .. [1] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press, 2006.
 """
@@ -22,26 +28,49 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from skdeep.gaussian_process.kernels import Covariance, Stationary
+from skdeep.gaussian_process.kernels import Belief, Covariance, Kernel, LogNormal, as_normal
 from skdeep.persistence import saved
 
-# Medians and standard deviations of log lengthscale, log signal variance and log noise variance.
-LENGTHSCALE_PRIOR = (0.0, 1.0)
-SIGNAL_PRIOR = (0.0, 1.0)
-NOISE_PRIOR = (np.log(1e-5), 2.0)
+NOISE = LogNormal(1e-5, 2.0)
 LOWEST_NOISE = 1e-8
+N_SIGMAS = 6
+
+
+@saved
+@dataclass(frozen=True)
+class Process:
+    """What is believed before any data: the kernel, the basis, and the noise."""
+
+    kernel: Kernel
+    basis: str = "zero"  # or "constant" or "linear"
+    noise: Belief = NOISE
+
+    def prior(self, d: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations of theta for d columns; 0 for what is held."""
+        mean, sigma = self.kernel.prior(d)
+        noise_mean, noise_sigma = as_normal([self.noise])
+        return np.append(mean, noise_mean), np.append(sigma, noise_sigma)
+
+    def h(self, Z: np.ndarray) -> np.ndarray:
+        """The basis at Z, (n, d): (n, p)."""
+        columns = {"zero": 0, "constant": 1, "linear": 1 + Z.shape[1]}[self.basis]
+        return np.hstack([np.ones((len(Z), 1)), Z])[:, :columns]
 
 
 @saved
 @dataclass(frozen=True)
 class Posterior:
-    """A Gaussian process that has seen points Z, (n, d), under hyper-parameters theta."""
+    """A Gaussian process that has seen targets t, (n,), at points Z, (n, d), under theta."""
 
-    kernel: Stationary
+    process: Process
     theta: np.ndarray
     Z: np.ndarray
+    t: np.ndarray
     cholesky: np.ndarray  # lower triangle L of K = L L', (n, n)
-    weights: np.ndarray  # K^-1 t, (n,)
+    half_basis: np.ndarray  # L^-1 H, (n, p)
+    basis_cholesky: np.ndarray  # of A, (p, p)
+    coefficients: np.ndarray  # b, (p,)
+    weights: np.ndarray  # a, (n,)
     evidence: float
 
     def mean_and_variance(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, Callable]:
@@ -50,89 +79,168 @@ class Posterior:
         The function takes the derivatives of an objective by mean and by variance, (m,) each,
         and returns those by X, (m, d).
         """
-        cross = self.kernel(self.theta[:-1], X, self.Z)
-        half = solve_triangular(self.cholesky, cross.matrix.T)  # (n, m)
-        signal_variance = np.exp(self.theta[-2])
-        variance = np.maximum(
-            signal_variance - np.einsum("ij,ij->j", half, half), 1e-14 * signal_variance
-        )
+        cross, half, excess = self._solved(X)
+        mean = cross.matrix @ self.weights + self.process.h(X) @ self.coefficients
+        variance = cross.variance - np.einsum("ij,ij->j", half, half)
+        variance += np.einsum("ij,ij->j", excess, excess)
 
         def gradient(by_mean: np.ndarray, by_variance: np.ndarray) -> np.ndarray:
-            solved = solve_triangular(self.cholesky, half, transposed=True)  # K^-1 k(Z, X)
-            W = by_mean[:, None] * self.weights - 2 * by_variance[:, None] * solved.T
-            return cross.points_gradient(W)
+            by_basis = 2 * by_variance * solve_triangular(self.basis_cholesky, excess, True)
+            # K^-1 k(Z, X) and what the basis adds, (n, m).
+            solved = solve_triangular(
+                self.cholesky, 2 * by_variance * half + self.half_basis @ by_basis, True
+            )
+            W = by_mean[:, None] * self.weights - solved.T
+            found = cross.points_gradient(W)
+            if self.process.basis == "linear":
+                found += by_mean[:, None] * self.coefficients[1:] + by_basis[1:].T
+            return found
 
-        return cross.matrix @ self.weights, variance, gradient
+        return mean, np.maximum(variance, 1e-14 * cross.variance), gradient
 
     def covariance(self, X: np.ndarray) -> np.ndarray:
         """Covariance of f between the rows of X: (m, m)."""
-        half = solve_triangular(self.cholesky, self.kernel(self.theta[:-1], X, self.Z).matrix.T)
-        return self.kernel(self.theta[:-1], X, X).matrix - half.T @ half
+        _, half, excess = self._solved(X)
+        return self.process.kernel(self.theta[:-1], X, X).matrix - half.T @ half + excess.T @ excess
+
+    def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each t_i, (n,) each, as the other targets predict it."""
+        variance = 1 / _projection(self).diagonal()
+        return self.t - self.weights * variance, variance
+
+    def extended(self, Z: np.ndarray, t: np.ndarray | None = None) -> "Posterior":
+        """The posterior after m more points under the same theta: O(n^2 m), not O(n^3).
+
+        Without t the targets are as the mean predicts: the mean stays, the variance shrinks.
+        """
+        if t is None:
+            t = self.mean_and_variance(Z)[0]
+        theta = self.theta
+        half = solve_triangular(self.cholesky, self.process.kernel(theta[:-1], self.Z, Z).matrix)
+        rest = self.process.kernel(theta[:-1], Z, Z).matrix - half.T @ half
+        n, m = half.shape
+        L = np.zeros((n + m, n + m), order="F")
+        L[:n, :n], L[n:, :n] = self.cholesky, half.T
+        L[n:, n:] = cholesky(rest, np.full(m, np.exp(theta[-1])))
+        return _finish(self.process, theta, np.vstack([self.Z, Z]), np.append(self.t, t), L)
+
+    def _solved(self, X: np.ndarray) -> tuple[Covariance, np.ndarray, np.ndarray]:
+        """Covariance with Z, (m, n), L^-1 k(Z, X), (n, m), and r over A's root, (p, m)."""
+        cross = self.process.kernel(self.theta[:-1], X, self.Z)
+        half = solve_triangular(self.cholesky, cross.matrix.T)
+        r = self.process.h(X).T - self.half_basis.T @ half
+        return cross, half, solve_triangular(self.basis_cholesky, r)
 
 
-def condition(kernel: Stationary, theta: np.ndarray, Z: np.ndarray, t: np.ndarray) -> Posterior:
-    """The posterior after targets t, (n,), at points Z, (n, d)."""
-    return _condition(kernel, theta, Z, t)[0]
+def condition(
+    process: Process,
+    theta: np.ndarray,
+    Z: np.ndarray,
+    t: np.ndarray,
+    known_noise: np.ndarray | float = 0.0,
+) -> Posterior:
+    """The posterior after targets t, (n,), at Z, (n, d); ``known_noise`` is added to theta's."""
+    return _condition(process, theta, Z, t, known_noise)[0]
 
 
 def evidence(
-    kernel: Stationary, theta: np.ndarray, Z: np.ndarray, t: np.ndarray
+    process: Process,
+    theta: np.ndarray,
+    Z: np.ndarray,
+    t: np.ndarray,
+    known_noise: np.ndarray | float = 0.0,
 ) -> tuple[float, np.ndarray]:
-    """log p(t | Z, theta) and its gradient by theta, (d + 2,)."""
-    posterior, covariance = _condition(kernel, theta, Z, t)
-    W = 0.5 * (np.outer(posterior.weights, posterior.weights) - inverse(posterior.cholesky))
+    """log p(t | Z, theta) and its gradient by theta, (n_theta,)."""
+    posterior, covariance = _condition(process, theta, Z, t, known_noise)
+    W = 0.5 * (np.outer(posterior.weights, posterior.weights) - _projection(posterior))
     by_noise = np.exp(theta[-1]) * np.trace(W)
     return posterior.evidence, np.append(covariance.theta_gradient(W), by_noise)
 
 
 def fit(
-    kernel: Stationary, Z: np.ndarray, t: np.ndarray, n_restarts: int, rng: np.random.Generator
+    process: Process,
+    Z: np.ndarray,
+    t: np.ndarray,
+    starts: np.ndarray,
+    prior: tuple[np.ndarray, np.ndarray] | None = None,
+    known_noise: np.ndarray | float = 0.0,
 ) -> Posterior:
-    """The posterior at the most probable theta, sought by L-BFGS-B.
+    """The posterior at the most probable theta, sought from ``starts``, (m, n_theta)."""
+    mean, sigma = process.prior(Z.shape[1]) if prior is None else prior
+    free = sigma > 0
+    low, high = mean - N_SIGMAS * sigma, mean + N_SIGMAS * sigma
+    if free[-1]:
+        low[-1] = max(low[-1], np.log(LOWEST_NOISE))
 
-    One search starts from the prior's median, ``n_restarts`` more from draws of the prior.
-    """
-    median, scale = prior(kernel)
-    low, high = median - 6 * scale, median + 6 * scale
-    low[-1] = max(low[-1], np.log(LOWEST_NOISE))
+    def at(values: np.ndarray) -> np.ndarray:
+        theta = mean.copy()
+        theta[free] = values
+        return theta
 
-    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = evidence(kernel, theta, Z, t)
-        z = (theta - median) / scale
-        return 0.5 * z @ z - value, z / scale - gradient
+    def objective(values: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = evidence(process, at(values), Z, t, known_noise)
+        z = (values - mean[free]) / sigma[free]
+        return 0.5 * z @ z - value, z / sigma[free] - gradient[free]
 
-    draws = median + scale * rng.standard_normal((n_restarts, len(median)))
-    starts = np.clip([median, *draws], low, high)
     settings = {
         "method": "L-BFGS-B",
-        "bounds": list(zip(low, high)),
+        "bounds": list(zip(low[free], high[free])),
         "options": {"maxiter": 100, "ftol": 1e-6, "gtol": 1e-3},
     }
-    found = [minimize(objective, start, jac=True, **settings) for start in starts]
-    best = min(found, key=lambda result: result.fun)
-    return condition(kernel, best.x, Z, t)
+    starts = np.clip(starts, low, high)[:, free]
+    found = [minimize(objective, start, jac=True, **settings) for start in starts if free.any()]
+    best = min(found, key=lambda result: result.fun).x if found else mean[free]
+    return condition(process, at(best), Z, t, known_noise)
 
 
-def prior(kernel: Stationary) -> tuple[np.ndarray, np.ndarray]:
-    """Medians and standard deviations of theta, (d + 2,) each."""
-    lengthscales = [LENGTHSCALE_PRIOR] * kernel.n_lengthscales
-    medians, scales = np.array([*lengthscales, SIGNAL_PRIOR, NOISE_PRIOR]).T
-    return medians, scales
+def starting_points(
+    prior: tuple[np.ndarray, np.ndarray], n_random: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The prior's mean and random draws of it, (1 + n_random, n_theta)."""
+    mean, sigma = prior
+    return np.vstack([mean, mean + sigma * rng.standard_normal((n_random, len(mean)))])
 
 
 def _condition(
-    kernel: Stationary, theta: np.ndarray, Z: np.ndarray, t: np.ndarray
+    process: Process,
+    theta: np.ndarray,
+    Z: np.ndarray,
+    t: np.ndarray,
+    known_noise: np.ndarray | float,
 ) -> tuple[Posterior, Covariance]:
     """Posterior and the covariance of the training points."""
-    covariance = kernel(theta[:-1], Z, Z)
-    L = cholesky(covariance.matrix, np.exp(theta[-1]))
+    covariance = process.kernel(theta[:-1], Z, Z)
+    L = cholesky(covariance.matrix, np.exp(theta[-1]) + known_noise)
+    return _finish(process, theta, Z, t, L), covariance
+
+
+def _finish(
+    process: Process, theta: np.ndarray, Z: np.ndarray, t: np.ndarray, L: np.ndarray
+) -> Posterior:
+    """The posterior, once K has its Cholesky factor."""
+    half_basis = solve_triangular(L, process.h(Z))
+    n, p = half_basis.shape
     half = solve_triangular(L, t)
-    weights = solve_triangular(L, half, transposed=True)
-    value = -0.5 * half @ half - np.log(L.diagonal()).sum() - 0.5 * len(t) * np.log(2 * np.pi)
-    return Posterior(kernel, theta, Z, L, weights, value), covariance
+    R = cholesky(half_basis.T @ half_basis, 0.0) if p else np.zeros((0, 0))
+    coefficients = solve_triangular(R, solve_triangular(R, half_basis.T @ half), True)
+    half = half - half_basis @ coefficients
+    value = -0.5 * half @ half - np.log(L.diagonal()).sum() - np.log(R.diagonal()).sum()
+    value -= 0.5 * (n - p) * np.log(2 * np.pi)
+    weights = solve_triangular(L, half, True)
+    return Posterior(process, theta, Z, t, L, half_basis, R, coefficients, weights, float(value))
 
 
-def cholesky(K: np.ndarray, noise_variance: float) -> np.ndarray:
+def _projection(posterior: Posterior) -> np.ndarray:
+    """P, (n, n)."""
+    P = inverse(posterior.cholesky)
+    if posterior.half_basis.shape[1]:
+        solved = solve_triangular(posterior.cholesky, posterior.half_basis, True)  # K^-1 H
+        root = solve_triangular(posterior.basis_cholesky, solved.T)
+        P -= root.T @ root
+    return P
+
+
+def cholesky(K: np.ndarray, noise_variance: np.ndarray | float) -> np.ndarray:
     """Lower Cholesky factor of K plus noise, plus as little jitter as it takes."""
     scale = K.diagonal().mean()
     for jitter in (0.0, *10.0 ** np.arange(-12, 0)):
@@ -152,4 +260,6 @@ def inverse(L: np.ndarray) -> np.ndarray:
 
 def solve_triangular(L: np.ndarray, B: np.ndarray, transposed: bool = False) -> np.ndarray:
     """L^-1 B, or L'^-1 B; LAPACK without the checks, which cost more than small solves."""
+    if not B.size:
+        return np.zeros_like(B)
     return lapack.dtrtrs(L, B, lower=True, trans=transposed)[0]

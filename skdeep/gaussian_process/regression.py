@@ -35,7 +35,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    kernel : {'exponential', 'matern52', 'rbf'}, default='matern52'
+    kernel : {'exponential', 'matern32', 'matern52', 'rbf'}, default='matern52'
         Covariance of f, from twice differentiable over smooth to merely continuous.
     n_restarts : int in [0, inf), default=1
         Searches for the hyper-parameters from random starts, besides the one from the prior's
@@ -134,9 +134,11 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         self._y_mean, self._y_scale = y.mean(), _spread(y, "y")
         seed = check_random_state(self.random_state).randint(2**31)
         with one_blas_thread():
-            self._posterior = exact.fit(
-                self._kernel(), *self._standardised(), self.n_restarts, np.random.default_rng(seed)
+            process = self._process()
+            starts = exact.starting_points(
+                process.prior(X.shape[1]), self.n_restarts, np.random.default_rng(seed)
             )
+            self._posterior = exact.fit(process, *self._standardised(), starts)
         self.theta_ = self._posterior.theta + self._theta_shift()
         *self.lengthscales_, self.signal_variance_, self.noise_variance_ = np.exp(self.theta_)
         self.lengthscales_ = np.array(self.lengthscales_)
@@ -213,7 +215,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
             )
         with one_blas_thread():
             value, gradient = exact.evidence(
-                self._kernel(), theta - self._theta_shift(), *self._standardised()
+                self._process(), theta - self._theta_shift(), *self._standardised()
             )
         value -= len(self.y_train_) * np.log(self._y_scale)
         return (value, gradient) if eval_gradient else value
@@ -223,8 +225,8 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
             refuse_dates(X)
             return validate_data(self, X, dtype="float64", reset=reset)
 
-    def _kernel(self):
-        return KERNELS[self.kernel](range(self.n_features_in_))
+    def _process(self):
+        return exact.Process(KERNELS[self.kernel]())
 
     def _standardised(self):
         """Training points of about unit width and targets of unit variance."""

@@ -84,7 +84,7 @@ def maximise(
         top = order[:N_STARTS]
         climbed = U[top]
         climbed[:, space.is_real] = _climb(
-            posterior, columns[top], np.flatnonzero(space.is_real[space.groups]), best
+            posterior, columns[top], np.flatnonzero(space.is_real), best
         )
         risen, _ = log_expected_improvement(posterior, space.columns(climbed), best)
         U, value = np.vstack([climbed, U]), np.concatenate([risen, value])

@@ -87,8 +87,9 @@ class BayesianOptimizer:
         values = np.where(finite, self._values, self._values[finite].max())
         targets = _normalise(values)
         columns = self.space.columns(self._points)
-        kernel = Matern52(self.space.groups)
-        posterior = exact.fit(kernel, columns, targets, 1, self._rng)
+        process = exact.Process(Matern52(categorical=tuple(np.flatnonzero(self.space.is_category))))
+        starts = exact.starting_points(process.prior(columns.shape[1]), 1, self._rng)
+        posterior = exact.fit(process, columns, targets, starts)
         fitted, _, _ = posterior.mean_and_variance(columns)
         centres = self._points[np.argsort(fitted)[:N_CENTRES]]
         return maximise(posterior, self.space, centres, fitted.min(), self._rng)

@@ -28,6 +28,11 @@ class Range:
     integer: bool = False
 
     @property
+    def is_category(self) -> bool:
+        """Whether the values have no order."""
+        return False
+
+    @property
     def size(self) -> float:
         """How many values there are."""
         return self.high - self.low + 1 if self.integer else np.inf
@@ -60,8 +65,8 @@ class Range:
         return (self._scale(self._values(u)) - start) / (stop - start)
 
     def columns(self, u: np.ndarray) -> np.ndarray:
-        """Columns (n, 1) for a model."""
-        return u[:, None]
+        """What a model sees: the number itself."""
+        return u
 
     def _values(self, u: np.ndarray) -> np.ndarray:
         start, stop = self._ends()
@@ -105,12 +110,17 @@ class Choice:
         return self._middles()[self._index(u)]
 
     def columns(self, u: np.ndarray) -> np.ndarray:
-        """Numbers keep their order, (n, 1); other levels are all at distance 1, (n, n_levels)."""
+        """What a model sees: the rank of numbers in [0, 1], the index of other levels."""
         index = self._index(u)
-        if all(isinstance(v, Real) and not isinstance(v, bool) for v in self.levels):
-            rank = np.argsort(np.argsort(self.levels)) / max(len(self.levels) - 1, 1)
-            return rank[index][:, None]
-        return np.eye(len(self.levels))[index] / np.sqrt(2)
+        if self.is_category:
+            return index.astype(float)
+        rank = np.argsort(np.argsort(self.levels)) / max(len(self.levels) - 1, 1)
+        return rank[index]
+
+    @property
+    def is_category(self) -> bool:
+        """Whether the levels have no order."""
+        return not all(isinstance(v, Real) and not isinstance(v, bool) for v in self.levels)
 
     def _edges(self) -> np.ndarray:
         weights = np.ones(len(self.levels)) if self.weights is None else np.array(self.weights)
@@ -140,8 +150,7 @@ class Space:
             raise ValueError("the search space is empty; give at least one dimension.")
         self.dimensions = {name: _parse(name, given) for name, given in space.items()}
         self.size = math.prod(d.size for d in self.dimensions.values())
-        widths = [d.columns(np.zeros(1)).shape[1] for d in self.dimensions.values()]
-        self.groups = np.repeat(np.arange(len(widths)), widths)  # the dimension of each column
+        self.is_category = np.array([d.is_category for d in self.dimensions.values()])
         self.is_real = np.array([d.size == np.inf for d in self.dimensions.values()])
 
     def encode(self, point: Mapping[str, Any]) -> np.ndarray:
@@ -158,9 +167,9 @@ class Space:
         return np.column_stack(parts)
 
     def columns(self, U: np.ndarray) -> np.ndarray:
-        """What a model sees of U, (n, n_dimensions): (n, n_columns)."""
+        """What a model sees of U, (n, n_dimensions): one column for each dimension."""
         parts = [d.columns(U[:, j]) for j, d in enumerate(self.dimensions.values())]
-        return np.hstack(parts)
+        return np.column_stack(parts)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n random points, or the whole space in random order if it has no more: (<= n, d)."""

@@ -23,18 +23,64 @@ def theta():
     return np.log([0.4, 0.8, 3.0, 1.5, 0.01])
 
 
+BASES = ["zero", "constant", "linear"]
+
+
+def process(kernel=Matern52, **settings):
+    return exact.Process(kernel(), **settings)
+
+
 @pytest.mark.parametrize("kernel", [Matern52, RBF, Exponential])
 def test_evidence_is_a_normal_density_and_its_gradient_its_slope(kernel, data, theta):
-    kernel, (Z, t) = kernel(range(3)), data
-    value, gradient = exact.evidence(kernel, theta, Z, t)
-    K = kernel(theta[:-1], Z, Z).matrix + 0.01 * np.eye(12)
+    Z, t = data
+    value, gradient = exact.evidence(process(kernel), theta, Z, t)
+    K = kernel()(theta[:-1], Z, Z).matrix + 0.01 * np.eye(12)
     assert value == pytest.approx(multivariate_normal(cov=K).logpdf(t), rel=1e-10)
-    numeric = approx_fprime(theta, lambda theta: exact.evidence(kernel, theta, Z, t)[0], 1e-7)
+    numeric = approx_fprime(
+        theta, lambda theta: exact.evidence(process(kernel), theta, Z, t)[0], 1e-7
+    )
     np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-5)
 
 
-def test_posterior_gradient_agrees_with_finite_differences(data, theta):
-    posterior = exact.condition(Matern52(range(3)), theta, *data)
+@pytest.mark.parametrize("basis", BASES)
+def test_gradient_of_the_evidence_agrees_with_finite_differences(basis, data, theta):
+    Z, t = data
+    noise = np.linspace(0, 0.1, 12)
+
+    def value(theta):
+        return exact.evidence(process(basis=basis), theta, Z, t, noise)
+
+    numeric = approx_fprime(theta, lambda theta: value(theta)[0], 1e-7)
+    np.testing.assert_allclose(value(theta)[1], numeric, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("basis", BASES[1:])
+def test_a_basis_is_the_limit_of_wide_priors_of_its_coefficients(basis, data, theta):
+    Z, t = data
+    X = np.random.default_rng(1).random((4, 3))
+    ours = exact.condition(process(basis=basis), theta, Z, t)
+    p = 1 if basis == "constant" else 4
+    wide = 1e6
+
+    def h(X):
+        return np.hstack([np.ones((len(X), 1)), X])[:, :p]
+
+    def k(A, B):
+        return Matern52()(theta[:-1], A, B).matrix + wide * h(A) @ h(B).T
+
+    K = k(Z, Z) + 0.01 * np.eye(12)
+    mean, variance, _ = ours.mean_and_variance(X)
+    np.testing.assert_allclose(mean, k(X, Z) @ np.linalg.solve(K, t), rtol=1e-5)
+    expected = k(X, X) - k(X, Z) @ np.linalg.solve(K, k(Z, X))
+    np.testing.assert_allclose(ours.covariance(X), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(variance, expected.diagonal(), rtol=1e-4, atol=1e-6)
+    density = multivariate_normal(cov=K).logpdf(t) + 0.5 * p * np.log(2 * np.pi * wide)
+    assert ours.evidence == pytest.approx(density, abs=1e-3)
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_posterior_gradient_agrees_with_finite_differences(basis, data, theta):
+    posterior = exact.condition(process(basis=basis), theta, *data)
     X = np.random.default_rng(1).random((4, 3))
     by_mean, by_variance = np.random.default_rng(2).normal(size=(2, 4))
 
@@ -51,20 +97,63 @@ def test_posterior_gradient_agrees_with_finite_differences(data, theta):
     )
 
 
+@pytest.mark.parametrize("basis", BASES)
+def test_leave_one_out_equals_brute_force(basis, data, theta):
+    Z, t = data
+    noise = np.linspace(0, 0.1, 12)
+    mean, variance = exact.condition(process(basis=basis), theta, Z, t, noise).leave_one_out()
+    for i in range(12):
+        others = np.arange(12) != i
+        rest = exact.condition(process(basis=basis), theta, Z[others], t[others], noise[others])
+        expected, of_f, _ = rest.mean_and_variance(Z[[i]])
+        np.testing.assert_allclose(mean[i], expected[0], rtol=1e-8)
+        np.testing.assert_allclose(variance[i], of_f[0] + 0.01 + noise[i], rtol=1e-8)
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_more_points_extend_a_posterior_as_if_they_had_been_there(basis, data, theta):
+    Z, t = data
+    whole = exact.condition(process(basis=basis), theta, Z, t)
+    grown = exact.condition(process(basis=basis), theta, Z[:9], t[:9]).extended(Z[9:], t[9:])
+    X = np.random.default_rng(1).random((4, 3))
+    for ours, expected in zip(grown.mean_and_variance(X)[:2], whole.mean_and_variance(X)[:2]):
+        np.testing.assert_allclose(ours, expected, rtol=1e-9)
+    assert grown.evidence == pytest.approx(whole.evidence, rel=1e-10)
+
+
+def test_points_without_targets_leave_the_mean_and_shrink_the_variance(data, theta):
+    posterior = exact.condition(process(basis="constant"), theta, *data)
+    X = np.random.default_rng(1).random((4, 3))
+    (mean, variance, _), after = posterior.mean_and_variance(X), posterior.extended(X[:2])
+    np.testing.assert_allclose(after.mean_and_variance(X)[0], mean, atol=1e-10)
+    assert (after.mean_and_variance(X)[1] < variance).all()
+
+
 def test_fit_finds_a_better_theta_than_random_search_of_the_same_posterior(data):
-    kernel, (Z, t) = Matern52(range(3)), data
-    median, scale = exact.prior(kernel)
+    Z, t = data
+    median, scale = process().prior(3)
 
     def density(theta):
-        return exact.evidence(kernel, theta, Z, t)[0] - 0.5 * np.sum(
+        return exact.evidence(process(), theta, Z, t)[0] - 0.5 * np.sum(
             ((theta - median) / scale) ** 2
         )
 
-    found = exact.fit(kernel, Z, t, n_restarts=2, rng=np.random.default_rng(0))
+    starts = exact.starting_points((median, scale), 2, np.random.default_rng(0))
+    found = exact.fit(process(), Z, t, starts)
     draws = median + scale * np.random.default_rng(1).normal(size=(300, 5))
     assert density(found.theta) > max(map(density, draws))
     numeric = approx_fprime(found.theta, density, 1e-6)
     np.testing.assert_allclose(numeric, 0, atol=0.05)  # a stationary point
+
+
+def test_what_is_a_number_is_held(data):
+    held = exact.Process(Matern52(lengthscale=[0.3, 1.0, 2.0]), noise=0.04)
+    found = exact.fit(held, *data, np.zeros((1, 5)))
+    np.testing.assert_allclose(np.exp(found.theta)[[0, 1, 2, 4]], [0.3, 1.0, 2.0, 0.04])
+    assert found.theta[3] != 0  # the variance of f is sought
+    everything = exact.Process(Matern52(lengthscale=0.3, variance=2.0), noise=0.04)
+    found = exact.fit(everything, *data, np.zeros((1, 5)))
+    np.testing.assert_allclose(np.exp(found.theta), [0.3, 0.3, 0.3, 2.0, 0.04])
 
 
 def test_cholesky_of_a_singular_matrix_gets_the_jitter_it_needs():

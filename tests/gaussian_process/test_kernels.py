@@ -3,10 +3,11 @@ import pytest
 from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import kernels as reference
 
-from skdeep.gaussian_process.kernels import RBF, Exponential, Matern52
+from skdeep.gaussian_process.kernels import RBF, Exponential, Matern32, Matern52
 
 PAIRS = [
     (Matern52, reference.Matern(nu=2.5)),
+    (Matern32, reference.Matern(nu=1.5)),
     (RBF, reference.RBF()),
     (Exponential, reference.Matern(nu=0.5)),
 ]
@@ -25,30 +26,83 @@ def test_matrix_equals_scikit_learns(kernel, other, points):
     lengthscales = np.array([0.3, 1.0, 4.0])
     other = 2.5 * other.set_params(length_scale=lengthscales)
     theta = np.log([*lengthscales, 2.5])
-    np.testing.assert_allclose(kernel(range(3))(theta, A, B).matrix, other(A, B), rtol=1e-12)
+    np.testing.assert_allclose(kernel()(theta, A, B).matrix, other(A, B), rtol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("groups", [[0, 1, 2], [0, 1, 1]])
-def test_gradients_agree_with_finite_differences(kernel, groups, points):
+COMPOSITE = [
+    *[kernel() for kernel in KERNELS],
+    Matern52(categorical=[1]),
+    Matern52(columns=[0]) + RBF(columns=[1, 2], categorical=[1]),
+    (Matern32(columns=[2]) + RBF()) * Matern52(columns=[0, 1], variance=1.0),
+]
+
+
+@pytest.mark.parametrize("kernel", COMPOSITE, ids=repr)
+def test_gradients_agree_with_finite_differences(kernel, points):
     A, B = points
-    kernel = kernel(groups)
-    theta = np.random.default_rng(1).normal(size=kernel.n_lengthscales + 1)
+    A[:, 1], B[:, 1] = np.arange(7) % 3, np.arange(5) % 3  # categories, of which some are equal
+    theta = np.random.default_rng(1).normal(size=len(kernel.prior(3)[0]))
     W = np.random.default_rng(2).normal(size=(7, 5))
     covariance = kernel(theta, A, B)
 
     numeric = approx_fprime(theta, lambda theta: np.vdot(W, kernel(theta, A, B).matrix), 1e-7)
     np.testing.assert_allclose(covariance.theta_gradient(W), numeric, rtol=1e-5, atol=1e-6)
 
+    A[:, 1] += 0.1  # where numbers have a slope, and categories are different and stay so
     numeric = approx_fprime(
         A.ravel(), lambda flat: np.vdot(W, kernel(theta, flat.reshape(A.shape), B).matrix), 1e-7
     )
-    np.testing.assert_allclose(covariance.points_gradient(W).ravel(), numeric, rtol=1e-5, atol=1e-6)
+    found = kernel(theta, A, B).points_gradient(W).ravel()
+    np.testing.assert_allclose(found, numeric, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_gradients_are_finite_where_points_coincide(kernel, points):
     A, _ = points
-    covariance = kernel(range(3))(np.zeros(4), A, A)
+    covariance = kernel()(np.zeros(4), A, A)
     assert np.isfinite(covariance.theta_gradient(np.ones((7, 7)))).all()
     assert np.isfinite(covariance.points_gradient(np.ones((7, 7)))).all()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_categories_are_as_far_apart_as_one_hot_columns(kernel, points):
+    A, B = points
+    A[:, 2], B[:, 2] = np.arange(7) % 4, np.arange(5) % 4
+    lengthscales = np.array([0.3, 1.0, 4.0])
+
+    def one_hot(X):
+        return np.hstack([X[:, :2], np.eye(4)[X[:, 2].astype(int)] / np.sqrt(2)])
+
+    ours = kernel(categorical=[2])(np.log([*lengthscales, 2.5]), A, B).matrix
+    theta = np.log([*lengthscales[[0, 1, 2, 2, 2, 2]], 2.5])
+    np.testing.assert_allclose(ours, kernel()(theta, one_hot(A), one_hot(B)).matrix, rtol=1e-12)
+
+
+def test_sums_and_products_are_those_of_scikit_learn(points):
+    A, B = points
+    ours = RBF(lengthscale=0.5, variance=2.0) + Matern52(lengthscale=2.0) * Matern32(variance=1.0)
+    theta = ours.prior(3)[0]
+    other = 2.0 * reference.RBF(0.5) + reference.Matern(2.0, nu=2.5) * reference.Matern(1.0, nu=1.5)
+    np.testing.assert_allclose(ours(theta, A, B).matrix, other(A, B), rtol=1e-12)
+    assert ours(theta, A, B).variance == pytest.approx(other(A[:1])[0, 0])
+
+
+def test_kernels_of_single_columns_read_these(points):
+    A, B = points
+    theta = np.log([0.7, 1.0])
+    np.testing.assert_array_equal(
+        Matern52(columns=[2])(theta, A, B).matrix, Matern52()(theta, A[:, [2]], B[:, [2]]).matrix
+    )
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        (Matern52(columns=[3]), "columns of Matern52 must be integers from 0 to 2.* has 3"),
+        (Matern52(categorical=[-1]), "categorical of Matern52 must be .* has -1"),
+        (Matern52(lengthscale=[1.0, 2.0]), "one number for each of 3 columns, but has 2"),
+    ],
+)
+def test_kernels_that_do_not_fit_the_columns_are_refused(kernel, message):
+    with pytest.raises(ValueError, match=message):
+        kernel.prior(3)

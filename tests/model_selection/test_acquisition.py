@@ -46,7 +46,7 @@ def posterior():
     rng = np.random.default_rng(0)
     Z = rng.random((15, 3))
     t = np.sin(6 * Z[:, 0]) + Z[:, 1] * Z[:, 2]
-    return exact.condition(Matern52(range(3)), np.log([0.4, 0.7, 1, 1, 1e-4]), Z, t)
+    return exact.condition(exact.Process(Matern52()), np.log([0.4, 0.7, 1, 1, 1e-4]), Z, t)
 
 
 @pytest.mark.parametrize("best", [-1.0, 0.5, -60.0])
