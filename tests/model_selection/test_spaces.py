@@ -422,6 +422,7 @@ def test_size_is_finite_where_no_continuous_dimension_can_be_there():
     ("space", "message"),
     [
         ({"a": When("b", 1, (0, 1))}, "'a' depends on 'b', which is not in its space"),
+        ({"a": When(["b"], 1, (0, 1)), "b": [1]}, r"'a' depends on \['b'\], which is not"),
         ({"deep": [1], "a": When("dep", 1, (0, 1))}, r"did you mean deep\?"),
         ({"a": When("a", 1, [1, 2])}, "'a' go round in a circle"),
         ({"a": When("b", 1, [1]), "b": When("a", 1, [1])}, "'a', 'b' go round in a circle"),
@@ -429,6 +430,7 @@ def test_size_is_finite_where_no_continuous_dimension_can_be_there():
         ({"a": ["x"], "b": When("a", "y", [1])}, r"'b' depends on 'a' being 'y', but .*\['x'\]"),
         ({"a": (1, 3), "b": When("a", [3, 4], [1])}, "being 4, but .* integer from 1 to 3"),
         ({"a": (1, 3), "b": When("a", 1.5, [1])}, "being 1.5"),
+        ({"a": (1, 3), "b": When("a", (1, 3), [1])}, r"\(1, 3\), .*several values as a list"),
         ({"a": (1, 3), "b": When("a", [], [1])}, "depends on no value of 'a'"),
         ([(0, 1), When("x0", 1, (0, 1))], "conditions need names"),
     ],
@@ -476,6 +478,9 @@ def test_dimensions_that_are_equal_are_shared_and_others_not():
     )
     conditional = {"k": ["x", "y"], "g": When("k", "x", (1, 3))}
     assert len(Space([conditional, conditional | {"h": [1, 2]}]).dimensions) == 4
+    normal, wide = scipy.stats.norm, scipy.stats.norm(0, 2)
+    assert len(Space([{"a": normal()}, {"a": normal(), "b": [1]}]).dimensions) == 3
+    assert len(Space([{"a": normal()}, {"a": wide, "b": [1]}]).dimensions) == 4
 
 
 def test_a_point_is_placed_in_the_sub_space_that_it_fits():

@@ -109,7 +109,7 @@ def _in_order(space: Mapping[str, Any]) -> list[tuple[str, list[When], Any]]:
             written = written.dimension
         pending[name] = (name, conditions, written)
         for when in conditions:
-            if when.parameter not in space:
+            if not isinstance(when.parameter, str) or when.parameter not in space:
                 raise ValueError(
                     f"{name!r} depends on {when.parameter!r}, which is not in its space"
                     f"{did_you_mean(str(when.parameter), space)}"
@@ -145,7 +145,7 @@ def _allowed(name: str, when: When, parent: Part) -> frozenset[int]:
         if not parent.dimension.holds(value):
             raise ValueError(
                 f"{name!r} depends on {parent.name!r} being {value!r}, but that is "
-                f"{parent.dimension}."
+                f"{parent.dimension}; write several values as a list."
             )
     index = parent.dimension.index(np.array([parent.dimension.encode(v) for v in values]))
     return frozenset(index.tolist())

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import cached_property
 from numbers import Real
@@ -52,13 +52,6 @@ class Dimension(ABC):
     def middle(self, index: np.ndarray) -> np.ndarray:
         """u at the middle of the level's bin, elementwise."""
 
-    def equals(self, other: "Dimension") -> bool:
-        """Whether two dimensions are the same in all."""
-        return type(self) is type(other) and same(self._fields(), other._fields())
-
-    def _fields(self) -> list:
-        return [getattr(self, name) for name in self.__match_args__]  # type: ignore[attr-defined]
-
     def snap(self, u: np.ndarray) -> np.ndarray:
         """The u that encodes the decoded value, elementwise."""
         return u if self.is_real else self.middle(self.index(u))
@@ -79,6 +72,14 @@ class Dimension(ABC):
             others = here + np.concatenate([-reach[::-1], reach])
             others = others[(others >= 0) & (others < n)]
         return self.middle(others.astype(np.int64))
+
+    def equals(self, other: "Dimension") -> bool:
+        """Whether two dimensions are the same in all."""
+        return type(self) is type(other) and same(self._fields(), other._fields())
+
+    def _fields(self) -> list:
+        """What tells dimensions of one kind apart."""
+        return [getattr(self, each.name) for each in fields(self)]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -233,10 +234,15 @@ class Distribution(Dimension):
     def holds(self, value: Any) -> bool:
         """Whether the distribution can have the value, be it in a tail that is cut off."""
         number = as_number(value)
+        if np.isnan(number):
+            return False
         if self.integer:
             below, above = self.given.cdf(number - 1), self.given.cdf(number)
             return number % 1 == 0 and bool(below < 1 and above > 0)
         return bool(self.given.ppf(0.0) <= number <= self.given.ppf(1.0))
+
+    def _fields(self) -> list:
+        return [self.integer, self._quantiles(np.linspace(0, 1, 65)).tolist()]
 
     def index(self, u: np.ndarray) -> np.ndarray:
         return np.clip(self._quantiles(u) - self.low, 0, self.size - 1).astype(np.int64)

@@ -15,6 +15,9 @@ from skdeep.validation import did_you_mean
 ABSENT = 0.5  # u, and column, of a number that is not there
 ABSENT_CATEGORY = -1.0  # column of a category that is not there
 
+# A name, and the part that its value, or lack of one, does not fit; none if the name does not.
+Fault = tuple[str, Part | None]
+
 
 class Space:
     """Named dimensions.
@@ -82,7 +85,10 @@ class Space:
         """
         u, faults = self._nearest(point)
         if faults:
-            raise ValueError(f"the point {point!r} lies outside the space: {faults[0]}")
+            name, part = faults[0]
+            raise ValueError(
+                f"the point {point!r} lies outside the space: {self._words(name, part, point)}"
+            )
         return u
 
     def decode(self, u: np.ndarray) -> Any:
@@ -201,7 +207,7 @@ class Space:
                 f"{lacking[0]!r}; say where it is one: When({held_by.name!r}, [...], ...)."
             )
 
-    def _nearest(self, point: Any) -> tuple[np.ndarray, list[str]]:
+    def _nearest(self, point: Any) -> tuple[np.ndarray, list[Fault]]:
         """u of a point, (n_dimensions,), and its faults, in the sub-space that has the fewest."""
         values = self._by_name(point)
         found = [self._place(branch, values) for branch in range(len(self.budgets))]
@@ -222,33 +228,37 @@ class Space:
             )
         return dict(zip(self.names, point))
 
-    def _place(self, branch: int, point: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
-        """u of a point in a sub-space, (n_dimensions,), and its faults, in words."""
+    def _place(self, branch: int, point: Mapping[str, Any]) -> tuple[np.ndarray, list[Fault]]:
+        """u of a point in a sub-space, (n_dimensions,), and its faults."""
         u = np.full(len(self._parts), ABSENT)
         there: dict[int, int] = {}  # level by part
-        faults = []
         if len(self.budgets) > 1:
             u[0], there[0] = self._parts[0].dimension.middle(np.asarray(branch)), branch
-        named = set()
+        faults: list[Fault] = []
+        expected = set()
         for j, part in enumerate(self._parts):
-            dimension, name = part.dimension, part.name
             met = all(there.get(parent) in allowed for parent, allowed in part.conditions)
             if branch not in part.branches or not met:
                 continue
-            named.add(name)
+            dimension, name = part.dimension, part.name
+            expected.add(name)
             u[j] = dimension.encode(point[name]) if name in point else np.nan
-            if name not in point:
-                faults.append(f"{name!r} is lacking.")
-            elif np.isnan(u[j]) or not dimension.holds(point[name]):
-                faults.append(f"{name!r} is {point[name]!r}, but must be {dimension}.")
+            if np.isnan(u[j]) or not dimension.holds(point[name]):
+                faults.append((name, part))
             if not np.isnan(u[j]):
                 there[j] = -1 if dimension.is_real else int(dimension.index(u[j]))
-        for name in point:
-            if name not in named and name in self.names:
-                faults.append(f"{name!r} has no place beside the other values.")
-            elif name not in named:
-                faults.append(f"{name!r} is unknown{did_you_mean(str(name), self.names)}")
-        return u, faults
+        return u, faults + [(name, None) for name in point if name not in expected]
+
+    def _words(self, name: str, part: Part | None, point: Any) -> str:
+        """What is wrong with a point, at a name."""
+        values = self._by_name(point)
+        if name not in values:
+            return f"{name!r} is lacking."
+        if part is not None:
+            return f"{name!r} is {values[name]!r}, but must be {part.dimension}."
+        if name in self.names:
+            return f"{name!r} has no place beside the other values."
+        return f"{name!r} is unknown{did_you_mean(str(name), self.names)}"
 
     @cached_property
     def _grid(self) -> np.ndarray:
