@@ -263,6 +263,13 @@ def test_a_value_without_a_place_encodes_to_nan(dimension, value):
     assert np.isnan(Space({"a": dimension}).encode({"a": value})).all()
 
 
+@pytest.mark.parametrize("dimension", [(1e-4, 1e3, "log"), (-0.1, 0.3), (3, 700, "log")])
+def test_the_ends_are_reached_exactly(dimension):
+    space = Space({"a": dimension})
+    ends = [space.decode(np.array([u]))["a"] for u in (0.0, 1.0)]
+    assert ends == list(dimension[:2])
+
+
 def test_zero_lies_just_below_a_logarithmic_range():
     below, low = (Space({"a": (0.1, 1.0, "log")}).encode({"a": v})[0] for v in (0, 0.1))
     assert -0.2 < below < low == 0

@@ -137,7 +137,9 @@ class Range(Dimension):
         """Numbers at u, elementwise, not yet rounded to a step."""
         start, stop = self._ends
         scaled = start + np.clip(u, 0, 1) * (stop - start)
-        return np.clip(np.exp(scaled) if self.log else scaled, self.low, self.high)
+        values = np.clip(np.exp(scaled) if self.log else scaled, self.low, self.high)
+        # Searches end at the ends, and exp(log(1e-4)) is 1.0000000000000009e-4.
+        return np.where(u <= 0, self.low, np.where(u >= 1, self.high, values))
 
     def _scale(self, values: Any) -> Any:
         return np.log(values) if self.log else values
