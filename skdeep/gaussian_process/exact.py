@@ -103,6 +103,12 @@ class Posterior:
         _, half, excess = self._solved(X)
         return self.process.kernel(self.theta[:-1], X, X).matrix - half.T @ half + excess.T @ excess
 
+    def sample(self, X: np.ndarray, rng: np.random.Generator, n: int = 1) -> np.ndarray:
+        """Draws of f at the rows of X: (m, n)."""
+        mean, _, _ = self.mean_and_variance(X)
+        L = cholesky(self.covariance(X), 0.0)
+        return mean[:, None] + L @ rng.standard_normal((len(X), n))
+
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of each t_i, (n,) each, as the other targets predict it."""
         variance = 1 / _projection(self).diagonal()

@@ -1,32 +1,104 @@
-"""Where to look next: log expected improvement, and its maximum over a search space.
+"""Where to look next: acquisition functions, and their maximum over a search space.
 
 A model predicts mean m and standard deviation s of the objective at x; the best value so far is
-b. With z = (b - m) / s, the expected improvement [1]_ is
+b. With z = (b - m) / s:
 
-    EI = s h(z),   h(z) = phi(z) + z Phi(z).
+    expected improvement         EI = s h(z),  h(z) = phi(z) + z Phi(z)       [1]_, equation 15
+    its logarithm                log s + log h(z)                             [2]_, equation 9
+    probability of improvement   Phi(z), of which the logarithm is taken
+    confidence bound             kappa s - m                                  [3]_, equation 6
 
-Far from the best point h underflows and its gradient with it, so we maximise log EI, with tails
-by the scaled complementary error function [2]_.
+Far from the best point h underflows and its gradient with it: EI is flat there, log EI is not,
+whose tails come from the scaled complementary error function. Where the point must also meet
+constraints c_k(x) <= 0, EI is multiplied by their probability [4]_; where it costs time, EI is
+divided by it [5]_. Both are sums of logarithms here.
 
 .. [1] Jones, Schonlau, Welch. Efficient global optimization of expensive black-box functions.
-   Journal of Global Optimization 13, 1998, equation 15.
+   Journal of Global Optimization 13, 1998.
 .. [2] Ament, Daulton, Eriksson, Balandat, Bakshy. Unexpected improvements to expected improvement
-   for Bayesian optimization. NeurIPS, 2023, equations 9 and 14.
+   for Bayesian optimization. NeurIPS, 2023.
+.. [3] Srinivas, Krause, Kakade, Seeger. Gaussian process optimization in the bandit setting.
+   ICML, 2010.
+.. [4] Gardner, Kusner, Xu, Weinberger, Cunningham. Bayesian optimization with inequality
+   constraints. ICML, 2014.
+.. [5] Snoek, Larochelle, Adams. Practical Bayesian optimization of machine learning algorithms.
+   NeurIPS, 2012, section 3.2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx, log_ndtr, ndtr
 
-from skdeep.gaussian_process.exact import Posterior
 from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.surrogates import Model
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 N_RANDOM = 1000
 N_NEAR = 300
 N_STARTS = 5
+N_ROUNDS = 3
+
+# Value, and its derivatives by mean and by standard deviation, from mean, deviation and best.
+Acquisition = Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def log_expected_improvement(mean, std, best):
+    """log EI below ``best``."""
+    z = (best - mean) / std
+    value, slope = log_h(z)
+    return np.log(std) + value, -slope / std, (1 - slope * z) / std
+
+
+def expected_improvement(mean, std, best):
+    """EI below ``best``, which is flat where it underflows."""
+    z = (best - mean) / std
+    density, mass = np.exp(-0.5 * z**2 - LOG_SQRT_2PI), ndtr(z)
+    return std * (density + z * mass), -mass, density
+
+
+@dataclass(frozen=True)
+class ProbabilityOfImprovement:
+    """log Phi(z - margin / s): how likely it is to get below the best value by a margin.
+
+    Parameters
+    ----------
+    margin : float in [0, inf), default=0.03
+        In standard deviations of the values told. Without a margin the next step is infinitesimal.
+    """
+
+    margin: float = 0.03
+
+    def __call__(self, mean, std, best):
+        z = (best - self.margin - mean) / std
+        slope = np.sqrt(2 / np.pi) / erfcx(-z / np.sqrt(2))  # phi / Phi
+        return log_ndtr(z), -slope / std, -slope * z / std
+
+
+@dataclass(frozen=True)
+class ConfidenceBound:
+    """kappa s - m: how low the objective may plausibly be, turned over.
+
+    Parameters
+    ----------
+    kappa : float in [0, inf), default=1.96
+        Standard deviations below the mean. 0 exploits only, more explores.
+    """
+
+    kappa: float = 1.96
+
+    def __call__(self, mean, std, best):
+        return self.kappa * std - mean, -np.ones_like(mean), np.full_like(std, self.kappa)
+
+
+ACQUISITIONS: dict[str, Acquisition] = {
+    "logei": log_expected_improvement,
+    "ei": expected_improvement,
+    "pi": ProbabilityOfImprovement(),
+    "lcb": ConfidenceBound(),
+}
 
 
 def log_h(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,41 +127,122 @@ def log_h(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return value, slope
 
 
-def log_expected_improvement(
-    posterior: Posterior, columns: np.ndarray, best: float
-) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
-    """log EI below ``best`` at columns, (n, d): values, (n,), and a function for the gradient."""
-    mean, variance, gradient = posterior.mean_and_variance(columns)
-    std = np.sqrt(variance)
-    z = (best - mean) / std
-    value, slope = log_h(z)
-    by_variance = (1 - slope * z) / (2 * variance)
-    return np.log(std) + value, lambda: gradient(-slope / std, by_variance)
+@dataclass(frozen=True)
+class Objective:
+    """What is maximised: an acquisition, where the constraints hold, over the cost.
+
+    Parameters
+    ----------
+    acquisition : callable or None
+        None where no point is feasible yet: then feasibility alone counts.
+    model : Model
+        Of the objective.
+    best : float
+        The incumbent.
+    constraints : sequence of Model
+        Each of a quantity that must not exceed its limit.
+    limits : sequence of float
+    log_cost : Model or None
+        Of the logarithm of the cost.
+    """
+
+    acquisition: Acquisition | None
+    model: Model
+    best: float
+    constraints: Sequence[Model] = ()
+    limits: Sequence[float] = ()
+    log_cost: Model | None = None
+
+    def __call__(self, columns: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray] | None]:
+        """Values at columns, (n, d): (n,), and a function for the gradient, (n, d), if any."""
+        values, parts = [], []
+        for model, term, best in self._terms():
+            mean, variance, gradient = model.mean_and_variance(columns)
+            std = np.sqrt(variance)
+            value, by_mean, by_std = term(mean, std, best)
+            values.append(value)
+            parts.append((gradient, by_mean, by_std / (2 * std)))
+        known = [(gradient, *slopes) for gradient, *slopes in parts if gradient is not None]
+        if len(known) < len(parts):
+            return np.sum(values, axis=0), None
+        return np.sum(values, axis=0), lambda: np.sum(
+            [gradient(by_mean, by_variance) for gradient, by_mean, by_variance in known], axis=0
+        )
+
+    def _terms(self) -> Iterator[tuple[Model, Acquisition, float]]:
+        """Each model, what is added of it, and the value that it is compared with."""
+        if self.acquisition is not None:
+            yield self.model, self.acquisition, self.best
+        for model, limit in zip(self.constraints, self.limits):
+            yield model, ProbabilityOfImprovement(0.0), limit
+        if self.log_cost is not None:
+            yield self.log_cost, ConfidenceBound(0.0), 0.0
+
+    def extended(self, Z: np.ndarray) -> "Objective":
+        """The objective if columns Z, (m, d), were evaluated and came out as expected."""
+        mean = self.model.mean_and_variance(Z)[0]
+        for model, limit in zip(self.constraints, self.limits):
+            mean = np.where(model.mean_and_variance(Z)[0] <= limit, mean, np.inf)
+        return replace(
+            self,
+            model=self.model.extended(Z),
+            best=min(self.best, mean.min()),
+            constraints=[model.extended(Z) for model in self.constraints],
+        )
 
 
 def maximise(
-    posterior: Posterior, space: Space, centres: np.ndarray, best: float, rng: np.random.Generator
+    objective: Callable, space: Space, centres: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Points of high log EI, best first: (n, n_dimensions).
+    """Points of a high objective, best first: (n, n_dimensions).
 
     Candidates are random points (the whole space if it is small) and steps from ``centres``,
-    (n_centres, n_dimensions), the best points so far. The best candidates climb along the real
-    dimensions; integers and choices stay as they are.
+    (n_centres, n_dimensions), the best points so far. From the best candidates it goes uphill:
+    along the real dimensions by L-BFGS-B, along the others to the best neighbour, in turns.
     """
-    U = space.snap(np.vstack([space.sample(N_RANDOM, rng), _near(centres, rng)]))
-    columns = space.columns(U)
-    value, _ = log_expected_improvement(posterior, columns, best)
+    U = _candidates(space, centres, rng)
+    value, gradient = objective(space.columns(U))
     order = np.argsort(-value, kind="stable")
-    if space.is_real.any():
-        top = order[:N_STARTS]
-        climbed = U[top]
-        climbed[:, space.is_real] = _climb(
-            posterior, columns[top], np.flatnonzero(space.is_real), best
-        )
-        risen, _ = log_expected_improvement(posterior, space.columns(climbed), best)
-        U, value = np.vstack([climbed, U]), np.concatenate([risen, value])
-        order = np.argsort(-value, kind="stable")
-    return U[order]
+    top, height = U[order[:N_STARTS]], value[order[:N_STARTS]]
+    for _ in range(N_ROUNDS):
+        before = height
+        if gradient and space.is_real.any():
+            climbed = _climb(objective, space, top)
+            top, height = _better(objective, space, top, height, [*climbed[:, None]])
+        elif space.is_real.any():
+            near = [_scatter(space, u, rng) for u in top]
+            top, height = _better(objective, space, top, height, near)
+        if not space.is_real.all():
+            top, height = _better(objective, space, top, height, [*map(space.neighbours, top)])
+        if (height <= before + 1e-6).all():
+            break
+    U, value = np.vstack([top, U]), np.concatenate([height, value])
+    return U[np.argsort(-value, kind="stable")]
+
+
+def draw(
+    objective: Objective, space: Space, centres: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Thompson's choice: candidates, best first by functions drawn from the models.
+
+    Those that meet the constraints come before those that do not.
+
+    References
+    ----------
+    .. [1] Thompson. On the likelihood that one unknown probability exceeds another in view of
+       the evidence of two samples. Biometrika 25, 1933.
+    """
+    U = _candidates(space, centres, rng)
+    columns = space.columns(U)
+    excess = np.zeros(len(U))
+    for model, limit in zip(objective.constraints, objective.limits):
+        excess += np.maximum(model.sample(columns, rng)[:, 0] - limit, 0)
+    return U[np.lexsort([objective.model.sample(columns, rng)[:, 0], excess])]
+
+
+def _candidates(space: Space, centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Random points, or the whole space if it is small, and steps from the centres."""
+    return space.snap(np.vstack([space.sample(N_RANDOM, rng), _near(centres, rng)]))
 
 
 def _near(centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -100,18 +253,48 @@ def _near(centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(start + moves * length * rng.standard_normal(start.shape), 0, 1)
 
 
-def _climb(posterior: Posterior, columns: np.ndarray, free: np.ndarray, best: float) -> np.ndarray:
-    """Free columns, (n, n_free), after L-BFGS-B on the sum of log EI over all n rows at once."""
+def _climb(objective: Callable, space: Space, U: np.ndarray) -> np.ndarray:
+    """U, (n, d), after L-BFGS-B on the sum of all rows' objectives along active real dimensions."""
+    free = space.is_real & space.active(U)
+    columns = space.columns(U)
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        columns[:, free] = flat.reshape(len(columns), -1)
-        value, gradient = log_expected_improvement(posterior, columns, best)
-        return -value.sum(), -gradient()[:, free].ravel()
+    def negative(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        columns[free] = flat
+        value, gradient = objective(columns)
+        return -value.sum(), -gradient()[free]
 
-    start = columns[:, free].ravel()
+    start = columns[free]
+    if not len(start):
+        return U
     settings = {
         "method": "L-BFGS-B",
         "bounds": [(0, 1)] * len(start),
-        "options": {"maxiter": 30, "ftol": 1e-6},
+        "options": {"maxiter": 50, "ftol": 1e-7},
     }
-    return minimize(objective, start, jac=True, **settings).x.reshape(len(columns), -1)
+    climbed = U.copy()
+    climbed[free] = minimize(negative, start, jac=True, **settings).x
+    return climbed
+
+
+def _scatter(space: Space, u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Random steps from u, (d,), for a model without a gradient."""
+    return space.snap(_near(u[None], rng))
+
+
+def _better(
+    objective: Callable,
+    space: Space,
+    top: np.ndarray,
+    height: np.ndarray,
+    proposals: Sequence[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each row of ``top``, (n, d), or the highest of its own proposals, (any number, d)."""
+    owner = np.repeat(np.arange(len(top)), [len(rows) for rows in proposals])
+    if not len(owner):
+        return top, height
+    rows = np.vstack([top, *proposals])
+    owner = np.append(np.arange(len(top)), owner)
+    value = np.append(height, objective(space.columns(rows[len(top) :]))[0])
+    order = np.lexsort([-value, owner])  # by owner, and of each the highest first
+    best = order[np.searchsorted(owner[order], np.arange(len(top)))]
+    return rows[best], value[best]

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval
 from tqdm.auto import tqdm
 
@@ -172,11 +172,7 @@ class BayesSearchCV(BaseSearchCV):
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         """Evaluate ``n_iter`` candidates, one after another."""
         space = self._space()
-        optimizer = BayesianOptimizer(
-            space,
-            n_initial=len(space.dimensions) + 2,
-            seed=check_random_state(self.random_state).randint(2**31),
-        )
+        optimizer = BayesianOptimizer(space, random_state=self.random_state)
         current = self.estimator.get_params()
         candidate = {name: current[name] for name in space.dimensions}
         search_ctx = callback_ctx.subcontext(
@@ -188,7 +184,9 @@ class BayesSearchCV(BaseSearchCV):
             try:
                 for n_evaluated in range(1, self.n_iter + 1):
                     score = evaluation.score(candidate)
-                    optimizer.tell(candidate, -score)
+                    u = space.encode(candidate)  # the estimator's own may lie outside the space
+                    if not np.isnan(u).any():
+                        optimizer.learn(u[None], np.array([-score]))
                     bar.set_postfix(best=f"{np.fmax.reduce(evaluation.scores):.4g}", refresh=False)
                     bar.update()
                     if n_evaluated == self.n_iter or optimizer.exhausted:

@@ -3,10 +3,18 @@ from decimal import Decimal, getcontext
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
+from scipy.stats import norm
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.kernels import Matern52
-from skdeep.model_selection.acquisition import log_expected_improvement, log_h, maximise
+from skdeep.model_selection.acquisition import (
+    ACQUISITIONS,
+    Objective,
+    ProbabilityOfImprovement,
+    draw,
+    log_h,
+    maximise,
+)
 from skdeep.model_selection.spaces import Space
 
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
@@ -49,41 +57,108 @@ def posterior():
     return exact.condition(exact.Process(Matern52()), np.log([0.4, 0.7, 1, 1, 1e-4]), Z, t)
 
 
-@pytest.mark.parametrize("best", [-1.0, 0.5, -60.0])
-def test_log_ei_gradient_agrees_with_finite_differences(best, posterior):
+def normal(n=5):
+    rng = np.random.default_rng(1)
+    return rng.normal(size=n), rng.uniform(0.5, 2, size=n)
+
+
+TERMS = [
+    *[(name, best) for name in ACQUISITIONS for best in (-1.0, 0.5)],
+    ("logei", -60.0),
+    ("pi", -60.0),
+]
+
+
+@pytest.mark.parametrize(("name", "best"), TERMS)
+def test_derivatives_by_mean_and_deviation_agree_with_finite_differences(name, best):
+    mean, std = normal()
+    _, *slopes = ACQUISITIONS[name](mean, std, best)
+    for slope, step in zip(slopes, ([1e-6, 0], [0, 1e-6])):
+        (up, *_), (down, *_) = (
+            ACQUISITIONS[name](mean + sign * step[0], std + sign * step[1], best)
+            for sign in (1, -1)
+        )
+        np.testing.assert_allclose(slope, (up - down) / 2e-6, rtol=1e-5, atol=1e-6)
+
+
+def test_acquisitions_equal_the_means_of_draws():
+    mean, std = normal()
+    draws = np.random.default_rng(0).normal(mean, std, size=(400_000, 5))
+    improvement = np.maximum(0.3 - draws, 0)
+    expected = {"ei": improvement.mean(axis=0), "logei": np.log(improvement.mean(axis=0))}
+    expected["pi"] = np.log((improvement > 0.03).mean(axis=0))
+    expected["lcb"] = -np.quantile(draws, 0.025, axis=0)
+    for name, values in expected.items():
+        found = ACQUISITIONS[name](mean, std, 0.3)[0]
+        np.testing.assert_allclose(found, values, rtol=0.02, atol=0.02)
+
+
+def test_far_tail_of_the_probability_of_improvement_equals_arithmetic_of_many_digits():
+    for z in (-3e3, -50.0, -9.0):
+        log_h_exact, ratio = exact_log_h(z)
+        value, by_mean, _ = ProbabilityOfImprovement(0.0)(np.array([-z]), np.ones(1), 0.0)
+        # Phi = h times (Phi / h), and d log Phi / d mean = -phi / Phi.
+        assert value[0] == pytest.approx(log_h_exact + np.log(ratio), rel=1e-10)
+        log_density = -z * z / 2 - np.log(2 * np.pi) / 2
+        assert by_mean[0] == pytest.approx(-np.exp(log_density - value[0]), rel=1e-6)
+
+
+def objective_of(posterior, best=-0.5, **settings):
+    return Objective(ACQUISITIONS["logei"], posterior, best, **settings)
+
+
+def test_gradient_of_all_terms_together_agrees_with_finite_differences(posterior):
+    other = exact.condition(posterior.process, posterior.theta, posterior.Z, posterior.t[::-1])
+    objective = objective_of(posterior, constraints=[other], limits=[0.2], log_cost=other)
     X = np.random.default_rng(1).random((4, 3))
-    _, gradient = log_expected_improvement(posterior, X, best)
-    numeric = approx_fprime(
-        X.ravel(),
-        lambda flat: log_expected_improvement(posterior, flat.reshape(4, 3), best)[0].sum(),
-        1e-7,
-    )
-    np.testing.assert_allclose(gradient().ravel(), numeric, rtol=1e-5, atol=1e-5)
+    numeric = approx_fprime(X.ravel(), lambda x: objective(x.reshape(4, 3))[0].sum(), 1e-7)
+    np.testing.assert_allclose(objective(X)[1]().ravel(), numeric, rtol=1e-5, atol=1e-5)
 
 
-def test_log_ei_equals_the_mean_improvement_of_draws(posterior):
-    X = np.array([[0.5, 0.5, 0.5]])
+def test_terms_are_feasibility_and_cost(posterior):
+    X = np.random.default_rng(1).random((4, 3))
     mean, variance, _ = posterior.mean_and_variance(X)
-    draws = np.random.default_rng(0).normal(mean, np.sqrt(variance), size=400_000)
-    best = float(mean[0])
-    value, _ = log_expected_improvement(posterior, X, best)
-    assert np.exp(value[0]) == pytest.approx(np.maximum(best - draws, 0).mean(), rel=0.01)
+    plain = objective_of(posterior)(X)[0]
+    constrained = objective_of(posterior, constraints=[posterior], limits=[0.2])(X)[0]
+    np.testing.assert_allclose(constrained - plain, norm.logcdf(0.2, mean, np.sqrt(variance)))
+    np.testing.assert_allclose(plain - objective_of(posterior, log_cost=posterior)(X)[0], mean)
 
 
 def test_maximum_is_no_worse_than_a_dense_grid(posterior):
     space = Space(dict.fromkeys("abc", (0.0, 1.0)))
-    best = -0.5
     axis = np.linspace(0, 1, 25)
     grid = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
-    rng = np.random.default_rng(0)
-    found = maximise(posterior, space, posterior.Z[:2], best, rng)
+    objective = objective_of(posterior)
+    found = maximise(objective, space, posterior.Z[:2], np.random.default_rng(0))
     assert ((found >= 0) & (found <= 1)).all()
-    value, _ = log_expected_improvement(posterior, found, best)
+    value, _ = objective(found)
     assert (np.diff(value) <= 1e-9).all()  # best first
-    assert value[0] >= log_expected_improvement(posterior, grid, best)[0].max()
+    assert value[0] >= objective(grid)[0].max()
 
 
 def test_maximum_of_a_mixed_space_is_of_its_values(posterior):
     space = Space({"a": (0.0, 1.0), "b": (1, 4), "c": [1, 2, 3]})
-    found = maximise(posterior, space, posterior.Z[:2], -0.5, np.random.default_rng(0))
+    found = maximise(objective_of(posterior), space, posterior.Z[:2], np.random.default_rng(0))
     np.testing.assert_allclose(found, space.snap(found), atol=1e-12)
+
+
+def test_maximum_of_a_large_grid_is_found_by_its_neighbours(posterior):
+    space = Space(dict.fromkeys("abc", (0, 400)))  # 64 million points
+    objective = objective_of(posterior)
+    found = maximise(objective, space, posterior.Z[:2], np.random.default_rng(0))[:1]
+    real = Space(dict.fromkeys("abc", (0.0, 1.0)))
+    best = maximise(objective, real, posterior.Z[:2], np.random.default_rng(0))[:1]
+    assert objective(found)[0] == pytest.approx(objective(best)[0], abs=0.01)
+
+
+def test_thompson_draws_the_minimum_as_often_as_the_posterior_believes(posterior):
+    space = Space({"a": (0.2, 0.2001), "b": (0.5, 0.5001), "c": [0.0, 1.0]})
+    columns = space.columns(space.snap(np.array([[0.5, 0.5, 0.25], [0.5, 0.5, 0.75]])))
+    mean, cov = posterior.mean_and_variance(columns)[0], posterior.covariance(columns)
+    spread = np.sqrt(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1])
+    first = [
+        draw(objective_of(posterior), space, posterior.Z[:1] * 0, np.random.default_rng(seed))[0, 2]
+        for seed in range(60)
+    ]
+    expected = norm.cdf((mean[1] - mean[0]) / spread)  # of the level at 0.25
+    assert np.mean(np.array(first) == 0.25) == pytest.approx(expected, abs=0.2)

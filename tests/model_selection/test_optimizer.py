@@ -1,10 +1,20 @@
+import pickle
+import re
+import warnings
+
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
+from scipy.stats.qmc import discrepancy
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
+from skdeep.model_selection import When
+from skdeep.model_selection.acquisition import ConfidenceBound
 from skdeep.model_selection.optimizer import BayesianOptimizer
-from skdeep.model_selection.spaces import Space
 
 BRANIN = {"x": (-5.0, 10.0), "y": (0.0, 15.0)}
+SQUARE = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
 
 
 def branin(x, y):
@@ -13,56 +23,123 @@ def branin(x, y):
     return bend**2 + 10 * (1 - 1 / (8 * np.pi)) * np.cos(x) + 10
 
 
-def run(space, f, n, seed, n_initial=4):
-    optimizer = BayesianOptimizer(Space(space), n_initial, seed)
+def run(space, f, n, random_state=0, **settings):
+    """The optimizer after n evaluations, its points and their values."""
+    optimizer = BayesianOptimizer(space, random_state=random_state, **settings)
     points, values = [], []
     for _ in range(n):
         points.append(optimizer.ask())
         values.append(f(**points[-1]))
         optimizer.tell(points[-1], values[-1])
-    return points, np.array(values)
+    return optimizer, points, np.array(values)
+
+
+# --- finding minima
 
 
 def test_branin_is_solved_where_random_search_is_far_off():
-    rng = np.random.default_rng(0)
-    random = [branin(rng.uniform(-5, 10, 30), rng.uniform(0, 15, 30)).min() for _ in range(50)]
-    ours = [run(BRANIN, branin, 30, seed)[1].min() for seed in range(5)]
-    assert np.median(ours) < 0.42
+    random = [run(BRANIN, branin, 30, seed, surrogate="random")[2].min() for seed in range(30)]
+    ours = [run(BRANIN, branin, 30, seed)[2].min() for seed in range(5)]
+    assert np.median(ours) < 0.41
     assert np.median(random) > 0.8
 
 
-def test_mixed_space_is_solved():
-    space = {"x": (1e-4, 1e2, "log"), "n": (1, 30), "kind": ["a", "b", "c"]}
+def mixed(x, n, kind):
+    return (np.log10(x) + 1) ** 2 + ((n - 21) / 10) ** 2 + (kind != "b")
 
-    def f(x, n, kind):
-        return (np.log10(x) + 1) ** 2 + ((n - 21) / 10) ** 2 + (kind != "b")
 
-    points, values = run(space, f, 30, seed=0)
-    best = points[np.argmin(values)]
-    assert values.min() < 0.05
-    assert best["kind"] == "b"
+MIXED = {"x": (1e-4, 1e2, "log"), "n": (1, 30), "kind": ["a", "b", "c"]}
+
+
+@pytest.mark.parametrize("acquisition", ["logei", "ei", "lcb", "thompson", ConfidenceBound(3.0)])
+def test_mixed_space_is_solved_by_each_acquisition(acquisition):
+    optimizer, _, values = run(MIXED, mixed, 30, acquisition=acquisition)
+    assert values.min() < 0.3  # of 20 random searches the median is 0.46
+    assert optimizer.best()["kind"] == "b"
+
+
+reference = GaussianProcessRegressor(
+    Matern(nu=2.5) + WhiteKernel(1e-4), normalize_y=True, n_restarts_optimizer=0
+)
+
+
+def test_probability_of_improvement_goes_down_a_bowl():
+    values = run(SQUARE, lambda x, y: (x - 0.3) ** 2 + (y - 0.6) ** 2, 25, acquisition="pi")[2]
+    assert values.min() < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("surrogate", "n"), [("forest", 35), (reference, 20)])
+def test_other_surrogates_beat_random_points(surrogate, n):
+    random = [run(MIXED, mixed, n, seed, surrogate="random")[2].min() for seed in range(20)]
+    ours = [run(MIXED, mixed, n, seed, surrogate=surrogate)[2].min() for seed in range(2)]
+    assert max(ours) < np.median(random)
+
+
+def test_quasirandom_points_fill_the_square_more_evenly_than_random_ones():
+    def unevenness(surrogate):
+        optimizer = BayesianOptimizer(SQUARE, surrogate=surrogate, random_state=0)
+        return discrepancy([list(point.values()) for point in optimizer.ask(256)])
+
+    assert unevenness("quasirandom") < 0.1 * unevenness("random")
+
+
+def test_conditional_space_is_solved():
+    space = {
+        "kind": ["line", "bowl"],
+        "a": When("kind", "line", (0.0, 1.0)),
+        "b": When("kind", "bowl", (0.0, 1.0)),
+        "c": When("kind", "bowl", (0.0, 1.0)),
+    }
+
+    def f(kind, a=None, b=None, c=None):
+        return 0.5 - 0.4 * a if kind == "line" else (b - 0.7) ** 2 + (c - 0.2) ** 2
+
+    _, points, values = run(space, f, 30)
+    assert values.min() < 1e-3
+    assert {frozenset(point) for point in points} == {
+        frozenset({"kind", "a"}), frozenset({"kind", "b", "c"})
+    }  # fmt: skip
+
+
+def test_points_of_a_list_of_dimensions_are_lists():
+    optimizer = BayesianOptimizer([(0.0, 1.0), ["a", "b"]], random_state=0)
+    for _ in range(15):
+        x, kind = optimizer.ask()
+        optimizer.tell([x, kind], (x - 0.4) ** 2 + (kind == "a"))
+    assert optimizer.best() == [pytest.approx(0.4, abs=0.02), "b"]
+
+
+# --- determinism
 
 
 def test_same_seed_asks_the_same_points_and_another_seed_others():
-    first, _ = run(BRANIN, branin, 10, seed=3)
-    assert run(BRANIN, branin, 10, seed=3)[0] == first
-    assert run(BRANIN, branin, 10, seed=4)[0] != first
+    first = run(BRANIN, branin, 10, 3)[1]
+    assert run(BRANIN, branin, 10, 3)[1] == first
+    assert run(BRANIN, branin, 10, 4)[1] != first
+
+
+def test_a_pickled_optimizer_goes_on_as_the_original():
+    optimizer, _, _ = run(BRANIN, branin, 10)
+    loaded = pickle.loads(pickle.dumps(optimizer))
+    assert loaded.ask(3) == optimizer.ask(3)
+
+
+# --- failures
 
 
 def test_failures_and_ties_do_no_harm():
     def f(x, y):
         return np.nan if x > 5 else float(x > 0)
 
-    _, values = run(BRANIN, f, 15, seed=0)
-    assert np.nanmin(values) == 0
-    _, values = run(BRANIN, lambda x, y: np.nan, 8, seed=0)
-    assert np.isnan(values).all()
-    _, values = run(BRANIN, lambda x, y: np.nan if y > 3 else 1.0, 12, seed=0)
+    assert np.nanmin(run(BRANIN, f, 15)[2]) == 0
+    assert np.isnan(run(BRANIN, lambda x, y: np.nan, 8)[2]).all()
+    values = run(BRANIN, lambda x, y: np.nan if y > 3 else 1.0, 12)[2]
     assert (values[np.isfinite(values)] == 1).all()
 
 
 def test_search_moves_away_from_failures():
-    points, _ = run(BRANIN, lambda x, y: np.nan if x > 0 else y, 25, seed=0)
+    points = run(BRANIN, lambda x, y: np.nan if x > 0 else y, 25)[1]
     assert sum(point["x"] > 0 for point in points[10:]) <= 4
 
 
@@ -70,7 +147,40 @@ def test_huge_values_do_not_hide_the_minimum():
     def f(x, y):
         return 1e12 if x > 6 else branin(x, y)
 
-    assert min(run(BRANIN, f, 30, seed=seed)[1].min() for seed in range(2)) < 0.45
+    assert min(run(BRANIN, f, 30, seed)[2].min() for seed in range(2)) < 0.45
+
+
+# --- several at once
+
+
+def test_points_asked_together_are_told_together_and_solve_branin():
+    optimizer = BayesianOptimizer(BRANIN, random_state=0)
+    values = []
+    for _ in range(10):
+        points = optimizer.ask(4)
+        values += [branin(**point) for point in points]
+        optimizer.tell(points, values[-4:])
+    assert min(values) < 0.41
+
+
+def test_pending_points_count_as_what_the_model_expects():
+    optimizer, _, _ = run(SQUARE, lambda x, y: (x - 0.3) ** 2 + (y - 0.6) ** 2, 12)
+    objective = optimizer._objective()
+    first, second = optimizer.ask(2)
+    u = optimizer.space.encode(first)[None]
+    assert objective(u)[0] - objective.extended(u)(u)[0] > 1  # little is left to gain there
+    assert pdist([list(first.values()), list(second.values())])[0] > 1e-5
+    pending = optimizer._objective()
+    assert pending.best <= objective.best
+    assert pending(u)[0] < objective(u)[0] - 1
+
+
+def test_more_initial_points_than_planned_are_still_spread():
+    points = BayesianOptimizer(SQUARE, random_state=0).ask(64)
+    assert pdist([list(point.values()) for point in points]).min() > 0.02
+
+
+# --- finite spaces
 
 
 def visit_all(optimizer):
@@ -81,14 +191,168 @@ def visit_all(optimizer):
     return points
 
 
-def test_finite_space_is_visited_once_each_and_then_exhausted():
-    points = visit_all(BayesianOptimizer(Space({"a": (1, 3), "b": ["x", "y"]}), 4, seed=0))
-    assert len(points) == len({tuple(point.values()) for point in points}) == 6
-
-
-@pytest.mark.parametrize("told", [{"a": 4, "b": "x"}, {"a": 2, "b": "z"}, {"a": 2.5, "b": "x"}])
-def test_told_points_outside_the_grid_do_not_count_as_visited(told):
-    optimizer = BayesianOptimizer(Space({"a": (1, 3), "b": ["x", "y"]}), 2, seed=0)
-    optimizer.tell(told, 0.5)
+@pytest.mark.parametrize("surrogate", ["gp", "random", "quasirandom"])
+def test_finite_space_is_visited_once_each_and_then_exhausted(surrogate):
+    optimizer = BayesianOptimizer({"a": (1, 3), "b": ["x", "y"]}, surrogate=surrogate)
     points = visit_all(optimizer)
     assert len(points) == len({tuple(point.values()) for point in points}) == 6
+    assert optimizer.ask(2) == []
+    with pytest.raises(RuntimeError, match="the space is exhausted"):
+        optimizer.ask()
+
+
+def test_points_asked_together_are_as_many_as_the_space_has():
+    points = BayesianOptimizer({"a": (1, 3), "b": ["x", "y"]}, random_state=0).ask(9)
+    assert len(points) == len({tuple(point.values()) for point in points}) == 6
+
+
+def test_a_sub_space_has_no_more_points_than_its_budget():
+    space = [({"a": (0.0, 1.0)}, 3), ({"b": (0.0, 1.0)}, 10)]
+    optimizer = BayesianOptimizer(space, random_state=0)
+    points = []
+    while not optimizer.exhausted:
+        points.append(optimizer.ask())
+        optimizer.tell(points[-1], points[-1].get("a", 5.0))
+    assert [sum(name in point for point in points) for name in "ab"] == [3, 10]
+
+
+def test_points_outside_the_space_may_be_learnt_from_and_are_not_visited():
+    optimizer = BayesianOptimizer({"a": (1, 3), "b": ["x", "y"]}, n_initial=2, random_state=0)
+    optimizer.learn(optimizer.space.encode({"a": 4, "b": "x"})[None], np.array([0.5]))
+    points = visit_all(optimizer)
+    assert len(points) == len({tuple(point.values()) for point in points}) == 6
+
+
+# --- noise, costs, constraints
+
+
+def test_best_point_is_where_the_mean_is_low_not_where_the_noise_was():
+    rng = np.random.default_rng(0)
+    optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, random_state=0)
+    x = np.repeat(np.linspace(0, 1, 11), 3)
+    values = (x - 0.5) ** 2 + 0.05 * rng.standard_normal(33)
+    values[0] = values.min() - 0.01  # luck, at a bad place
+    optimizer.tell([{"x": float(x)} for x in x], values, noise=0.0025)
+    assert np.argmin(values) == 0
+    assert optimizer.best()["x"] == pytest.approx(0.5, abs=0.11)
+
+
+def test_known_noise_is_believed():
+    def surprise(noise):
+        optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, random_state=0)
+        x = np.linspace(0, 1, 11)
+        optimizer.tell([{"x": v} for v in x], np.where(x == 0.5, -1.0, x), noise=noise)
+        return optimizer.best()["x"]
+
+    assert surprise(None) == 0.5
+    assert surprise(np.where(np.arange(11) == 5, 1e4, 0.0)) == 0
+
+
+def test_improvement_per_cost_stays_where_it_is_cheap():
+    def mean_cost(per_cost):
+        optimizer = BayesianOptimizer(SQUARE, per_cost=per_cost, random_state=0)
+        costs = []
+        for _ in range(20):
+            point = optimizer.ask()
+            costs.append(np.exp(5 * point["x"]))
+            optimizer.tell(point, np.cos(9 * point["y"]) + point["x"] * 1e-3, costs=costs[-1])
+        return np.mean(costs[4:])
+
+    assert mean_cost(True) < 0.5 * mean_cost(False)
+
+
+@pytest.mark.parametrize("acquisition", ["logei", "thompson"])
+def test_constrained_minimum_is_found(acquisition):
+    optimizer = BayesianOptimizer(SQUARE, acquisition=acquisition, random_state=0)
+    for _ in range(30):
+        point = optimizer.ask()
+        x, y = point["x"], point["y"]
+        optimizer.tell(point, x + y, constraints=[0.25 - x * y, x - 0.9])
+    best = optimizer.best()
+    assert best["x"] * best["y"] >= 0.25
+    assert best["x"] + best["y"] == pytest.approx(1.0, abs=0.02)  # at x = y = 1/2
+
+
+def test_without_a_feasible_point_feasibility_is_sought():
+    optimizer = BayesianOptimizer(SQUARE, random_state=0)
+    feasible = []
+    for _ in range(20):
+        point = optimizer.ask()
+        excess = (point["x"] - 0.93) ** 2 + (point["y"] - 0.07) ** 2 - 0.06**2
+        optimizer.tell(point, 0.0, constraints=[excess])
+        feasible.append(excess <= 0)
+    assert any(feasible)
+    assert not any(feasible[:4])
+
+
+def test_regret_bound_is_above_the_regret_and_falls():
+    optimizer, bounds = BayesianOptimizer(BRANIN, random_state=0), []
+    best = np.inf
+    for n in range(40):
+        point = optimizer.ask()
+        best = min(best, branin(**point))
+        optimizer.tell(point, branin(**point))
+        if n >= 15:
+            bounds.append((optimizer.regret_bound(), best - 0.397887))
+    bound, regret = np.array(bounds).T
+    assert (bound >= regret - 1e-6).mean() > 0.9
+    assert bound[-1] < 0.05 * bound[0]
+    assert BayesianOptimizer(BRANIN).regret_bound() == np.inf
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"surrogate": "tree"}, "surrogate must be one of 'gp', 'forest'.* but is 'tree'"),
+        ({"surrogate": 3}, "surrogate must be .* but is 3"),
+        ({"acquisition": "EI"}, "acquisition must be one of 'logei'.* but is 'EI'"),
+        ({"n_initial": 0}, "n_initial must be an integer from 1, but is 0"),
+    ],
+)
+def test_settings_that_do_not_exist_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        BayesianOptimizer(BRANIN, **settings)
+
+
+INSIDE = {"x": 0.5, "y": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"points": {"x": 0.5, "y": 2.0}, "values": 1.0}, "outside the space: 'y' is 2.0"),
+        ({"points": {"x": 0.5}, "values": 1.0}, "'y' is lacking"),
+        ({"points": INSIDE, "values": "low"}, "values must be numbers, but is 'low'"),
+        ({"points": [INSIDE] * 2, "values": [1.0]}, "one number for each of 2 points"),
+        ({"points": INSIDE, "values": 1.0, "noise": -1.0}, "noise must be finite and not negative"),
+        ({"points": INSIDE, "values": 1.0, "costs": 0.0}, "costs must be finite and positive"),
+        ({"points": INSIDE, "values": 1.0, "constraints": [np.nan]}, "constraints must be finite"),
+        ({"points": INSIDE, "values": 1.0, "constraints": 1.0}, "one sequence of numbers"),
+    ],
+)
+def test_what_cannot_be_told_is_refused_and_nothing_is_learnt(told, message):
+    optimizer = BayesianOptimizer(SQUARE, random_state=0)
+    with pytest.raises((ValueError, TypeError), match=message):
+        optimizer.tell(**told)
+    with pytest.raises(ValueError, match="no finite value at a feasible point"):
+        optimizer.best()
+
+
+def test_constraints_are_told_of_every_point():
+    optimizer = BayesianOptimizer(SQUARE, random_state=0)
+    optimizer.tell(INSIDE, 1.0, constraints=[0.0, 1.0])
+    with pytest.raises(ValueError, match="one sequence of numbers for each point, at every tell"):
+        optimizer.tell(INSIDE, 1.0)
+    with pytest.raises(ValueError, match=re.escape("must be 2 numbers for each point")):
+        optimizer.tell(INSIDE, 1.0, constraints=[0.0])
+
+
+def test_a_point_told_twice_is_two_measurements():
+    optimizer, points, _ = run(SQUARE, lambda x, y: x + y, 8)
+    optimizer.tell(points[0], 17.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert optimizer.ask() not in points

@@ -1,0 +1,157 @@
+"""Models of the objective: what they predict between the points that were evaluated.
+
+The Gaussian process is the default. A forest's deviation is that of its trees' leaves and of
+their means [1]_; any regressor of scikit-learn's with ``predict(X, return_std=True)`` serves too.
+
+.. [1] Hutter, Xu, Hoos, Leyton-Brown. Algorithm runtime prediction: methods and evaluation.
+   Artificial Intelligence 206, 2014, equation 8.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.base import clone
+
+from skdeep.gaussian_process import exact
+from skdeep.gaussian_process.kernels import Matern52
+from skdeep.model_selection.warps import CURVATURES, Warp
+
+SMALLEST_VARIANCE = 1e-12
+GROWTH = 1.1
+
+
+class Model(Protocol):
+    """A fitted surrogate of targets with mean 0 and variance 1."""
+
+    def mean_and_variance(
+        self, X: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray] | None]:
+        """Mean and variance at X, (n, d), and a function for their gradient, if there is one."""
+
+    def extended(self, Z: np.ndarray) -> "Model":
+        """The model if points Z, (m, d), were evaluated as it expects."""
+
+    def sample(self, X: np.ndarray, rng: np.random.Generator, n: int = 1) -> np.ndarray:
+        """Functions that the model believes possible, at X: (len(X), n)."""
+
+
+class GaussianProcess:
+    """The default: exact, with a Matern 5/2 kernel, a lengthscale for each column.
+
+    Parameters
+    ----------
+    is_category : ndarray of bool, (d,)
+        Which columns hold categories.
+    curvatures : sequence of float
+        Of the warps to choose from.
+    """
+
+    def __init__(self, is_category: np.ndarray, curvatures: Sequence[float] = CURVATURES) -> None:
+        kernel = Matern52(categorical=tuple(np.flatnonzero(is_category)))
+        self.process = exact.Process(kernel, basis="constant")
+        self.prior = self.process.prior(len(is_category))
+        self.curvatures = curvatures
+        self.curvature = curvatures[0]
+        self._thetas: dict[float, np.ndarray] = {}  # of each warp's last fit
+        self._n_compared = 0  # values, when warps were compared last
+
+    def fit(
+        self, Z: np.ndarray, values: np.ndarray, noise: np.ndarray, rng: np.random.Generator
+    ) -> tuple[exact.Posterior, Warp]:
+        """The posterior after values, (n,), at Z, (n, d), whose noise has known variances, (n,).
+
+        The warp is chosen anew, and its theta sought from afar, whenever there are a tenth more
+        values than when it was last; else the search for theta goes on from where it ended.
+        """
+        if len(values) < GROWTH * self._n_compared:
+            return self._fit(Z, values, noise, self.curvature, self._thetas[self.curvature][None])
+        self._n_compared = len(values)
+        fits = {}
+        for curvature in self.curvatures:
+            starts = exact.starting_points(self.prior, 1, rng)
+            if curvature in self._thetas:
+                starts[1] = self._thetas[curvature]
+            fits[curvature] = self._fit(Z, values, noise, curvature, starts)
+        self.curvature = max(fits, key=lambda c: self._density(values, *fits[c]))
+        return fits[self.curvature]
+
+    def _fit(
+        self,
+        Z: np.ndarray,
+        values: np.ndarray,
+        noise: np.ndarray,
+        curvature: float,
+        starts: np.ndarray,
+    ) -> tuple[exact.Posterior, Warp]:
+        """The posterior under one warp."""
+        warp = Warp.of(values, curvature)
+        known_noise = noise * np.exp(2 * warp.log_slope(values))
+        posterior = exact.fit(self.process, Z, warp(values), starts, known_noise=known_noise)
+        self._thetas[curvature] = posterior.theta
+        return posterior, warp
+
+    def _density(self, values: np.ndarray, posterior: exact.Posterior, warp: Warp) -> float:
+        """Log density of the values and of theta, but for a constant."""
+        mean, sigma = self.prior
+        z = (posterior.theta - mean) / sigma
+        return posterior.evidence + warp.log_slope(values).sum() - 0.5 * z @ z
+
+
+class Regressor:
+    """Any regressor of scikit-learn's that predicts deviations, or a forest.
+
+    Parameters
+    ----------
+    regressor : estimator
+        Cloned for each fit.
+    """
+
+    def __init__(self, regressor: Any) -> None:
+        self.regressor = regressor
+
+    def fit(
+        self, Z: np.ndarray, values: np.ndarray, noise: np.ndarray, rng: np.random.Generator
+    ) -> tuple["RegressorModel", Warp]:
+        """The model of values, (n,), at Z, (n, d); the noise is for the regressor to find."""
+        warp = Warp.of(values, 0.0)
+        seed = int(rng.integers(2**31))
+        return RegressorModel(self.regressor, Z, warp(values), seed), warp
+
+
+class RegressorModel:
+    """A regressor that was fitted to targets t, (n,), at Z, (n, d)."""
+
+    def __init__(self, regressor: Any, Z: np.ndarray, t: np.ndarray, seed: int) -> None:
+        self.fitted = clone(regressor)
+        seeds = {name: seed for name in self.fitted.get_params() if name.endswith("random_state")}
+        self.fitted.set_params(**seeds).fit(Z, t)
+        self.regressor, self.Z, self.t, self.seed = regressor, Z, t, seed
+
+    def mean_and_variance(self, X):
+        if hasattr(self.fitted, "estimators_"):
+            mean, variance = _forest_moments(self.fitted, X)
+        else:
+            mean, std = self.fitted.predict(X, return_std=True)
+            variance = std**2
+        return mean, np.maximum(variance, SMALLEST_VARIANCE), None
+
+    def extended(self, Z):
+        t = self.mean_and_variance(Z)[0]
+        return RegressorModel(
+            self.regressor, np.vstack([self.Z, Z]), np.append(self.t, t), self.seed
+        )
+
+    def sample(self, X, rng, n=1):
+        mean, variance, _ = self.mean_and_variance(X)
+        return mean[:, None] + np.sqrt(variance)[:, None] * rng.standard_normal((len(X), n))
+
+
+def _forest_moments(forest: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of a forest of regression trees at X, (n, d)."""
+    X = X.astype("float32")
+    trees = [tree.tree_ for tree in forest.estimators_]
+    leaves = [tree.apply(X) for tree in trees]
+    means = np.array([tree.value[leaf, 0, 0] for tree, leaf in zip(trees, leaves)])
+    within = np.array([tree.impurity[leaf] for tree, leaf in zip(trees, leaves)])
+    return means.mean(axis=0), within.mean(axis=0) + means.var(axis=0)

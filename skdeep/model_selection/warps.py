@@ -1,0 +1,67 @@
+"""Monotone warps of the objective, so that a Gaussian process of it fits.
+
+A stationary process expects values that vary alike everywhere. An objective that rises to a
+million away from its minimum does not, and the height of its walls would hide the valley. With s
+the distance from the lowest value v_0 to the median, x = (v - v_0) / s is warped to
+
+    t = log(1 + c x),   or x itself for c = 0,
+
+and standardised. The evidence of t, times dt/dv, is the evidence of the values under a warped
+process [1]_, by which c is chosen. Values are capped first, where they are out of all proportion.
+
+.. [1] Snelson, Rasmussen, Ghahramani. Warped Gaussian processes. NeurIPS, 2003, equation 5.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CURVATURES = (0.0, 1.0, 10.0, 100.0)
+CAP = 1e4
+
+
+@dataclass(frozen=True)
+class Warp:
+    """A warp of given curvature, for values that were seen.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Finite values of the objective.
+    curvature : float in [0, inf)
+        c: 0 scales only.
+    """
+
+    lowest: float
+    spread: float
+    curvature: float
+    mean: float
+    std: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, curvature: float) -> "Warp":
+        lowest = values.min()
+        spread = np.median(values) - lowest or values.max() - lowest or 1.0
+        bent = _bend(np.minimum((values - lowest) / spread, CAP), curvature)
+        return cls(lowest, spread, curvature, bent.mean(), bent.std() or 1.0)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Warped values, (n,), of those seen with mean 0 and variance 1."""
+        x = np.minimum((values - self.lowest) / self.spread, CAP)
+        return (_bend(x, self.curvature) - self.mean) / self.std
+
+    def log_slope(self, values: np.ndarray) -> np.ndarray:
+        """log dt/dv at values, (n,)."""
+        x = np.minimum((values - self.lowest) / self.spread, CAP)
+        bend = np.log(self.curvature) - np.log1p(self.curvature * x) if self.curvature else 0.0
+        return bend - np.log(self.std * self.spread) + np.zeros_like(x)
+
+    def inverse(self, t: np.ndarray) -> np.ndarray:
+        """Values of warped t, (n,)."""
+        bent = self.mean + self.std * t
+        x = np.expm1(bent) / self.curvature if self.curvature else bent
+        return self.lowest + self.spread * x
+
+
+def _bend(x: np.ndarray, curvature: float) -> np.ndarray:
+    return np.log1p(curvature * x) if curvature else x
