@@ -92,6 +92,16 @@ class Optuna(BestObserved):
         self._asked = [asked for asked in self._asked if asked[0] is not point]
         self._study.tell(trial, value)
 
+    def learn(self, points: list[dict], values: list[float]) -> None:
+        """Take over what was found elsewhere, in real variables."""
+        from optuna.distributions import FloatDistribution
+        from optuna.trial import create_trial
+
+        ranges = {n: FloatDistribution(d.low, d.high) for n, d in self.problem.space.items()}
+        for point, value in zip(points, values):
+            trial = create_trial(params=point, distributions=ranges, value=value)
+            self._study.add_trial(trial)
+
 
 class TPE(Optuna):
     def __init__(self, problem: Problem, seed: int) -> None:
@@ -132,6 +142,10 @@ class Skopt:
 
     def tell(self, point: dict, value: float) -> None:
         self._result = self._optimizer.tell(self._encoded(point), value)
+
+    def learn(self, points: list[dict], values: list[float]) -> None:
+        """Take over what was found elsewhere."""
+        self._result = self._optimizer.tell([self._encoded(point) for point in points], values)
 
     def recommend(self) -> dict:
         from skopt import expected_minimum
