@@ -8,7 +8,10 @@
 
 Everything runs in this process, on one thread. Only seeds that are compared count: a peer that is
 not computed for all of them says for how many it is, and ranks are taken over those that all have.
-Kept runs of ours are a row of their own, to see what a change brought.
+Under noise, what counts is the true value at the point that the optimizer recommends, the lowest
+mean of its model at a point that was evaluated; peers.py says what the peers recommend.
+Kept runs of ours are a row of their own, to see what a change brought. Seconds per ask of kept runs
+were taken when the machine may have been busy: timing.py is for comparing them.
 """
 
 import argparse
@@ -17,9 +20,10 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
-from peers import PEERS, BestObserved, store, stored
+from peers import PEERS, store, stored
 from problems import BENCHMARKS, MEDIANS, PROBLEMS, RANKED, TABLES, Problem, Range, regret, run
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
@@ -31,35 +35,31 @@ EARLY = 25  # evaluations in a table
 Runs = dict[str, dict[int, dict]]  # by label and seed
 
 
-class Ours(BestObserved):
-    """skdeep's optimizer, with its defaults."""
+class Ours:
+    """skdeep's optimizer, with its defaults; it sees levels as a list, and conditions."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
         from skdeep.model_selection.optimizer import BayesianOptimizer
-        from skdeep.model_selection.spaces import Space
 
-        super().__init__(problem)
-        space = {
-            name: (float(d.low), float(d.high)) if isinstance(d, Range) else list(d.values)
-            for name, d in problem.space.items()
-        }
-        self._optimizer = BayesianOptimizer(Space(space), len(space) + 2, seed)
+        self._optimizer = BayesianOptimizer(written(problem), random_state=seed)
+        self.ask = self.ask_many = self._optimizer.ask
+        self.tell = self.learn = self._optimizer.tell
+        self.recommend = self._optimizer.best
 
-    def ask(self) -> dict:
-        return self._optimizer.ask()
 
-    def ask_many(self, n: int) -> list[dict]:
-        """A batch, to be evaluated side by side."""
-        return [self._optimizer.ask() for _ in range(n)]
+def written(problem: Problem) -> dict[str, Any]:
+    """A space as a user of skdeep writes it."""
+    space: dict[str, Any] = {}
+    for name, dimension in problem.space.items():
+        if isinstance(dimension, Range):
+            space[name] = (float(dimension.low), float(dimension.high))
+        else:
+            space[name] = list(dimension.values)
+        for parent, value in problem.conditions.get(name, {}).items():
+            from skdeep.model_selection import When
 
-    def tell(self, point: dict, value: float) -> None:
-        super().tell(point, value)
-        self._optimizer.tell(point, value)
-
-    def learn(self, points: list[dict], values: list[float]) -> None:
-        """Take over what was found elsewhere."""
-        for point, value in zip(points, values):
-            self.tell(point, value)
+            space[name] = When(parent, value, space[name])
+    return space
 
 
 def ours(problem: Problem, seeds: int) -> dict[int, dict]:
