@@ -24,7 +24,18 @@ from typing import Any
 
 import numpy as np
 from peers import PEERS, store, stored
-from problems import BENCHMARKS, MEDIANS, PROBLEMS, RANKED, TABLES, Problem, Range, regret, run
+from problems import (
+    BENCHMARKS,
+    MEDIANS,
+    PROBLEMS,
+    RANKED,
+    TABLES,
+    Problem,
+    Range,
+    problems,
+    regret,
+    run,
+)
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
@@ -211,8 +222,8 @@ def main() -> None:
     sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
     wanted = {n for name in arguments.names for n in ROWS.get(name, [name])} or set(PROBLEMS)
     results = {}
-    for name in (n for n in PROBLEMS if n in wanted):
-        problem = PROBLEMS[name]()
+    for problem in problems(wanted):
+        name = problem.name
         seeds = min(arguments.seeds, problem.seeds)
         runs: Runs = {}
         if arguments.stored:

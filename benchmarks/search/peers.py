@@ -32,7 +32,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from problems import PROBLEMS, RESULTS, Choice, Problem, Range, applies, random_point, run
+from problems import PROBLEMS, RESULTS, Choice, Problem, Range, applies, problems, random_point, run
 
 PACKAGES = ("optuna", "scikit-optimize", "torch", "numpy", "scipy", "scikit-learn")
 
@@ -192,14 +192,14 @@ def store(optimizer: str, result: dict) -> None:
 
 def compute(peer: str, names: list[str], seeds: int) -> None:
     """Every run that is missing, seed after seed."""
-    result = {
-        "command": f"python benchmarks/search/peers.py {peer}",
-        "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
-        **stored(peer),
-    }
-    problems = [PROBLEMS[name]() for name in names]
+    versions = {p: version(p) for p in PACKAGES} | {"python": platform.python_version()}
+    command = f"python benchmarks/search/peers.py {peer}"
+    result = {"command": command, "versions": versions, **stored(peer)}
+    if result["versions"] != versions:
+        sys.exit(f"{path_of(peer).name} holds runs of {result['versions']}; remove it to go on.")
+    built = problems(names)
     for seed in range(seeds):
-        for problem in problems:
+        for problem in built:
             runs = result["runs"].setdefault(problem.name, {})
             if seed >= problem.seeds or str(seed) in runs:
                 continue
