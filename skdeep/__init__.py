@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
     from skdeep.gaussian_process import GaussianProcessRegressor
     from skdeep.image.cnn import CNNClassifier, CNNRegressor
-    from skdeep.model_selection import BayesSearchCV
+    from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV
     from skdeep.network.estimators import NetworkClassifier, NetworkRegressor, NetworkTransformer
     from skdeep.persistence import load, save
     from skdeep.sequence.rnn import RNNClassifier, RNNRegressor
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
 
 _HOMES = {
+    "AnnealingSearchCV": "skdeep.model_selection",
     "BayesSearchCV": "skdeep.model_selection",
     "CNNClassifier": "skdeep.image.cnn",
     "CNNRegressor": "skdeep.image.cnn",
@@ -43,6 +44,7 @@ _HOMES = {
 
 __version__ = "0.1.0.dev0"
 __all__ = [
+    "AnnealingSearchCV",
     "BayesSearchCV",
     "CNNClassifier",
     "CNNRegressor",

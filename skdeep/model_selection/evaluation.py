@@ -1,99 +1,162 @@
-"""One candidate at a time through scikit-learn's cross-validation of many.
+"""Candidates through scikit-learn's cross-validation, a round at a time.
 
-scikit-learn raises where all fits of one call fail, and leaves these candidates out of its results.
-Here a call is one candidate, whose failure must not end the search: its row is put back at the end.
+scikit-learn formats all results after every call, and raises where all fits of a call fail. Here
+its records of the fits are kept as they are, those that it drops are put back, and all are
+formatted once, when the search is over.
 """
 
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection._search import BaseSearchCV, _yield_masked_array_for_each_param
+from sklearn.model_selection._search import BaseSearchCV
 
 
 class Evaluation:
-    """Scores of candidates, for a running search.
+    """What a running search has seen.
 
     Parameters
     ----------
     search : BaseSearchCV
         The search whose ``fit`` is running.
     evaluate_candidates : callable
-        What ``fit`` handed to ``_run_search``.
+        What ``fit`` handed to ``_run_search``; it returns ``{"fits": records of all fits}``.
     context : CallbackContext
         Parent of the candidates' contexts.
+
+    Attributes
+    ----------
+    candidates : list of dict
+        In order of evaluation.
+    scores : list of float
+        Their mean test scores.
+    n_splits : int
+        Number of splits.
+    callback_stops : bool
+        Whether one of scikit-learn's callbacks asked for an end.
     """
 
     def __init__(
         self, search: BaseSearchCV, evaluate_candidates: Callable[..., dict], context: Any
     ) -> None:
-        self.search = search
-        self.evaluate_candidates = evaluate_candidates
-        self.context = context
-        self.splits = _FrozenSplits(search._checked_cv_orig)
-        self.results: dict[str, Any] = {}
+        self.candidates: list[dict[str, Any]] = []
         self.scores: list[float] = []
-        self.failed: dict[int, tuple[dict, float]] = {}  # row: candidate, seconds a fold
-        self.error: ValueError | None = None
+        self.n_splits: int = search.n_splits_
+        self.callback_stops = False
+        self.results: dict[str, Any] = {}
+        self._search = search
+        self._evaluate_candidates = evaluate_candidates
+        self._context = context
+        self._splits = _FrozenSplits(search._checked_cv_orig)
+        self._fits: list[list[dict]] = []  # of each candidate: its splits, again if evaluated again
+        self._rows: dict[int, int] = {}  # by the candidate's identity
+        self._error: ValueError | None = None
 
-    def score(self, candidate: dict[str, Any]) -> float:
-        """Mean test score of a candidate; nan if a fold failed."""
-        search, verbose = self.search, self.search.verbose
-        context = self.context.subcontext(
-            task_name="candidate", max_subtasks=search.n_splits_, sequential_subtasks=False
-        ).call_on_fit_task_begin(estimator=search)
+    @property
+    def fold_scores(self) -> np.ndarray:
+        """Test scores, (n_candidates, n_splits)."""
+        rows = [self._of_splits(fits).mean(axis=0) for fits in self._fits]
+        return np.array(rows).reshape(-1, self.n_splits)
+
+    @property
+    def test_to_train(self) -> float:
+        """Test rows for each training row, a mean over the splits; nan before the first round."""
+        ratios = [_count(test) / _count(train) for train, test in self._splits.splits]
+        return float(np.mean(ratios)) if ratios else np.nan
+
+    def score(self, candidates: list[dict[str, Any]]) -> list[float]:
+        """Mean test scores of candidates, whose folds run side by side; nan if a fold failed.
+
+        A dict that was scored before is evaluated again, and its row becomes the mean.
+        """
+        n_splits = self.n_splits
+        fits = self._evaluate(candidates)
+        scores = []
+        for i, candidate in enumerate(candidates):
+            own = fits[i * n_splits : (i + 1) * n_splits]
+            row = self._rows.setdefault(id(candidate), len(self._rows))
+            if row == len(self._fits):
+                self.candidates.append(candidate)
+                self._fits.append([])
+                self.scores.append(np.nan)
+            self._fits[row].extend(own)
+            self.scores[row] = float(self._of_splits(self._fits[row]).mean())
+            scores.append(float(self._of_splits(own).mean()))
+        return scores
+
+    def finish(self) -> None:
+        """Complete the results in place, for ``fit`` holds them already."""
+        if self._error and not self.results:
+            raise self._error
+        n_splits = self.n_splits
+        complete = next(fit for fits in self._fits for fit in fits if "test_scores" in fit)
+        failed = complete | {
+            key: _replaced(complete[key], self._search.error_score)
+            for key in ("test_scores", "train_scores")
+            if key in complete
+        }
+        fits = [
+            _averaged([failed | fit for fit in fits[split::n_splits]])
+            for fits in self._fits
+            for split in range(n_splits)
+        ]
+        results = BaseSearchCV._format_results(self._search, self.candidates, n_splits, fits)
+        results["is_default"] = np.arange(len(self.candidates)) == 0
+        self.results.clear()
+        self.results.update(results)
+
+    def _evaluate(self, candidates: list[dict[str, Any]]) -> list[dict]:
+        """Records of the fits of a round: all splits of the first candidate, of the second, ..."""
+        search, verbose = self._search, self._search.verbose
+        contexts = [
+            self._context.subcontext(
+                task_name="candidate", max_subtasks=self.n_splits, sequential_subtasks=False
+            ).call_on_fit_task_begin(estimator=search)
+            for _ in candidates
+        ]
+        n_fits = len(candidates) * self.n_splits
         start = time.perf_counter()
         search.verbose = 0  # scikit-learn would print a line for each call, through the bar
         try:
-            with self._warn_of_nan_once():
-                self.results = self.evaluate_candidates(
-                    [candidate], cv=self.splits, callback_ctx=context
-                )
-            self.scores.append(self.results[self._metric()][-1])
+            self.results = self._evaluate_candidates(
+                candidates, cv=self._splits, callback_ctx=_Contexts(contexts, self.n_splits)
+            )
         except ValueError as error:
             if search.error_score == "raise" or not re.match(
                 r"\s*All the \d+ fits failed", str(error)
             ):
                 raise
             warnings.warn(str(error), FitFailedWarning, stacklevel=2)
-            seconds = (time.perf_counter() - start) / search.n_splits_
-            self.failed[len(self.scores)] = candidate, seconds
-            self.scores.append(np.nan)
-            self.error = self.error or error
+            self._error = self._error or error
+            seconds = (time.perf_counter() - start) / n_fits
+            return [{"fit_time": seconds, "score_time": 0.0} for _ in range(n_fits)]
         finally:
             search.verbose = verbose
-            context.call_on_fit_task_end(estimator=search)
-        return self.scores[-1]
+            for context in contexts:
+                self.callback_stops |= context.call_on_fit_task_end(estimator=search)
+        fits = self.results["fits"][-n_fits:]
+        scores = fits[0]["test_scores"]
+        if callable(search.scoring) and isinstance(scores, dict):  # not known to fit until now
+            search._check_refit_for_multimetric(scores)
+        return fits
 
-    def finish(self) -> None:
-        """Complete the results in place, for ``fit`` holds them already."""
-        if self.error and not self.results:
-            raise self.error
-        if self.failed:
-            _insert_failures(self.results, self.failed, float(self.search.error_score))
-        self.results["is_default"] = np.arange(len(self.results["params"])) == 0
+    def _of_splits(self, fits: list[dict]) -> np.ndarray:
+        """Scores to optimise, (n_evaluations, n_splits)."""
+        scores = [self._optimised(fit.get("test_scores")) for fit in fits]
+        return np.array(scores, dtype="float64").reshape(-1, self.n_splits)
 
-    def _metric(self) -> str:
-        """The column to optimise: of the metric that ``refit`` names, else of the first."""
-        named = f"mean_test_{self.search.refit}"
-        first = next(key for key in self.results if key.startswith("mean_test_"))
-        return named if named in self.results else first
-
-    @contextmanager
-    def _warn_of_nan_once(self) -> Iterator[None]:
-        """Each call of scikit-learn's warns of all scores so far that are not finite."""
-        if np.isfinite(self.scores).all():
-            yield  # the warning is due, or a change of filters not worth its side effects
-            return
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "One or more of the test scores are non-finite")
-            yield
+    def _optimised(self, scores: Any) -> float:
+        """The score itself, or of several the one that ``refit`` names, or the first."""
+        if scores is None:
+            return self._search.error_score
+        if isinstance(scores, dict):
+            named = self._search.refit if isinstance(self._search.refit, str) else None
+            return scores[named or next(iter(scores))]
+        return scores
 
 
 class _FrozenSplits:
@@ -101,35 +164,44 @@ class _FrozenSplits:
 
     def __init__(self, cv: Any) -> None:
         self.cv = cv
-        self.splits: list | None = None
+        self.splits: list = []
 
     def split(self, X: Any, y: Any = None, **params: Any) -> list:
-        if self.splits is None:
+        if not self.splits:
             self.splits = list(self.cv.split(X, y, **params))
         return self.splits
 
 
-def _insert_failures(
-    results: dict[str, Any], failed: dict[int, tuple[dict, float]], error_score: float
-) -> None:
-    """Add the rows of failed candidates to ``cv_results_``, in place."""
-    before = [row - n_earlier for n_earlier, row in enumerate(failed)]  # as np.insert counts
-    for row, (candidate, _) in failed.items():
-        results["params"].insert(row, candidate)
-    for key, column in results.items():
-        if key == "mean_fit_time":
-            filler: Any = [seconds for _, seconds in failed.values()]
-        elif key.endswith("_time"):
-            filler = 0.0
-        elif key.startswith("std_"):
-            filler = 0 * error_score
-        elif key.startswith(("mean_", "split")):
-            filler = error_score
-        else:
-            continue
-        results[key] = np.insert(column, before, filler)
-    results.update(_yield_masked_array_for_each_param(results["params"]))
-    for key in [key for key in results if key.startswith("rank_")]:
-        means = results[key.replace("rank_", "mean_", 1)]
-        ranks = rankdata(-np.where(np.isnan(means), -np.inf, means), method="min")
-        results[key] = ranks.astype(np.int32)
+class _Contexts:
+    """Hands the fits of a round, which scikit-learn counts through, to their candidates."""
+
+    def __init__(self, candidates: list, n_splits: int) -> None:
+        self.candidates = candidates
+        self.n_splits = n_splits
+
+    def subcontext(self, task_name: str, task_id: int) -> Any:
+        candidate, split = divmod(task_id, self.n_splits)
+        return self.candidates[candidate].subcontext(task_name=task_name, task_id=split)
+
+
+def _count(rows: np.ndarray) -> int:
+    """How many rows there are in indices or in a mask."""
+    return int(np.count_nonzero(rows)) if np.asarray(rows).dtype == bool else len(rows)
+
+
+def _replaced(scores: Any, value: float) -> Any:
+    """The value, for each metric if there are several."""
+    return dict.fromkeys(scores, value) if isinstance(scores, dict) else value
+
+
+def _averaged(fits: list[dict]) -> dict:
+    """The record of one split, from those of all evaluations of it."""
+    if len(fits) == 1:
+        return fits[0]
+    first, mean = fits[0], {}
+    for key in ("fit_time", "score_time", "test_scores", "train_scores"):
+        if isinstance(first.get(key), dict):
+            mean[key] = {name: np.mean([fit[key][name] for fit in fits]) for name in first[key]}
+        elif key in first:
+            mean[key] = np.mean([fit[key] for fit in fits])
+    return first | mean

@@ -1,147 +1,54 @@
-"""Bayesian hyper-parameter search behind scikit-learn's search interface.
+"""Hyper-parameter searches that learn as they go, behind scikit-learn's search interface.
 
-Ask a Gaussian process for the next candidate, cross-validate it, tell the score, repeat [1]_. All
-the rest (scoring, routing, callbacks, refit, ``cv_results_``) is scikit-learn's own.
+Ask for candidates, cross-validate them, tell their scores, repeat. What proposes is a Gaussian
+process [1]_ or a random walk [2]_; all the rest (scoring, routing, callbacks, refit,
+``cv_results_``) is scikit-learn's own.
 
 .. [1] Snoek, Larochelle, Adams. Practical Bayesian optimization of machine learning algorithms.
    NeurIPS, 2012.
+.. [2] Kirkpatrick, Gelatt, Vecchi. Optimization by simulated annealing. Science 220, 1983.
 """
 
+import time
 import warnings
+from abc import abstractmethod
 from dataclasses import replace
-from numbers import Integral
-from typing import ClassVar
+from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import get_tags
-from sklearn.utils._param_validation import Interval
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm.auto import tqdm
 
 from skdeep._config import raise_interrupts
 from skdeep.hyperparameters import search_space
+from skdeep.model_selection.annealing import Annealer
 from skdeep.model_selection.evaluation import Evaluation
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.persistence import saved
 from skdeep.validation import did_you_mean, naming, unchanged_on_error
 
+_COUNT = Interval(Integral, 1, None, closed="left")
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+
 
 @saved
-class BayesSearchCV(BaseSearchCV):
-    """Hyper-parameter search by Bayesian optimisation, cross-validated.
+class _SequentialSearchCV(BaseSearchCV):
+    """A search whose next candidates depend on the scores so far; a subclass says how."""
 
-    It does what scikit-learn's ``RandomizedSearchCV`` does, with spaces in place of distributions,
-    and spends each fit where its model of the scores expects the most improvement. The estimator's
-    own configuration is the first candidate, so that by cross-validation the search never ends
-    below it; the next few fill the space evenly, and all later ones are proposed by a Gaussian
-    process. Every candidate sees the same splits. One whose fits fail costs itself only.
-
-    Parameters
-    ----------
-    estimator : estimator object
-        Implements ``fit``; with ``score``, unless ``scoring`` is given.
-    search_spaces : dict or None, default=None
-        Dimension of each searched parameter, by nested name (``"svc__C"``): a tuple
-        ``(low, high)`` or ``(low, high, "log")`` is a range, of integers if both ends are; a list
-        is a choice; scikit-optimize's ``Real``, ``Integer`` and ``Categorical`` are taken too.
-        None stands for the space that the estimator, or any part of it, declares.
-    n_iter : int, default=32
-        Candidates to evaluate, the estimator's own configuration included. A finite space may
-        be exhausted earlier.
-    scoring : str, callable, list, tuple or dict, default=None
-        As in ``RandomizedSearchCV``. With several metrics, the one that ``refit`` names is
-        optimised, else the first.
-    cv : int, cross-validation generator or iterable, default=None
-        As in ``RandomizedSearchCV``. Splits are drawn once, for all candidates.
-    n_jobs : int or None, default=None
-        Folds evaluated in parallel. It changes the time, never the candidates.
-    refit : bool, str or callable, default=True
-        As in ``RandomizedSearchCV``.
-    error_score : 'raise' or float, default=np.nan
-        Score of a fold whose fit fails.
-    return_train_score : bool, default=False
-        Whether ``cv_results_`` has training scores.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the proposals.
-    verbose : int, default=0
-        From 1: a progress bar with the best score so far. From 2: a line for each fold too.
-
-    Attributes
-    ----------
-    cv_results_ : dict of ndarrays
-        As in ``RandomizedSearchCV``, in order of evaluation, and ``is_default``: whether the
-        candidate is the estimator's own configuration.
-    best_estimator_ : estimator
-        Refitted on all data with ``best_params_``; only with ``refit``.
-    best_score_ : float
-        Mean cross-validated score of the best candidate.
-    best_params_ : dict
-        The best candidate.
-    best_index_ : int
-        Its row in ``cv_results_``.
-    scorer_ : callable or dict
-        The scorer, or one for each metric.
-    n_splits_ : int
-        Number of splits.
-    refit_time_ : float
-        Seconds to refit.
-    multimetric_ : bool
-        Whether there are several metrics.
-
-    Notes
-    -----
-    A proposal takes some 0.05 s at 100 candidates, and grows with their cube: where a fit takes
-    less, ``RandomizedSearchCV`` may try more in the same time. After Ctrl-C the search keeps what
-    it has, warns and refits the best.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.svm import SVC
-    >>> from skdeep.model_selection import BayesSearchCV
-    >>> X, y = load_iris(return_X_y=True)
-    >>> space = {"C": (1e-3, 1e3, "log"), "kernel": ["rbf", "linear"]}
-    >>> search = BayesSearchCV(SVC(C=1e-3), space, n_iter=8, random_state=0).fit(X, y)
-    >>> print(search.cv_results_["mean_test_score"][0].round(2), search.best_score_.round(2))
-    0.93 0.99
-    """
+    n_points: int  # candidates of a round
 
     _parameter_constraints: ClassVar[dict] = {
-        **{k: v for k, v in BaseSearchCV._parameter_constraints.items() if k != "pre_dispatch"},
-        "search_spaces": [dict, None],
-        "n_iter": [Interval(Integral, 1, None, closed="left")],
+        **BaseSearchCV._parameter_constraints,
+        "search_spaces": [dict, list, None],
+        "n_iter": [_COUNT],
+        "max_time": [_POSITIVE, None],
+        "stop": [HasMethods(["reached"]), None],
         "random_state": ["random_state"],
     }
-
-    def __init__(
-        self,
-        estimator,
-        search_spaces=None,
-        *,
-        n_iter=32,
-        scoring=None,
-        cv=None,
-        n_jobs=None,
-        refit=True,
-        error_score=np.nan,
-        return_train_score=False,
-        random_state=None,
-        verbose=0,
-    ):
-        super().__init__(
-            estimator,
-            scoring=scoring,
-            n_jobs=n_jobs,
-            refit=refit,
-            cv=cv,
-            verbose=verbose,
-            error_score=error_score,
-            return_train_score=return_train_score,
-        )
-        self.search_spaces = search_spaces
-        self.n_iter = n_iter
-        self.random_state = random_state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -169,56 +76,450 @@ class BayesSearchCV(BaseSearchCV):
         with unchanged_on_error(self):
             return super().fit(X, y, **params)
 
+    @abstractmethod
+    def _proposer(self, space: Space, n_iter: int, seed: int) -> Any:
+        """What minimises: it has ``ask()``, ``tell(candidate, value)`` and ``exhausted``."""
+
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        """Evaluate ``n_iter`` candidates, one after another."""
-        space = self._space()
-        optimizer = BayesianOptimizer(space, random_state=self.random_state)
-        current = self.estimator.get_params()
-        candidate = {name: current[name] for name in space.dimensions}
+        """Evaluate round after round of candidates."""
+        phases = self._phases()
+        n_iter = sum(n for _, n in phases)
         search_ctx = callback_ctx.subcontext(
-            task_name="search", max_subtasks=self.n_iter
+            task_name="search", max_subtasks=n_iter
         ).call_on_fit_task_begin(estimator=self)
         evaluation = Evaluation(self, evaluate_candidates, search_ctx)
         outer, token = raise_interrupts.get(), raise_interrupts.set(True)
-        with tqdm(total=self.n_iter, unit="candidate", disable=not self.verbose) as bar:
+        with tqdm(total=n_iter, unit="candidate", disable=not self.verbose) as bar:
             try:
-                for n_evaluated in range(1, self.n_iter + 1):
-                    score = evaluation.score(candidate)
-                    u = space.encode(candidate)  # the estimator's own may lie outside the space
-                    if not np.isnan(u).any():
-                        optimizer.learn(u[None], np.array([-score]))
-                    bar.set_postfix(best=f"{np.fmax.reduce(evaluation.scores):.4g}", refresh=False)
-                    bar.update()
-                    if n_evaluated == self.n_iter or optimizer.exhausted:
-                        break
-                    candidate = optimizer.ask()
+                self.stop_reason_ = self._search(phases, evaluation, bar)
             except KeyboardInterrupt:
                 if outer or not evaluation.results:  # inside another search: for that to end
                     raise
                 warnings.warn(
-                    f"the search was interrupted after {len(evaluation.scores)} of {self.n_iter} "
+                    f"the search was interrupted after {len(evaluation.scores)} of {n_iter} "
                     "candidates; the best of these is kept.",
                     stacklevel=2,
                 )
+                self.stop_reason_ = "interrupted"
             finally:
                 raise_interrupts.reset(token)
         evaluation.finish()
         search_ctx.call_on_fit_task_end(estimator=self)
 
-    def _space(self) -> Space:
-        """The search space, whose names all belong to parameters of the estimator."""
+    def _search(self, phases: list[tuple[Space, int]], evaluation: Evaluation, bar: tqdm) -> str:
+        """Search space after space; why it ended."""
+        deadline = np.inf if self.max_time is None else time.perf_counter() + self.max_time
+        rng = check_random_state(self.random_state)
+        n_left = 0
+        for space, n_iter in phases:
+            proposer = self._proposer(space, n_iter, rng.randint(2**31))
+            while n_iter and not proposer.exhausted:
+                reason = self._reason_to_stop(evaluation, proposer, deadline)
+                if reason:
+                    return reason
+                first = [] if evaluation.scores else [self._own_configuration(space)]
+                candidates = self._round(proposer, space, min(self.n_points, n_iter), first)
+                for candidate, score in zip(candidates, evaluation.score(candidates)):
+                    proposer.tell(candidate, -score)
+                n_iter -= len(candidates)
+                bar.set_postfix(best=f"{np.fmax.reduce(evaluation.scores):.4g}", refresh=False)
+                bar.update(len(candidates))
+            n_left += n_iter
+        return "exhausted" if n_left else "n_iter"
+
+    def _reason_to_stop(self, evaluation, proposer, deadline) -> str | None:
+        reached = self.stop is not None and self.stop.reached(evaluation, proposer)
+        if not evaluation.scores:
+            return None
+        if evaluation.callback_stops:
+            return "callback"
+        if time.perf_counter() >= deadline:
+            return "max_time"
+        return "stop" if reached else None
+
+    def _round(
+        self, proposer: Any, space: Space, n: int, first: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Candidates to evaluate side by side, at most n: first these, then proposed ones."""
+        candidates = list(first)
+        for _ in range(n - len(first)):
+            if proposer.exhausted:
+                break
+            candidate = proposer.ask()
+            if not any(_same(space, candidate, other) for other in first):
+                candidates.append(candidate)
+        return candidates
+
+    def _format_results(self, candidate_params, n_splits, out, more_results=None):
+        """Records of all fits so far, for Evaluation to format when the search is over."""
+        return {"fits": out}
+
+    def _phases(self) -> list[tuple[Space, int]]:
+        """Spaces to search one after another, and the number of candidates of each."""
         spaces = search_space(self.estimator) if self.search_spaces is None else self.search_spaces
         if not spaces:
             raise ValueError(
                 f"search_spaces is {self.search_spaces}, and {type(self.estimator).__name__} "
                 "declares no space of its own; pass a dict such as {'alpha': (1e-4, 1.0, 'log')}."
             )
-        valid = self.estimator.get_params()
-        for name in spaces:
-            if name not in valid:
+        if isinstance(spaces, dict) or all(isinstance(part, dict) for part in spaces):
+            return [(self._space(spaces), self.n_iter)]
+        for part in spaces:
+            if not (
+                isinstance(part, tuple)
+                and [isinstance(p, kind) for p, kind in zip(part, (dict, Integral))] == [True, True]
+                and part[1] > 0
+            ):
                 raise ValueError(
-                    f"{name!r} in search_spaces is no parameter of "
-                    f"{type(self.estimator).__name__}{did_you_mean(str(name), valid)}"
+                    f"search_spaces must be a dict, a list of dicts, or a list of pairs of a dict "
+                    f"and its number of candidates, but has {part!r}."
                 )
+        return [(self._space(part), n) for part, n in spaces]
+
+    def _space(self, spaces: Any) -> Space:
+        """The search space, whose names all belong to parameters of the estimator."""
+        valid = self.estimator.get_params()
+        for part in [spaces] if isinstance(spaces, dict) else spaces:
+            for name in part:
+                if name not in valid:
+                    raise ValueError(
+                        f"{name!r} in search_spaces is no parameter of "
+                        f"{type(self.estimator).__name__}{did_you_mean(str(name), valid)}"
+                    )
         with naming("search_spaces"):
             return Space(spaces)
+
+    def _own_configuration(self, space: Space) -> dict[str, Any]:
+        """The estimator as it is, as a candidate."""
+        current = self.estimator.get_params()
+        return {name: current[name] for name in space.dimensions}
+
+
+@saved
+class BayesSearchCV(_SequentialSearchCV):
+    """Hyper-parameter search by Bayesian optimisation, cross-validated.
+
+    It does what scikit-learn's ``RandomizedSearchCV`` does, with spaces in place of distributions,
+    and spends each fit where its model of the scores expects the most improvement. The estimator's
+    own configuration is the first candidate, so that by cross-validation the search never ends
+    below it; the next few fill the space evenly, and all later ones are proposed by a Gaussian
+    process. Every candidate sees the same splits. One whose fits fail costs itself only.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        Implements ``fit``; with ``score``, unless ``scoring`` is given.
+    search_spaces : dict, list or None, default=None
+        Dimension of each searched parameter, by nested name (``"svc__C"``): a tuple
+        ``(low, high)`` or ``(low, high, "log")`` is a range, of integers if both ends are; a list
+        is a choice; scikit-optimize's ``Real``, ``Integer`` and ``Categorical`` are taken too.
+        A list of pairs of such a dict and a number of candidates is searched dict by dict, and
+        the numbers take the place of ``n_iter``. None stands for the space that the estimator, or
+        any part of it, declares.
+    n_iter : int, default=32
+        Candidates to evaluate, the estimator's own configuration included. A finite space may
+        be exhausted earlier.
+    n_points : int, default=1
+        Candidates of a round, evaluated side by side with ``n_jobs``. The more, the less is known
+        of the others when one is proposed.
+    surrogate : {'gp'}, default='gp'
+        Model of the scores: a Gaussian process.
+    acquisition : {'logei'}, default='logei'
+        What is sought in the model: the highest logarithm of the expected improvement.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in ``RandomizedSearchCV``. With several metrics, the one that ``refit`` names is
+        optimised, else the first.
+    n_jobs : int or None, default=None
+        Fits that run in parallel. It changes the time, never the candidates.
+    refit : bool, str or callable, default=True
+        As in ``RandomizedSearchCV``.
+    cv : int, cross-validation generator or iterable, default=None
+        As in ``RandomizedSearchCV``. Splits are drawn once, for all candidates.
+    verbose : int, default=0
+        From 1: a progress bar with the best score so far. From 2: a line for each fold too.
+    pre_dispatch : int or str, default='2*n_jobs'
+        As in ``RandomizedSearchCV``.
+    max_time : float or None, default=None
+        Seconds after which no round of candidates begins, but for the first. How many fit in
+        depends on the machine, so that with it an integer ``random_state`` does not decide all.
+    stop : Plateau, RegretBound or None, default=None
+        A rule that ends the search early.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the proposals.
+    error_score : 'raise' or float, default=np.nan
+        Score of a fold whose fit fails.
+    return_train_score : bool, default=False
+        Whether ``cv_results_`` has training scores.
+
+    Attributes
+    ----------
+    cv_results_ : dict of ndarrays
+        As in ``RandomizedSearchCV``, in order of evaluation, and ``is_default``: whether the
+        candidate is the estimator's own configuration.
+    stop_reason_ : str
+        Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
+        "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
+        "interrupted".
+    best_estimator_ : estimator
+        Refitted on all data with ``best_params_``; only with ``refit``.
+    best_score_ : float
+        Mean cross-validated score of the best candidate.
+    best_params_ : dict
+        The best candidate.
+    best_index_ : int
+        Its row in ``cv_results_``.
+    scorer_ : callable or dict
+        The scorer, or one for each metric.
+    n_splits_ : int
+        Number of splits.
+    refit_time_ : float
+        Seconds to refit.
+    multimetric_ : bool
+        Whether there are several metrics.
+
+    See Also
+    --------
+    AnnealingSearchCV : The same by a random walk.
+
+    Notes
+    -----
+    A proposal takes some 0.05 s at 100 candidates, and grows with their cube: where a fit takes
+    less, ``RandomizedSearchCV`` may try more in the same time. After Ctrl-C the search keeps what
+    it has, warns and refits the best.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> from skdeep.model_selection import BayesSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> space = {"C": (1e-3, 1e3, "log"), "kernel": ["rbf", "linear"]}
+    >>> search = BayesSearchCV(SVC(C=1e-3), space, n_iter=8, random_state=0).fit(X, y)
+    >>> print(search.cv_results_["mean_test_score"][0].round(2), search.best_score_.round(2))
+    0.93 0.99
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **_SequentialSearchCV._parameter_constraints,
+        "n_points": [_COUNT],
+        "surrogate": [StrOptions({"gp"})],
+        "acquisition": [StrOptions({"logei"})],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        search_spaces=None,
+        *,
+        n_iter=32,
+        n_points=1,
+        surrogate="gp",
+        acquisition="logei",
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        cv=None,
+        verbose=0,
+        pre_dispatch="2*n_jobs",
+        max_time=None,
+        stop=None,
+        random_state=None,
+        error_score=np.nan,
+        return_train_score=False,
+    ):
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.search_spaces = search_spaces
+        self.n_iter = n_iter
+        self.n_points = n_points
+        self.surrogate = surrogate
+        self.acquisition = acquisition
+        self.max_time = max_time
+        self.stop = stop
+        self.random_state = random_state
+
+    def _proposer(self, space: Space, n_iter: int, seed: int) -> BayesianOptimizer:
+        return BayesianOptimizer(space, n_initial=len(space.dimensions) + 2, seed=seed)
+
+
+@saved
+class AnnealingSearchCV(_SequentialSearchCV):
+    """Hyper-parameter search by simulated annealing, cross-validated.
+
+    A walk through the space that always takes a step up, and one down with a probability that
+    falls with the loss of score over a temperature [1]_; the temperature falls over the
+    candidates. It needs no model of the scores, so that proposals cost next to nothing and ever
+    new candidates near the best are tried; ``BayesSearchCV`` mostly needs fewer. The estimator's
+    own configuration is the first candidate. Every candidate sees the same splits. One whose fits
+    fail costs itself only.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        Implements ``fit``; with ``score``, unless ``scoring`` is given.
+    search_spaces : dict, list or None, default=None
+        As in ``BayesSearchCV``.
+    n_iter : int, default=32
+        Candidates to evaluate, the estimator's own configuration included. A finite space may
+        be exhausted earlier, for what was visited is not evaluated again.
+    initial_temperature : float or None, default=None
+        Temperature at first, in the unit of the score: of candidates that are worse by as much, a
+        share of 1/e is taken. None stands for the standard deviation of the scores of some random
+        candidates, two more than there are parameters, the best of which begins the walk.
+    final_temperature : float or None, default=None
+        Temperature at last, reached geometrically. None stands for a thousandth of the initial one.
+    step_size : float, default=0.5
+        Standard deviation of the first steps of numbers, as a share of their range; steps shorten
+        with the root of the temperature.
+    reevaluate : int, default=0
+        After as many candidates the current one is evaluated again, and its row is the mean of
+        all its evaluations: for estimators that are random, which may owe a good score to luck.
+        0 stands for never.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in ``RandomizedSearchCV``. With several metrics, the one that ``refit`` names is
+        optimised, else the first.
+    n_jobs : int or None, default=None
+        Folds that run in parallel. It changes the time, never the candidates.
+    refit : bool, str or callable, default=True
+        As in ``RandomizedSearchCV``.
+    cv : int, cross-validation generator or iterable, default=None
+        As in ``RandomizedSearchCV``. Splits are drawn once, for all candidates.
+    verbose : int, default=0
+        From 1: a progress bar with the best score so far. From 2: a line for each fold too.
+    pre_dispatch : int or str, default='2*n_jobs'
+        As in ``RandomizedSearchCV``.
+    max_time : float or None, default=None
+        Seconds after which no candidate begins, but for the first. How many fit in depends on the
+        machine, so that with it an integer ``random_state`` does not decide all.
+    stop : Plateau or None, default=None
+        A rule that ends the search early.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the walk.
+    error_score : 'raise' or float, default=np.nan
+        Score of a fold whose fit fails.
+    return_train_score : bool, default=False
+        Whether ``cv_results_`` has training scores.
+
+    Attributes
+    ----------
+    cv_results_ : dict of ndarrays
+        As in ``RandomizedSearchCV``, in order of evaluation, and ``is_default``: whether the
+        candidate is the estimator's own configuration.
+    stop_reason_ : str
+        Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
+        "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
+        "interrupted".
+    best_estimator_ : estimator
+        Refitted on all data with ``best_params_``; only with ``refit``.
+    best_score_ : float
+        Mean cross-validated score of the best candidate.
+    best_params_ : dict
+        The best candidate.
+    best_index_ : int
+        Its row in ``cv_results_``.
+    scorer_ : callable or dict
+        The scorer, or one for each metric.
+    n_splits_ : int
+        Number of splits.
+    refit_time_ : float
+        Seconds to refit.
+    multimetric_ : bool
+        Whether there are several metrics.
+
+    See Also
+    --------
+    BayesSearchCV : The same by a model of the scores.
+
+    References
+    ----------
+    .. [1] Kirkpatrick, Gelatt, Vecchi. Optimization by simulated annealing. Science 220, 1983.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> from skdeep.model_selection import AnnealingSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> space = {"C": (1e-3, 1e3, "log"), "gamma": (1e-4, 10.0, "log")}
+    >>> search = AnnealingSearchCV(SVC(C=1e-3), space, n_iter=16, random_state=0).fit(X, y)
+    >>> print(search.cv_results_["mean_test_score"][0].round(2), search.best_score_.round(2))
+    0.93 0.99
+    """
+
+    n_points = 1  # a walk takes one step after another
+
+    _parameter_constraints: ClassVar[dict] = {
+        **_SequentialSearchCV._parameter_constraints,
+        "initial_temperature": [_POSITIVE, None],
+        "final_temperature": [_POSITIVE, None],
+        "step_size": [_POSITIVE],
+        "reevaluate": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        search_spaces=None,
+        *,
+        n_iter=32,
+        initial_temperature=None,
+        final_temperature=None,
+        step_size=0.5,
+        reevaluate=0,
+        scoring=None,
+        n_jobs=None,
+        refit=True,
+        cv=None,
+        verbose=0,
+        pre_dispatch="2*n_jobs",
+        max_time=None,
+        stop=None,
+        random_state=None,
+        error_score=np.nan,
+        return_train_score=False,
+    ):
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.search_spaces = search_spaces
+        self.n_iter = n_iter
+        self.initial_temperature = initial_temperature
+        self.final_temperature = final_temperature
+        self.step_size = step_size
+        self.reevaluate = reevaluate
+        self.max_time = max_time
+        self.stop = stop
+        self.random_state = random_state
+
+    def _proposer(self, space: Space, n_iter: int, seed: int) -> Annealer:
+        return Annealer(
+            space,
+            n_evaluations=n_iter,
+            initial_temperature=self.initial_temperature,
+            final_temperature=self.final_temperature,
+            step_size=self.step_size,
+            reevaluate=self.reevaluate,
+            random_state=seed,
+        )
+
+
+def _same(space: Space, a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two candidates are one point of the space."""
+    return np.array_equal(space.encode(a), space.encode(b), equal_nan=True)

@@ -2,6 +2,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 import warnings
 from collections import Counter
 
@@ -28,8 +29,10 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.hyperparameters import Declared, hyperparameter
-from skdeep.model_selection import BayesSearchCV
+from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, Plateau, RegretBound
+from skdeep.model_selection.optimizer import BayesianOptimizer
 
+NOT_FINITE = pytest.mark.filterwarnings("ignore:One or more of the t.* scores are non-finite")
 SVC_SPACE = {"C": (1e-2, 1e3, "log"), "gamma": (1e-4, 1e1, "log")}
 
 
@@ -65,13 +68,39 @@ def regression():
     return make_regression(60, 4, noise=5, random_state=0)
 
 
-def search_bowl(regression, bowl=None, spaces=None, **settings):
+def search_bowl(regression, bowl=None, spaces=None, cls=BayesSearchCV, **settings):
     settings = {"n_iter": 12, "cv": 2, "random_state": 0} | settings
-    return BayesSearchCV(bowl or Bowl(), spaces, **settings).fit(*regression)
+    return cls(bowl or Bowl(), spaces, **settings).fit(*regression)
+
+
+SEARCHES = [BayesSearchCV, AnnealingSearchCV]
 
 
 def columns(search, *names):
     return [search.cv_results_[name] for name in names]
+
+
+class Recorder:
+    """A scikit-learn callback that notes tasks by name."""
+
+    def __init__(self):
+        self.order = []
+
+    @property
+    def tasks(self):
+        return Counter(self.order)
+
+    def setup(self, estimator, context):
+        self.order.append("setup")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.order.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context):
+        self.order.append(f"end of {context.task_name}")
+
+    def teardown(self, estimator, context):
+        self.order.append("teardown")
 
 
 # --- the search itself
@@ -157,6 +186,272 @@ def test_tuples_are_categories_and_two_numbers_in_a_list_two_choices(regression)
     assert all(type(params["n"]) is int for params in search.cv_results_["params"])
 
 
+# --- rounds of several candidates
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_round_has_n_points_candidates_and_the_last_what_is_left(n_jobs, regression):
+    recorder = Recorder()
+    search = BayesSearchCV(Bowl(), n_iter=10, n_points=4, cv=2, n_jobs=n_jobs, random_state=0)
+    with parallel_config("threading"):
+        search.set_callbacks(recorder).fit(*regression)
+    begun = [name for name in recorder.order if name in ("candidate", "end of candidate")]
+    rounds = [4, 4, 2]
+    assert begun == [name for n in rounds for name in n * ["candidate"] + n * ["end of candidate"]]
+    assert recorder.tasks["candidate-split-evaluation"] == 20
+    assert search.cv_results_["params"][0] == {"x": 0.9, "y": 0.1}
+    assert len({tuple(params.values()) for params in search.cv_results_["params"]}) == 10
+    assert search.best_score_ == max(
+        Bowl(**params).score(None) for params in search.cv_results_["params"]
+    )
+
+
+def test_n_jobs_leaves_the_candidates_of_a_round_as_they_are(iris):
+    def trace(n_jobs):
+        search = BayesSearchCV(
+            SVC(), SVC_SPACE, n_iter=10, n_points=3, cv=3, n_jobs=n_jobs, random_state=0
+        ).fit(*iris)
+        return search.cv_results_["params"], search.cv_results_["mean_test_score"].tolist()
+
+    assert trace(2) == trace(1)
+
+
+@NOT_FINITE
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.parametrize("n_points", [2, 3, 6])
+def test_failing_candidates_of_a_round_cost_themselves_only(n_points, regression):
+    """Whether some or all of a round fail, the first round or a later one."""
+    spaces = {"x": [0.9, 0.8, 0.7, 0.1, 0.2, 0.3]}
+    search = search_bowl(regression, Bowl(fail_above=0.5), spaces, n_iter=6, n_points=n_points)
+    x, score = columns(search, "param_x", "mean_test_score")
+    x = np.array(x, dtype=float)
+    np.testing.assert_array_equal(np.sort(x), [0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
+    expected = [np.nan if at > 0.5 else Bowl(x=at).score(None) for at in x]
+    np.testing.assert_allclose(score, expected)
+    assert search.best_params_ == {"x": 0.3}
+
+
+@pytest.mark.parametrize("n_points", [1, 4, 20])
+def test_a_finite_space_is_exhausted_by_rounds_as_well(n_points, regression):
+    spaces = {"x": [0.9, 0.1, 0.3], "y": [0.1, 0.6]}
+    search = search_bowl(regression, spaces=spaces, n_iter=14, n_points=n_points)
+    points = Counter(tuple(params.values()) for params in search.cv_results_["params"])
+    assert len(points) == 6
+    assert set(points.values()) == {1}
+    assert search.stop_reason_ == "exhausted"
+
+
+# --- why it ends
+
+
+@pytest.mark.parametrize("cls", SEARCHES)
+def test_after_max_time_no_candidate_begins_but_the_first_always_runs(cls, regression):
+    class Slow(Bowl):
+        def fit(self, X, y=None):
+            time.sleep(0.05)
+            return super().fit(X, y)
+
+    search = search_bowl(regression, Slow(), cls=cls, max_time=1e-9)
+    assert search.cv_results_["params"] == [{"x": 0.9, "y": 0.1}]
+    assert search.stop_reason_ == "max_time"
+    start = time.perf_counter()
+    search = search_bowl(regression, Slow(), cls=cls, n_iter=10**6, max_time=0.5)
+    seconds = time.perf_counter() - start
+    assert 2 <= len(search.cv_results_["params"]) <= 5
+    assert seconds >= 0.5
+    assert search.stop_reason_ == "max_time"
+    assert search_bowl(regression, cls=cls, max_time=1e6).stop_reason_ == "n_iter"
+
+
+@pytest.mark.parametrize("cls", SEARCHES)
+@pytest.mark.parametrize("tolerance", [0.0, 0.05])
+def test_a_plateau_ends_the_search_patience_candidates_after_the_last_gain(
+    cls, tolerance, regression
+):
+    rule = Plateau(patience=4, tolerance=tolerance)
+    search = search_bowl(regression, cls=cls, n_iter=60, stop=rule)
+    assert search.stop_reason_ == "stop"
+    best = np.maximum.accumulate(search.cv_results_["mean_test_score"])
+    gained = best[4:] - best[:-4] > tolerance  # in the last four candidates, by then
+    assert gained.tolist() == (len(gained) - 1) * [True] + [False]
+    without = search_bowl(regression, cls=cls, n_iter=60)  # the rule decides on the end alone
+    assert without.cv_results_["params"][: len(best)] == search.cv_results_["params"]
+
+
+@pytest.mark.parametrize("n_points", [1, 3])
+def test_a_rule_of_ones_own_sees_scores_folds_and_splits(n_points, regression):
+    seen = []
+
+    class Fifth:
+        def reached(self, search, optimizer):
+            seen.append((list(search.scores), search.fold_scores, search.test_to_train))
+            return len(search.scores) >= 5
+
+    cv = [(np.arange(40), np.arange(40, 60)), (np.arange(60) < 20, np.arange(60) >= 30)]
+    search = BayesSearchCV(
+        Ridge(), {"alpha": (1e-3, 1e3, "log")}, n_iter=20, n_points=n_points, cv=cv, stop=Fifth()
+    ).fit(*regression)
+    n = len(search.cv_results_["params"])
+    assert n == {1: 5, 3: 6}[n_points]
+    assert search.stop_reason_ == "stop"
+    scores, folds, test_to_train = seen[-1]
+    assert scores == search.cv_results_["mean_test_score"].tolist()
+    for split in (0, 1):
+        by_split = search.cv_results_[f"split{split}_test_score"]
+        np.testing.assert_array_equal(folds[:, split], by_split)
+    assert test_to_train == (20 / 40 + 30 / 20) / 2
+
+
+class Bounded(BayesianOptimizer):
+    """An optimizer whose bound on the regret is what is left of 30 candidates, in tenths."""
+
+    def regret_bound(self):
+        return (30 - len(self._values)) / 10
+
+
+class BoundedSearchCV(BayesSearchCV):
+    def _proposer(self, space, n_iter, seed):
+        return Bounded(space, n_initial=4, seed=seed)
+
+
+class Spread(Bowl):
+    """Its score is 1, 2, 3, 6 on the four folds, whatever its parameters."""
+
+    def score(self, X, y=None):
+        return float(y[0])
+
+
+@pytest.mark.parametrize("min_candidates", [5, 28])
+def test_the_regret_bound_is_compared_with_the_error_of_nadeau_and_bengio(min_candidates):
+    """Of 1, 2, 3, 6 the variance is 14/3; with 4 folds the error is sqrt((1/4 + 1/3) 14/3)."""
+    error = np.sqrt(7 / 12 * 14 / 3)
+    n_needed = int(np.floor(30 - 10 * error)) + 1
+    assert n_needed == 14
+    y = np.repeat([1.0, 2.0, 3.0, 6.0], 3)
+    search = BoundedSearchCV(
+        Spread(), n_iter=40, cv=4, random_state=0, stop=RegretBound(min_candidates)
+    ).fit(np.zeros((12, 1)), y)
+    assert len(search.cv_results_["params"]) == max(n_needed, min_candidates)
+    assert search.stop_reason_ == "stop"
+
+
+def test_the_regret_bound_needs_a_model_and_several_splits(regression):
+    search = AnnealingSearchCV(Bowl(), n_iter=3, cv=2, stop=RegretBound())
+    with pytest.raises(TypeError, match="process's bounds of the score, but Annealer has none"):
+        search.fit(*regression)
+    search = BoundedSearchCV(Bowl(), n_iter=3, cv=ShuffleSplit(1), stop=RegretBound())
+    with pytest.raises(ValueError, match="cv has one split only"):
+        search.fit(*regression)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, True, "3"])
+def test_wrong_rules_are_refused(wrong):
+    with pytest.raises(ValueError, match="patience must be an integer of at least 1"):
+        Plateau(patience=wrong)
+    with pytest.raises(ValueError, match="min_candidates must be an integer"):
+        RegretBound(min_candidates=wrong)
+    with pytest.raises(ValueError, match="tolerance must be at least 0"):
+        Plateau(tolerance=-1.0)
+
+
+def test_rules_are_cloned_and_pickled_with_their_search():
+    search = BayesSearchCV(Bowl(), stop=Plateau(patience=3, tolerance=0.1))
+    assert clone(search).stop == pickle.loads(pickle.dumps(search)).stop == search.stop
+
+
+def test_scikit_learns_callbacks_can_end_the_search(regression):
+    class Third(Recorder):
+        def on_fit_task_end(self, estimator, context):
+            super().on_fit_task_end(estimator, context)
+            return self.tasks["end of candidate"] >= 3
+
+    search = BayesSearchCV(Bowl(), n_iter=9, cv=2, random_state=0)
+    search.set_callbacks(Third()).fit(*regression)
+    assert len(search.cv_results_["params"]) == 3
+    assert search.stop_reason_ == "callback"
+
+
+# --- sub-spaces
+
+
+@pytest.mark.parametrize("cls", SEARCHES)
+def test_sub_spaces_have_as_many_candidates_as_they_are_given(cls, regression):
+    spaces = [({"x": (0.0, 0.5)}, 4), ({"y": (0.5, 1.0), "x": [0.3]}, 3), ({"y": [0.4, 0.5]}, 9)]
+    search = search_bowl(regression, spaces=spaces, cls=cls)
+    x, y = columns(search, "param_x", "param_y")
+    assert y.mask.tolist() == 4 * [True] + 5 * [False]
+    assert x.mask.tolist() == 7 * [False] + 2 * [True]
+    assert search.cv_results_["params"][0] == {"x": 0.9}
+    assert (x[1:4] <= 0.5).all()
+    assert set(y[7:]) == {0.4, 0.5}
+    assert search.stop_reason_ == "exhausted"  # the last one was
+
+
+def test_an_early_stop_ends_the_search_of_all_sub_spaces(regression):
+    spaces = [({"x": (0.0, 1.0)}, 40), ({"y": (0.0, 1.0)}, 40)]
+    search = search_bowl(regression, spaces=spaces, stop=Plateau(patience=3))
+    assert search.stop_reason_ == "stop"
+    assert "param_y" not in search.cv_results_
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
+    assert search.best_estimator_.x == search.best_params_["x"]
+
+
+# --- annealing
+
+
+def test_annealing_finds_the_optimum_and_ends_with_the_best(regression):
+    search = search_bowl(regression, cls=AnnealingSearchCV, n_iter=80)
+    assert search.best_score_ > -1e-2
+    assert search.cv_results_["is_default"].tolist() == [True] + 79 * [False]
+    assert search.best_params_ == search.cv_results_["params"][search.best_index_]
+
+
+def test_annealing_visits_each_point_of_a_finite_space_once(regression):
+    spaces = {"x": [0.9, 0.1, 0.3], "y": [0.1, 0.6]}
+    search = search_bowl(regression, spaces=spaces, cls=AnnealingSearchCV, n_iter=14)
+    assert len({tuple(params.values()) for params in search.cv_results_["params"]}) == 6
+    assert len(search.cv_results_["params"]) == 6
+    assert search.stop_reason_ == "exhausted"
+
+
+class Noisy(Bowl):
+    """Its score changes with every call."""
+
+    calls = []  # noqa: RUF012
+
+    def score(self, X, y=None):
+        score = super().score(X) + np.random.default_rng(len(self.calls)).normal()
+        self.calls.append(((self.x, self.y), score))
+        return score
+
+
+@pytest.mark.parametrize("scoring", [None, {"a": lambda model, X, y: model.score(X), "b": "r2"}])
+def test_reevaluated_candidates_have_the_mean_of_their_evaluations(
+    scoring, regression, monkeypatch
+):
+    monkeypatch.setattr(Noisy, "calls", [])
+    search = search_bowl(
+        regression,
+        Noisy(),
+        cls=AnnealingSearchCV,
+        n_iter=30,
+        reevaluate=4,
+        scoring=scoring,
+        refit="a" if scoring else True,
+    )
+    calls = {}
+    for point, score in Noisy.calls:
+        calls.setdefault(point, []).append(score)
+    assert len(Noisy.calls) == 30 * 2
+    params, mean = columns(search, "params", f"mean_test_{'a' if scoring else 'score'}")
+    assert list(calls) == [tuple(candidate.values()) for candidate in params]
+    assert len(params) <= 26
+    np.testing.assert_allclose(mean, [np.mean(scores) for scores in calls.values()])
+    assert max(map(len, calls.values())) >= 4
+    again = search.cv_results_["rank_test_a" if scoring else "rank_test_score"]
+    assert again[search.best_index_] == 1
+
+
 # --- determinism
 
 
@@ -190,6 +485,7 @@ def test_clone_and_pickle_search_and_predict_alike(iris):
 # --- failures
 
 
+@NOT_FINITE
 def test_a_failing_candidate_costs_itself_only(regression):
     with pytest.warns(FitFailedWarning, match="fits failed"):
         search = search_bowl(regression, Bowl(fail_above=0.5), n_iter=16, return_train_score=True)
@@ -244,7 +540,7 @@ def test_one_failing_fold_costs_its_candidate_only(regression):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
-@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+@NOT_FINITE
 def test_candidates_that_all_fail_somewhere_share_the_first_rank(regression):
     cv = [(np.arange(20), np.arange(20, 60)), (np.arange(30), np.arange(30, 60))]
     search = BayesSearchCV(FailsOnLargeData(alpha=2.0), {"alpha": [2.0, 9.0]}, n_iter=2, cv=cv)
@@ -302,15 +598,16 @@ def test_ctrl_c_inside_another_search_is_for_that_one(regression, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "spaces", "n_least"),
+    ("cls", "estimator", "spaces", "n_least"),
     [
-        (LogisticRegression(), {"C": (1e-2, 1e2, "log")}, 50),
-        (Ridge(), {"alpha": (1e-2, 1e2, "log")}, 45),
+        (BayesSearchCV, LogisticRegression(), {"C": (1e-2, 1e2, "log")}, 50),
+        (BayesSearchCV, Ridge(), {"alpha": (1e-2, 1e2, "log")}, 45),
+        (AnnealingSearchCV, Ridge(), {"alpha": (1e-2, 1e2, "log")}, 45),
     ],
 )
 @pytest.mark.filterwarnings("ignore")  # of fits that fail as they should
-def test_scikit_learns_checks_pass_with_nothing_excused(estimator, spaces, n_least):
-    search = BayesSearchCV(estimator, spaces, n_iter=3, cv=2, random_state=0)
+def test_scikit_learns_checks_pass_with_nothing_excused(cls, estimator, spaces, n_least):
+    search = cls(estimator, spaces, n_iter=3, cv=2, random_state=0)
     results = check_estimator(search, on_skip=None)
     statuses = Counter(result["status"] for result in results)
     skipped = {result["check_name"] for result in results if result["status"] == "skipped"}
@@ -352,6 +649,7 @@ def test_several_metrics(refit, optimised, regression):
     assert hasattr(search, "best_params_") == bool(refit)
 
 
+@NOT_FINITE
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 def test_several_metrics_survive_a_failing_candidate(regression):
     search = search_bowl(
@@ -396,25 +694,7 @@ def test_metadata_are_routed(regression):
     np.testing.assert_allclose(search.best_estimator_.coef_, Ridge().fit(X, y, weight).coef_)
 
 
-class Recorder:
-    """A scikit-learn callback that counts tasks by name."""
-
-    def __init__(self):
-        self.tasks = Counter()
-
-    def setup(self, estimator, context):
-        self.tasks["setup"] += 1
-
-    def on_fit_task_begin(self, estimator, context):
-        self.tasks[context.task_name] += 1
-
-    def on_fit_task_end(self, estimator, context):
-        self.tasks[f"end of {context.task_name}"] += 1
-
-    def teardown(self, estimator, context):
-        self.tasks["teardown"] += 1
-
-
+@NOT_FINITE
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 def test_scikit_learns_callbacks_see_every_candidate(regression):
     recorder = Recorder()
@@ -447,7 +727,11 @@ def test_progress_bar_counts_candidates_and_shows_the_best_score(regression, cap
         (Ridge(), {}, "declares no space of its own"),
         (Ridge(), None, "Ridge declares no space of its own"),
         (Ridge(), {"alpha": (1.0, 0.1)}, "'alpha'.*low < high"),
-        (Ridge(), [("alpha", [1.0])], "The 'search_spaces' parameter"),
+        (Ridge(), "alpha", "The 'search_spaces' parameter"),
+        (Ridge(), [("alpha", [1.0])], r"list of pairs.*has \('alpha', \[1\.0\]\)"),
+        (Ridge(), [({"alpha": [1.0]}, 0)], "pairs of a dict and its number of candidates"),
+        (Ridge(), [({"alpha": [1.0]}, 2), {"alpha": [2.0]}], "list of pairs"),
+        (Ridge(), [({"alpha": [1.0]}, 2), ({"alhpa": [2.0]}, 2)], "did you mean alpha"),
     ],
 )
 def test_wrong_spaces_are_refused_in_fit(estimator, spaces, message, regression):

@@ -1,0 +1,103 @@
+"""When a search is done before all of its candidates are.
+
+    BayesSearchCV(model, n_iter=200, stop=Plateau(patience=20))
+    BayesSearchCV(model, n_iter=200, stop=RegretBound())
+
+A rule is any object with ``reached(seen, optimizer)``, which is asked before each round, the first
+too. Of what the search has seen it finds ``seen.scores``, the mean test score of each candidate,
+nan where a fold failed; ``seen.fold_scores``, (n_candidates, n_splits); ``seen.n_splits``; and
+``seen.test_to_train``, test rows for each training row. The ``optimizer`` is what proposes.
+"""
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from skdeep.model_selection.evaluation import Evaluation
+from skdeep.persistence import saved
+
+
+@saved
+@dataclass(frozen=True)
+class Plateau:
+    """Stop once the best score has not risen for a while.
+
+    Parameters
+    ----------
+    patience : int, default=10
+        How many candidates may come in a row without a gain.
+    tolerance : float, default=0.0
+        A gain is a rise by more than this, in the unit of the score.
+    """
+
+    patience: int = 10
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_count("patience", self.patience)
+        if not self.tolerance >= 0:
+            raise ValueError(f"tolerance must be at least 0, but is {self.tolerance!r}.")
+
+    def reached(self, seen: Evaluation, optimizer: Any) -> bool:
+        """Whether none of the last ``patience`` candidates was a gain."""
+        best = np.fmax.accumulate(seen.scores)
+        if len(best) <= self.patience:
+            return False
+        return bool(best[-1] - best[-1 - self.patience] <= self.tolerance)
+
+
+@saved
+@dataclass(frozen=True)
+class RegretBound:
+    """Stop once what is left to gain is less than what cross-validation can tell.
+
+    The surrogate bounds the regret: the lowest upper confidence bound of the points that were
+    evaluated, minus the lowest lower one of the whole space [1]_. To make it smaller than the
+    standard error of the best candidate's score means to choose by chance. Of scores s_1, ..., s_k
+    of k folds that error is
+
+        sqrt((1 / k + n_test / n_train) var(s)),
+
+    as folds share training rows [2]_.
+
+    Parameters
+    ----------
+    min_candidates : int, default=20
+        Candidates before the bound is trusted: of a few points the surrogate may be too sure.
+
+    References
+    ----------
+    .. [1] Makarova et al. Automatic termination for hyperparameter optimization. AutoML, 2022.
+    .. [2] Nadeau, Bengio. Inference for the generalization error. Machine Learning 52, 2003.
+    """
+
+    min_candidates: int = 20
+
+    def __post_init__(self) -> None:
+        _check_count("min_candidates", self.min_candidates)
+
+    def reached(self, seen: Evaluation, optimizer: Any) -> bool:
+        """Whether the bound is below the standard error."""
+        if not hasattr(optimizer, "regret_bound"):
+            raise TypeError(
+                f"RegretBound needs a Gaussian process's bounds of the score, but "
+                f"{type(optimizer).__name__} has none; stop by Plateau, or search with "
+                f"BayesSearchCV."
+            )
+        if seen.n_splits < 2:
+            raise ValueError(
+                "RegretBound compares with the spread over the folds, but cv has one split only; "
+                "stop by Plateau, or pass more splits."
+            )
+        if np.isfinite(seen.scores).sum() < self.min_candidates:
+            return False
+        folds = seen.fold_scores[np.nanargmax(seen.scores)]
+        error = np.sqrt((1 / len(folds) + seen.test_to_train) * folds.var(ddof=1))
+        return bool(optimizer.regret_bound() < error)
+
+
+def _check_count(name: str, value: Any) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, but is {value!r}.")
