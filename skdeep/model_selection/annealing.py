@@ -9,8 +9,8 @@ proportion to exp(-f / T), wherever it began. The temperature falls geometricall
 over the evaluations [2]_: at first the walk crosses hills, at last it goes down only.
 
 The walk lives in the unit cube of a space. A step moves some of the dimensions: numbers by a
-normal step that is reflected at 0 and 1, choices to a random one. Steps shorten as sqrt(T / T_0),
-as does the region around a smooth minimum where the walk stays.
+normal step that is reflected at 0 and 1, categories to a random one. Steps shorten as
+sqrt(T / T_0), as does the region around a smooth minimum where the walk stays.
 
 .. [1] Metropolis, Rosenbluth, Rosenbluth, Teller, Teller. Equation of state calculations by fast
    computing machines. Journal of Chemical Physics 21, 1953.
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.model_selection.spaces import Choice, Space
+from skdeep.model_selection.spaces import Space
 
 COOLING = 1000  # T_0 / T_1, unless told otherwise
 MAX_FREE_STEPS = 1000  # among visited points; then a new one is drawn at random
@@ -70,7 +70,6 @@ class Annealer:
         self.step_size = step_size
         self.reevaluate = reevaluate
         self._rng = np.random.default_rng(random_state)
-        self._is_choice = np.array([isinstance(d, Choice) for d in space.dimensions.values()])
         self._n_random = len(space.dimensions) + 2 if initial_temperature is None else 1
         self._first_values: list[float] = []  # their spread is T_0, unless that is given
         self._visits: dict[bytes, _Visit] = {}
@@ -151,7 +150,9 @@ class Annealer:
         moved[self._rng.integers(len(u))] = True
         length = self.step_size * np.sqrt(self._cooled())
         numbers = _reflect(u + length * self._rng.standard_normal(len(u)))
-        return np.where(moved, np.where(self._is_choice, self._rng.random(len(u)), numbers), u)
+        return np.where(
+            moved, np.where(self.space.is_category, self._rng.random(len(u)), numbers), u
+        )
 
     def _decide(self, u: np.ndarray, there: "_Visit") -> None:
         """Go there, or stay."""
@@ -164,8 +165,10 @@ class Annealer:
 
     def _new(self) -> tuple[np.ndarray, bytes]:
         """A random point that was not told."""
-        points = self.space.sample(len(self._visits) + 1, self._rng)
-        return next((u, key) for u in points if (key := self._key(u)) not in self._visits)
+        while True:
+            for u in self.space.sample(len(self._visits) + 1, self._rng):
+                if (key := self._key(u)) not in self._visits:
+                    return u, key
 
     def _key(self, u: np.ndarray) -> bytes:
         """What makes two points one: the values to which they decode."""

@@ -29,7 +29,7 @@ from skdeep.model_selection.evaluation import Evaluation
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.persistence import saved
-from skdeep.validation import did_you_mean, naming, unchanged_on_error
+from skdeep.validation import naming, unchanged_on_error
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -162,37 +162,28 @@ class _SequentialSearchCV(BaseSearchCV):
                 f"search_spaces is {self.search_spaces}, and {type(self.estimator).__name__} "
                 "declares no space of its own; pass a dict such as {'alpha': (1e-4, 1.0, 'log')}."
             )
-        if isinstance(spaces, dict) or all(isinstance(part, dict) for part in spaces):
-            return [(self._space(spaces), self.n_iter)]
-        for part in spaces:
-            if not (
-                isinstance(part, tuple)
-                and [isinstance(p, kind) for p, kind in zip(part, (dict, Integral))] == [True, True]
-                and part[1] > 0
-            ):
-                raise ValueError(
-                    f"search_spaces must be a dict, a list of dicts, or a list of pairs of a dict "
-                    f"and its number of candidates, but has {part!r}."
-                )
-        return [(self._space(part), n) for part, n in spaces]
-
-    def _space(self, spaces: Any) -> Space:
-        """The search space, whose names all belong to parameters of the estimator."""
-        valid = self.estimator.get_params()
-        for part in [spaces] if isinstance(spaces, dict) else spaces:
-            for name in part:
-                if name not in valid:
-                    raise ValueError(
-                        f"{name!r} in search_spaces is no parameter of "
-                        f"{type(self.estimator).__name__}{did_you_mean(str(name), valid)}"
-                    )
         with naming("search_spaces"):
-            return Space(spaces)
+            space = Space(spaces)
+        if space.unnamed:
+            raise ValueError(
+                f"search_spaces must name the parameters that it is about, in a dict or a list of "
+                f"dicts, but is {spaces!r}."
+            )
+        space.check_names(self.estimator)
+        if not any(space.budgets):
+            return [(space, self.n_iter)]
+        pairs = [part if isinstance(part, tuple) else (part, None) for part in spaces]
+        phases = [(Space(part), int(n)) for part, n in pairs if n is not None]
+        shared = [part for part, n in pairs if n is None]
+        return phases + ([(Space(shared), self.n_iter)] if shared else [])
 
     def _own_configuration(self, space: Space) -> dict[str, Any]:
-        """The estimator as it is, as a candidate."""
+        """The estimator as it is, as a candidate: what of it has a place in the space, else all."""
         current = self.estimator.get_params()
-        return {name: current[name] for name in space.dimensions}
+        candidate = {name: current[name] for name in space.names if name in current}
+        u = space.encode(candidate)
+        names = candidate if np.isnan(u).any() else space.decode(u)
+        return {name: candidate[name] for name in names}
 
 
 @saved
@@ -211,14 +202,16 @@ class BayesSearchCV(_SequentialSearchCV):
         Implements ``fit``; with ``score``, unless ``scoring`` is given.
     search_spaces : dict, list or None, default=None
         Dimension of each searched parameter, by nested name (``"svc__C"``): a tuple
-        ``(low, high)`` or ``(low, high, "log")`` is a range, of integers if both ends are; a list
-        is a choice; scikit-optimize's ``Real``, ``Integer`` and ``Categorical`` are taken too.
-        A list of pairs of such a dict and a number of candidates is searched dict by dict, and
-        the numbers take the place of ``n_iter``. None stands for the space that the estimator, or
-        any part of it, declares.
+        ``(low, high)``, ``(low, high, "log")`` or ``(low, high, step)`` is a range, of integers if
+        its numbers are; a list is a choice; a distribution of ``scipy.stats`` and scikit-optimize's
+        ``Real``, ``Integer`` and ``Categorical`` are taken too, and :class:`When` for a parameter
+        that is there only where another has certain values.
+        A list has sub-spaces: dicts, from one of which each candidate comes, or pairs of a dict
+        and a number, searched by themselves, and first, for so many candidates. None stands for
+        the space that the estimator, or any part of it, declares.
     n_iter : int, default=32
-        Candidates to evaluate, the estimator's own configuration included. A finite space may
-        be exhausted earlier.
+        Candidates to evaluate, the estimator's own configuration included, without those of
+        sub-spaces that have a number. A finite space may be exhausted earlier.
     n_points : int, default=1
         Candidates of a round, evaluated side by side with ``n_jobs``. The more, the less is known
         of the others when one is proposed.

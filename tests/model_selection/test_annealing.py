@@ -92,6 +92,18 @@ def test_at_a_fixed_temperature_reals_are_as_boltzmann_has_it_up_to_the_bounds()
     assert chisquare(counts, expected).pvalue > 0.01
 
 
+def test_steps_are_short_in_numbers_and_to_any_other_category():
+    space = Space({"kind": list("abcd"), "x": (0.0, 1.0)})
+    annealer = Annealer(
+        space, n_evaluations=99, initial_temperature=1.0, step_size=1e-3, random_state=0
+    )
+    annealer.tell({"kind": "a", "x": 0.5}, 0.0)
+    _, places = walk(annealer, lambda point: 0.0, 40)
+    assert {place["kind"] for place in places} == set("abcd")
+    x = np.array([place["x"] for place in places])
+    assert 0 < np.abs(x - 0.5).max() < 0.02
+
+
 def test_the_temperature_falls_geometrically():
     annealer = Annealer(
         cube(1, 0.0, 1.0), n_evaluations=4, initial_temperature=16.0, final_temperature=1.0
