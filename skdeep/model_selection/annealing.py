@@ -75,7 +75,7 @@ class Annealer:
         self._visits: dict[bytes, _Visit] = {}
         self._n_told = 0
         self._n_elsewhere = 0  # evaluations since that of the current point
-        self._asked: tuple[np.ndarray, bytes] | None = None
+        self._asked: tuple[dict[str, Any], np.ndarray] | None = None
         self._u: np.ndarray | None = None  # where the walk is
         self._here: _Visit | None = None
 
@@ -100,14 +100,15 @@ class Annealer:
         A point that was told before is the very dict that was told.
         """
         if self._u is None or (self._n_told < self._n_random and not self.exhausted):
-            u, key = self._new()
+            u = self._new()
         elif self.reevaluate and self._n_elsewhere >= self.reevaluate:
-            u, key = self._u, self._key(self._u)
+            u = self._u
         else:
-            u, key = self._walk()
-        self._asked = u, key
-        visit = self._visits.get(key)
-        return self.space.decode(u) if visit is None else visit.point
+            u = self._walk()
+        visit = self._visit(u)
+        point = self.space.decode(u) if visit is None else visit.point
+        self._asked = point, u
+        return point
 
     def tell(self, point: dict[str, Any], value: float) -> None:
         """What the function was at a point; a value that is not finite marks a failure.
@@ -115,11 +116,17 @@ class Annealer:
         The walk decides whether to step there if it asked for the point, and begins there if it
         has not begun. A point that has no place in the space is ignored.
         """
-        u = self.space.encode(point)
+        u, asked = self.space.encode(point), False
+        if self._asked is not None:
+            asked = point is self._asked[0] or self._key(u) == self._key(self._asked[1])
+            u = self._asked[1] if asked else u
         if not ((u >= 0) & (u <= 1)).all():
             return
-        key = self._key(u)
-        visit = self._visits.setdefault(key, _Visit(point))
+        visit = self._visit(u)
+        if visit is None:
+            visit = _Visit(point)
+            for twin in (u, self.space.encode(point)):
+                self._visits[self._key(twin)] = visit
         visit.total += value if np.isfinite(value) else np.inf
         visit.count += 1
         if np.isfinite(value) and self._first_temperature() == 0:
@@ -127,19 +134,28 @@ class Annealer:
         self._n_told += 1
         if self._here is None:
             self._u, self._here = u, visit
-        elif self._asked is not None and key == self._asked[1]:
-            self._decide(self._asked[0], visit)
+        elif asked:
+            self._decide(u, visit)
         self._asked = None
         self._n_elsewhere = 0 if visit is self._here else self._n_elsewhere + 1
 
-    def _walk(self) -> tuple[np.ndarray, bytes]:
+    def _visit(self, u: np.ndarray) -> "_Visit | None":
+        """The visit of the point at u, be it as one of another sub-space; None if there is none."""
+        key = self._key(u)
+        if key not in self._visits and len(self.space.budgets) > 1:
+            twin = self._key(self.space.encode(self.space.decode(u)))
+            if twin in self._visits:
+                self._visits[key] = self._visits[twin]
+        return self._visits.get(key)
+
+    def _walk(self) -> np.ndarray:
         """The next step to a point that is not known, after those between points that are."""
         for _ in range(MAX_FREE_STEPS):
             u = self._step()
-            key = self._key(u)
-            if self.exhausted or key not in self._visits:
-                return u, key
-            self._decide(u, self._visits[key])
+            visit = self._visit(u)
+            if visit is None or self.exhausted:
+                return u
+            self._decide(u, visit)
         return self._new()
 
     def _step(self) -> np.ndarray:
@@ -163,12 +179,12 @@ class Annealer:
                 return
         self._u, self._here = u, there
 
-    def _new(self) -> tuple[np.ndarray, bytes]:
-        """A random point that was not told."""
+    def _new(self) -> np.ndarray:
+        """A random point that was not told, if there is one."""
         while True:
             for u in self.space.sample(len(self._visits) + 1, self._rng):
-                if (key := self._key(u)) not in self._visits:
-                    return u, key
+                if self._visit(u) is None or self.exhausted:
+                    return u
 
     def _key(self, u: np.ndarray) -> bytes:
         """What makes two points one: the values to which they decode."""

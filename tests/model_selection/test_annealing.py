@@ -162,6 +162,26 @@ def test_a_walk_that_is_shut_in_among_known_points_begins_elsewhere():
     assert sorted(values) == [-5, -4, -3, -2, -1]
 
 
+def test_a_point_of_two_sub_spaces_is_one_point():
+    spaces = [{"a": [1, 2, 3]}, {"a": [2, 3, 4], "b": [0]}, {"a": [3, 2]}]
+    annealer = Annealer(Space(spaces), n_evaluations=20, random_state=0)
+    values = []
+    while not annealer.exhausted and len(values) < 20:
+        point = annealer.ask()
+        values.append(tuple(point.values()))
+        annealer.tell(point, float(point["a"]))
+    assert set(values) == {(1,), (2,), (3,), (2, 0), (3, 0), (4, 0)}
+    assert len(values) <= 7  # at the end it may look for one that is not there
+
+
+def test_the_walk_goes_where_sub_spaces_overlap():
+    annealer = Annealer(
+        Space([{"x": (0.0, 1.0)}, {"x": (0.5, 3.0)}]), n_evaluations=100, random_state=0
+    )
+    _, places = walk(annealer, lambda point: abs(point["x"] - 0.75), 100)
+    assert abs(places[-1]["x"] - 0.75) < 0.05
+
+
 def test_failures_are_left_and_never_gone_to():
     def f(point):
         return np.nan if point["x"] > 0.5 else point["x"]
@@ -191,12 +211,17 @@ def test_points_outside_the_space_are_ignored(point):
     assert 0 <= annealer.ask()["x"] <= 1
 
 
-def test_a_seed_decides_the_walk():
-    def values(seed):
+def test_a_seed_decides_the_walk_and_a_copy_of_what_was_asked_for_is_as_good():
+    def values(seed, told=lambda point: point):
         annealer = Annealer(cube(2, 0.0, 1.0), n_evaluations=30, random_state=seed)
-        return walk(annealer, lambda point: vector(point).sum(), 30)[0]
+        found = []
+        for _ in range(30):
+            point = annealer.ask()
+            found.append(vector(point).sum())
+            annealer.tell(told(point), found[-1])
+        return found
 
-    assert values(0) == values(0) != values(1)
+    assert values(0) == values(0, told=dict) != values(1)
 
 
 # --- noise
