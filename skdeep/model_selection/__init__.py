@@ -1,7 +1,18 @@
 """Search for hyper-parameters that learns from what it has seen."""
 
+from skdeep.model_selection.acquisition import ConfidenceBound, ProbabilityOfImprovement
+from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.search import AnnealingSearchCV, BayesSearchCV
 from skdeep.model_selection.spaces import When
 from skdeep.model_selection.stopping import Plateau, RegretBound
 
-__all__ = ["AnnealingSearchCV", "BayesSearchCV", "Plateau", "RegretBound", "When"]
+__all__ = [
+    "AnnealingSearchCV",
+    "BayesSearchCV",
+    "BayesianOptimizer",
+    "ConfidenceBound",
+    "Plateau",
+    "ProbabilityOfImprovement",
+    "RegretBound",
+    "When",
+]

@@ -410,6 +410,12 @@ class BayesianOptimizer:
         return self._points[ranked[:N_CENTRES]].clip(0, 1)
 
 
+def even_points(space: Space, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n points that fill a space evenly, (n, n_dimensions)."""
+    sobol = qmc.Sobol(len(space.dimensions), seed=rng)
+    return space.snap(sobol.random_base2(int(np.ceil(np.log2(n)))))[:n]
+
+
 def _numbers(name: str, given: Any, n: int, single: bool, low: float = -np.inf) -> np.ndarray:
     """Numbers, (n,), as they were told of n points, or one for all."""
     try:

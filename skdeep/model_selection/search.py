@@ -24,9 +24,10 @@ from tqdm.auto import tqdm
 
 from skdeep._config import raise_interrupts
 from skdeep.hyperparameters import search_space
+from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
 from skdeep.model_selection.evaluation import Evaluation
-from skdeep.model_selection.optimizer import BayesianOptimizer
+from skdeep.model_selection.optimizer import SURROGATES, BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.persistence import saved
 from skdeep.validation import naming, unchanged_on_error
@@ -80,6 +81,9 @@ class _SequentialSearchCV(BaseSearchCV):
     def _proposer(self, space: Space, n_iter: int, seed: int) -> Any:
         """What minimises: it has ``ask()``, ``tell(candidate, value)`` and ``exhausted``."""
 
+    def _tell(self, proposer: Any, candidate: dict[str, Any], value: float) -> None:
+        proposer.tell(candidate, value)
+
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         """Evaluate round after round of candidates."""
         phases = self._phases()
@@ -120,7 +124,7 @@ class _SequentialSearchCV(BaseSearchCV):
                 first = [] if evaluation.scores else [self._own_configuration(space)]
                 candidates = self._round(proposer, space, min(self.n_points, n_iter), first)
                 for candidate, score in zip(candidates, evaluation.score(candidates)):
-                    proposer.tell(candidate, -score)
+                    self._tell(proposer, candidate, -score)
                 n_iter -= len(candidates)
                 bar.set_postfix(best=f"{np.fmax.reduce(evaluation.scores):.4g}", refresh=False)
                 bar.update(len(candidates))
@@ -215,10 +219,11 @@ class BayesSearchCV(_SequentialSearchCV):
     n_points : int, default=1
         Candidates of a round, evaluated side by side with ``n_jobs``. The more, the less is known
         of the others when one is proposed.
-    surrogate : {'gp'}, default='gp'
-        Model of the scores: a Gaussian process.
-    acquisition : {'logei'}, default='logei'
-        What is sought in the model: the highest logarithm of the expected improvement.
+    surrogate : {'gp', 'forest', 'random', 'quasirandom'} or regressor, default='gp'
+        What learns from the scores, as in :class:`BayesianOptimizer`.
+    acquisition : {'logei', 'ei', 'pi', 'lcb', 'thompson'} or callable, default='logei'
+        What the next candidate maximises, as in :class:`BayesianOptimizer`: it is told of the
+        negative of the score, which is minimised.
     scoring : str, callable, list, tuple or dict, default=None
         As in ``RandomizedSearchCV``. With several metrics, the one that ``refit`` names is
         optimised, else the first.
@@ -295,8 +300,8 @@ class BayesSearchCV(_SequentialSearchCV):
     _parameter_constraints: ClassVar[dict] = {
         **_SequentialSearchCV._parameter_constraints,
         "n_points": [_COUNT],
-        "surrogate": [StrOptions({"gp"})],
-        "acquisition": [StrOptions({"logei"})],
+        "surrogate": [StrOptions(set(SURROGATES)), HasMethods(["fit", "predict"])],
+        "acquisition": [StrOptions({*ACQUISITIONS, "thompson"}), callable],
     }
 
     def __init__(
@@ -341,7 +346,14 @@ class BayesSearchCV(_SequentialSearchCV):
         self.random_state = random_state
 
     def _proposer(self, space: Space, n_iter: int, seed: int) -> BayesianOptimizer:
-        return BayesianOptimizer(space, n_initial=len(space.dimensions) + 2, seed=seed)
+        return BayesianOptimizer(
+            space, surrogate=self.surrogate, acquisition=self.acquisition, random_state=seed
+        )
+
+    def _tell(self, proposer: BayesianOptimizer, candidate: dict[str, Any], value: float) -> None:
+        u = proposer.space.encode(candidate)  # the estimator's own may lie outside the space
+        if not np.isnan(u).any():
+            proposer.learn(u[None], np.array([value]))
 
 
 @saved

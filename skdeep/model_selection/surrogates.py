@@ -18,7 +18,7 @@ from skdeep.gaussian_process.kernels import Matern52
 from skdeep.model_selection.warps import CURVATURES, Warp
 
 SMALLEST_VARIANCE = 1e-12
-GROWTH = 1.1
+GROWTH = 1.25
 
 
 class Model(Protocol):
@@ -61,20 +61,21 @@ class GaussianProcess:
     ) -> tuple[exact.Posterior, Warp]:
         """The posterior after values, (n,), at Z, (n, d), whose noise has known variances, (n,).
 
-        The warp is chosen anew, and its theta sought from afar, whenever there are a tenth more
-        values than when it was last; else the search for theta goes on from where it ended.
+        The warp is chosen anew whenever there are a quarter more values than when it was last, and
+        theta sought from afar; else the search for theta goes on from where it ended.
         """
         if len(values) < GROWTH * self._n_compared:
             return self._fit(Z, values, noise, self.curvature, self._thetas[self.curvature][None])
         self._n_compared = len(values)
-        fits = {}
-        for curvature in self.curvatures:
-            starts = exact.starting_points(self.prior, 1, rng)
-            if curvature in self._thetas:
-                starts[1] = self._thetas[curvature]
-            fits[curvature] = self._fit(Z, values, noise, curvature, starts)
+        fits = {c: self._fit(Z, values, noise, c, self._starts(c)) for c in self.curvatures}
         self.curvature = max(fits, key=lambda c: self._density(values, *fits[c]))
         return fits[self.curvature]
+
+    def _starts(self, curvature: float) -> np.ndarray:
+        """Where to seek theta: where it was last; for the present warp, the prior's mean too."""
+        median = self.prior[0]
+        before = self._thetas.get(curvature, median)
+        return np.array([before, median] if curvature == self.curvature else [before])
 
     def _fit(
         self,

@@ -337,7 +337,7 @@ class Bounded(BayesianOptimizer):
 
 class BoundedSearchCV(BayesSearchCV):
     def _proposer(self, space, n_iter, seed):
-        return Bounded(space, n_initial=4, seed=seed)
+        return Bounded(space, n_initial=4, random_state=seed)
 
 
 class Spread(Bowl):
