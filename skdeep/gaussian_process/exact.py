@@ -98,16 +98,22 @@ class Posterior:
 
         return mean, np.maximum(variance, 1e-14 * cross.variance), gradient
 
+    def mean(self, X: np.ndarray) -> np.ndarray:
+        """Mean of f at X, (m,): O(n m), where the variance takes O(n^2 m)."""
+        cross = self.process.kernel(self.theta[:-1], X, self.Z)
+        return cross.matrix @ self.weights + self.process.h(X) @ self.coefficients
+
     def covariance(self, X: np.ndarray) -> np.ndarray:
         """Covariance of f between the rows of X: (m, m)."""
         _, half, excess = self._solved(X)
         return self.process.kernel(self.theta[:-1], X, X).matrix - half.T @ half + excess.T @ excess
 
     def sample(self, X: np.ndarray, rng: np.random.Generator, n: int = 1) -> np.ndarray:
-        """Draws of f at the rows of X: (m, n)."""
-        mean, _, _ = self.mean_and_variance(X)
-        L = cholesky(self.covariance(X), 0.0)
-        return mean[:, None] + L @ rng.standard_normal((len(X), n))
+        """Draws of f at the rows of X, (m, d): (m, n)."""
+        prior = self.process.kernel(self.theta[:-1], X[:1], X[:1]).variance
+        # Where f is known, its variance is lost in rounding and may come out negative.
+        L = cholesky(self.covariance(X), 1e-10 * prior)
+        return self.mean(X)[:, None] + L @ rng.standard_normal((len(X), n))
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of each t_i, (n,) each, as the other targets predict it."""
@@ -158,7 +164,12 @@ def evidence(
 ) -> tuple[float, np.ndarray]:
     """log p(t | Z, theta) and its gradient by theta, (n_theta,)."""
     posterior, covariance = _condition(process, theta, Z, t, known_noise)
-    W = 0.5 * (np.outer(posterior.weights, posterior.weights) - _projection(posterior))
+    half_inverse, _ = lapack.dpotri(posterior.cholesky, lower=True)
+    half_inverse.flat[:: len(t) + 1] /= 2
+    # (a a' - P) / 2, but for K^-1, whose entries below the diagonal stand for those above it too:
+    # derivatives of K are symmetric.
+    vectors = np.vstack([posterior.weights, _basis_root(posterior)])
+    W = 0.5 * vectors.T @ vectors - half_inverse
     by_noise = np.exp(theta[-1]) * np.trace(W)
     return posterior.evidence, np.append(covariance.theta_gradient(W), by_noise)
 
@@ -238,12 +249,14 @@ def _finish(
 
 def _projection(posterior: Posterior) -> np.ndarray:
     """P, (n, n)."""
-    P = inverse(posterior.cholesky)
-    if posterior.half_basis.shape[1]:
-        solved = solve_triangular(posterior.cholesky, posterior.half_basis, True)  # K^-1 H
-        root = solve_triangular(posterior.basis_cholesky, solved.T)
-        P -= root.T @ root
-    return P
+    root = _basis_root(posterior)
+    return inverse(posterior.cholesky) - root.T @ root
+
+
+def _basis_root(posterior: Posterior) -> np.ndarray:
+    """R^-1 H' K^-1, (p, n), of A = R R'."""
+    solved = solve_triangular(posterior.cholesky, posterior.half_basis, True)
+    return solve_triangular(posterior.basis_cholesky, solved.T)
 
 
 def cholesky(K: np.ndarray, noise_variance: np.ndarray | float) -> np.ndarray:

@@ -12,7 +12,13 @@ one matrix product and never forms a tensor of n^2 d numbers. A sum hands W to i
 hands each part W times the other's matrix.
 
 A lengthscale or variance is a number, which is held, or a prior, under which the most probable
-value is sought.
+value is sought. :class:`GaussianProcessRegressor` reads numbers in the units of X and y, and priors
+relative to the spread of each column and of y.
+
+The lectures write the kernels with a width h; here
+
+    exp(-r^2 / h^2)  is  RBF(lengthscale=h / sqrt(2)),
+    exp(-r / h)      is  Exponential(lengthscale=h).
 
 .. [1] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press, 2006, chapter 4.
 """
@@ -21,16 +27,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval
 
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.persistence import saved
 
-_POSITIVE = Interval(Real, 0, None, closed="neither")
+POSITIVE = Interval(Real, 0, None, closed="neither")
 
 
 @saved
@@ -51,7 +58,7 @@ class LogNormal:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, int | float) or not 0 < value < np.inf:
+            if not _is_positive(value):
                 raise ValueError(f"the {name} of a LogNormal must be positive, but is {value!r}.")
 
     def __repr__(self) -> str:
@@ -63,12 +70,29 @@ Belief = float | LogNormal
 
 def as_normal(beliefs: Sequence[Belief]) -> tuple[np.ndarray, np.ndarray]:
     """Means and standard deviations of the logarithms; the deviation of a held number is 0."""
-    pairs = [
-        (np.log(b.median), b.sigma) if isinstance(b, LogNormal) else (np.log(b), 0.0)
-        for b in beliefs
-    ]
-    mean, sigma = np.array(pairs).reshape(-1, 2).T
-    return mean, sigma
+    pairs = [(b.median, b.sigma) if isinstance(b, LogNormal) else (b, 0.0) for b in beliefs]
+    median, sigma = np.array(pairs, dtype=float).reshape(-1, 2).T
+    with np.errstate(divide="ignore"):  # noise may be held at 0
+        return np.log(median), sigma
+
+
+def for_each_column(name: str, given: Belief | Sequence[Belief], n: int) -> list[Belief]:
+    """One belief for each of n columns, from one for all of them or a list."""
+    alone = isinstance(given, LogNormal | Real)
+    beliefs: list[Any] = [given] * n if alone else list(given)  # type: ignore[arg-type]
+    if len(beliefs) != n:
+        raise ValueError(
+            f"{name} must have one number or prior for each of {n} columns, but has {len(beliefs)}."
+        )
+    for belief in beliefs:
+        if not isinstance(belief, LogNormal) and not _is_positive(belief):
+            raise ValueError(f"{name} must be positive numbers or priors, but has {belief!r}.")
+    return beliefs
+
+
+def _is_positive(value: Any) -> bool:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return is_number and bool(0 < value < np.inf)
 
 
 class Covariance(ABC):
@@ -108,11 +132,19 @@ class Kernel(Declared, BaseEstimator, ABC):
     def units(self, log_columns: np.ndarray, log_variance: float) -> np.ndarray:
         """What theta grows by, (n_theta,), when columns, (d,), and the target are rescaled."""
 
+    @abstractmethod
+    def at(self, theta: np.ndarray, d: int) -> "Kernel":
+        """A copy that has the numbers of theta, (n_theta,), in place of all beliefs."""
+
+    @abstractmethod
+    def columns_read(self, d: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which of d columns are read as numbers, and which as categories: (d,) each, bool."""
+
     def __add__(self, other: "Kernel") -> "Sum":
-        return Sum(left=self, right=other)
+        return Sum(left=self, right=other) if isinstance(other, Kernel) else NotImplemented
 
     def __mul__(self, other: "Kernel") -> "Product":
-        return Product(left=self, right=other)
+        return Product(left=self, right=other) if isinstance(other, Kernel) else NotImplemented
 
 
 class Stationary(Kernel):
@@ -122,7 +154,7 @@ class Stationary(Kernel):
     ----------
     lengthscale : LogNormal, float in (0, inf) or array-like, default=LogNormal(1, 1)
         Distance over which f changes: a prior for that of each column, a number for all columns, or
-        one number for each.
+        a list with a prior or a number for each.
     variance : LogNormal or float in (0, inf), default=LogNormal(1, 1)
         Variance of f: a prior, or a number.
     columns : array-like or None, default=None
@@ -131,16 +163,16 @@ class Stationary(Kernel):
         Columns of X whose values are categories, either the same or different.
     """
 
-    lengthscale: Belief | Sequence[float] = hyperparameter(
+    lengthscale: Belief | Sequence[Belief] = hyperparameter(
         default=LogNormal(1.0, 1.0),
         doc="Distance over which f changes: a prior for that of each column, a number for all "
-        "columns, or one number for each.",
-        constraint=[LogNormal, _POSITIVE, "array-like"],
+        "columns, or a list with a prior or a number for each.",
+        constraint=[LogNormal, POSITIVE, "array-like"],
     )
     variance: Belief = hyperparameter(
         default=LogNormal(1.0, 1.0),
         doc="Variance of f: a prior, or a number.",
-        constraint=[LogNormal, _POSITIVE],
+        constraint=[LogNormal, POSITIVE],
     )
     columns: Sequence[int] | None = hyperparameter(
         default=None,
@@ -157,19 +189,21 @@ class Stationary(Kernel):
         return _StationaryCovariance(self, theta, A, B)
 
     def prior(self, d):
-        n = len(self._chosen(d))
-        given = self.lengthscale
-        lengthscales = [given] * n if isinstance(given, LogNormal | Real) else list(given)
-        if len(lengthscales) != n:
-            raise ValueError(
-                f"lengthscale must have one number for each of {n} columns, but has "
-                f"{len(lengthscales)}."
-            )
+        lengthscales = for_each_column("lengthscale", self.lengthscale, len(self._chosen(d)))
         return as_normal([*lengthscales, self.variance])
 
     def units(self, log_columns, log_variance):
         of_columns = np.where(self._is_category(len(log_columns)), 0.0, log_columns)
         return np.append(of_columns[self._chosen(len(log_columns))], log_variance)
+
+    def at(self, theta, d):
+        *lengthscales, variance = np.exp(theta).tolist()
+        return clone(self).set_params(lengthscale=lengthscales, variance=variance)
+
+    def columns_read(self, d):
+        read, is_category = np.zeros(d, dtype=bool), self._is_category(d)
+        read[self._chosen(d)] = True
+        return read & ~is_category, read & is_category
 
     @staticmethod
     @abstractmethod
@@ -186,6 +220,8 @@ class Stationary(Kernel):
                         f"{name} of {type(self).__name__} must be integers from 0 to {d - 1}, the "
                         f"columns of X, but has {j!r}."
                     )
+            if len(set(given)) < len(given):
+                raise ValueError(f"{name} of {type(self).__name__} names one twice: {given!r}.")
         return np.array(chosen, dtype=int)
 
     def _is_category(self, d):
@@ -245,7 +281,7 @@ class RBF(Stationary):
     ----------
     lengthscale : LogNormal, float in (0, inf) or array-like, default=LogNormal(1, 1)
         Distance over which f changes: a prior for that of each column, a number for all columns, or
-        one number for each.
+        a list with a prior or a number for each.
     variance : LogNormal or float in (0, inf), default=LogNormal(1, 1)
         Variance of f: a prior, or a number.
     columns : array-like or None, default=None
@@ -271,7 +307,7 @@ class Matern52(Stationary):
     ----------
     lengthscale : LogNormal, float in (0, inf) or array-like, default=LogNormal(1, 1)
         Distance over which f changes: a prior for that of each column, a number for all columns, or
-        one number for each.
+        a list with a prior or a number for each.
     variance : LogNormal or float in (0, inf), default=LogNormal(1, 1)
         Variance of f: a prior, or a number.
     columns : array-like or None, default=None
@@ -286,10 +322,15 @@ class Matern52(Stationary):
 
     @staticmethod
     def profile(r2):
-        root = np.sqrt(5 * r2)
-        decay = np.exp(-root)
-        slope = -5 / 6 * (1 + root) * decay
-        return (1 + root + 5 / 3 * r2) * decay, slope
+        # In place: to find memory for n^2 numbers takes longer than to compute them.
+        slope = np.sqrt(5 * r2)
+        value = np.exp(-slope)
+        slope += 1
+        slope *= value
+        value *= 5 / 3 * r2
+        value += slope
+        slope *= -5 / 6
+        return value, slope
 
 
 class Matern32(Stationary):
@@ -299,7 +340,7 @@ class Matern32(Stationary):
     ----------
     lengthscale : LogNormal, float in (0, inf) or array-like, default=LogNormal(1, 1)
         Distance over which f changes: a prior for that of each column, a number for all columns, or
-        one number for each.
+        a list with a prior or a number for each.
     variance : LogNormal or float in (0, inf), default=LogNormal(1, 1)
         Variance of f: a prior, or a number.
     columns : array-like or None, default=None
@@ -328,7 +369,7 @@ class Exponential(Stationary):
     ----------
     lengthscale : LogNormal, float in (0, inf) or array-like, default=LogNormal(1, 1)
         Distance over which f changes: a prior for that of each column, a number for all columns, or
-        one number for each.
+        a list with a prior or a number for each.
     variance : LogNormal or float in (0, inf), default=LogNormal(1, 1)
         Variance of f: a prior, or a number.
     columns : array-like or None, default=None
@@ -350,6 +391,16 @@ class Exponential(Stationary):
         return value, slope
 
 
+def validate_parts(kernel: Kernel, /, **parts: object) -> None:
+    """Check the kernels that a kernel is made of."""
+    for name, part in parts.items():
+        if not isinstance(part, Kernel):
+            raise TypeError(
+                f"{name} of {type(kernel).__name__} must be a kernel of skdeep's, but is {part!r}."
+            )
+        part._validate_params()
+
+
 class _Pair(Kernel):
     """Base of what is made of two kernels; theta is the left's, then the right's."""
 
@@ -361,10 +412,25 @@ class _Pair(Kernel):
         (left, left_sigma), (right, right_sigma) = self.left.prior(d), self.right.prior(d)
         return np.append(left, right), np.append(left_sigma, right_sigma)
 
+    def at(self, theta, d):
+        left, right = self._split(theta, d)
+        return type(self)(self.left.at(left, d), self.right.at(right, d))
+
+    def columns_read(self, d):
+        numbers, categories = zip(self.left.columns_read(d), self.right.columns_read(d))
+        return np.any(numbers, axis=0), np.any(categories, axis=0)
+
+    def _validate_params(self):
+        validate_parts(self, left=self.left, right=self.right)
+
     def _parts(self, theta, A, B):
         """The covariances of both kernels."""
-        n = len(self.left.prior(A.shape[1])[0])
-        return self.left(theta[:n], A, B), self.right(theta[n:], A, B)
+        left, right = self._split(theta, A.shape[1])
+        return self.left(left, A, B), self.right(right, A, B)
+
+    def _split(self, theta, d):
+        n = len(self.left.prior(d)[0])
+        return theta[:n], theta[n:]
 
 
 class Sum(_Pair):

@@ -129,6 +129,24 @@ def test_points_without_targets_leave_the_mean_and_shrink_the_variance(data, the
     assert (after.mean_and_variance(X)[1] < variance).all()
 
 
+@pytest.mark.parametrize("basis", BASES)
+def test_draws_have_the_moments_of_the_posterior(basis, data, theta):
+    posterior = exact.condition(process(basis=basis), theta, *data)
+    X = np.random.default_rng(1).random((4, 3))
+    draws = posterior.sample(X, np.random.default_rng(0), 100_000)
+    mean, covariance = posterior.mean(X), posterior.covariance(X)
+    np.testing.assert_allclose(mean, posterior.mean_and_variance(X)[0], rtol=1e-12)
+    np.testing.assert_allclose(draws.mean(axis=1), mean, atol=5e-3)
+    np.testing.assert_allclose(np.cov(draws), covariance, atol=0.02 * covariance.max())
+
+
+def test_draws_go_through_targets_without_noise(data, theta):
+    Z, t = data
+    theta[-1] = -np.inf
+    draws = exact.condition(process(RBF), theta, Z, t).sample(Z, np.random.default_rng(0), 3)
+    np.testing.assert_allclose(draws, np.tile(t[:, None], 3), atol=1e-3)
+
+
 def test_fit_finds_a_better_theta_than_random_search_of_the_same_posterior(data):
     Z, t = data
     median, scale = process().prior(3)

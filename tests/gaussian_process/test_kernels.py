@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import kernels as reference
 
-from skdeep.gaussian_process.kernels import RBF, Exponential, Matern32, Matern52
+from skdeep.gaussian_process.kernels import RBF, Exponential, LogNormal, Matern32, Matern52
 
 PAIRS = [
     (Matern52, reference.Matern(nu=2.5)),
@@ -95,12 +95,68 @@ def test_kernels_of_single_columns_read_these(points):
     )
 
 
+@pytest.mark.parametrize("kernel", COMPOSITE, ids=repr)
+def test_a_kernel_at_a_theta_is_held_there(kernel):
+    theta = np.random.default_rng(1).normal(size=len(kernel.prior(3)[0]))
+    mean, sigma = kernel.at(theta, 3).prior(3)
+    np.testing.assert_allclose(mean, theta)
+    np.testing.assert_array_equal(sigma, 0)
+    assert kernel.prior(3)[1].any()  # of the kernel itself, beliefs are left as they were
+
+
+def test_a_list_of_lengthscales_mixes_numbers_and_priors():
+    mean, sigma = RBF(lengthscale=[2.0, LogNormal(3.0, 0.5)], variance=1.0).prior(2)
+    np.testing.assert_allclose(mean, np.log([2, 3, 1]))
+    np.testing.assert_array_equal(sigma, [0, 0.5, 0])
+
+
+@pytest.mark.parametrize("kernel", COMPOSITE, ids=repr)
+def test_rescaled_columns_and_targets_are_rescaled_parameters(kernel, points):
+    A, B = points
+    A[:, 1], B[:, 1] = np.arange(7) % 3, np.arange(5) % 3
+    theta = np.random.default_rng(1).normal(size=len(kernel.prior(3)[0]))
+    scale = np.array([3.0, 1e4, 0.2])
+    shifted = theta + kernel.units(np.log(scale), np.log(25.0))
+    np.testing.assert_allclose(
+        kernel(shifted, A * scale, B * scale).matrix, 25 * kernel(theta, A, B).matrix, rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("lengthscale", "distance", "lectures"),
+    [
+        (RBF(lengthscale=2 / np.sqrt(2), variance=1.0), 3.0, np.exp(-(3.0**2) / 2**2)),
+        (Exponential(lengthscale=2.0, variance=1.0), 3.0, np.exp(-3.0 / 2)),
+    ],
+    ids=str,
+)
+def test_the_lectures_kernels_of_width_2_have_these_lengthscales(lengthscale, distance, lectures):
+    theta, _ = lengthscale.prior(1)
+    K = lengthscale(theta, np.zeros((1, 1)), np.array([[distance]])).matrix
+    np.testing.assert_allclose(K, lectures)
+
+
+def test_kernels_are_joined_with_kernels_only():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        RBF() + 1.0
+    with pytest.raises(TypeError, match="unsupported operand"):
+        RBF() * 2.0
+
+
+@pytest.mark.parametrize(("median", "sigma"), [(0, 1), (1, -1), (np.inf, 1), (True, 1), ("1", 1)])
+def test_a_belief_in_what_cannot_be_is_refused(median, sigma):
+    with pytest.raises(ValueError, match="of a LogNormal must be positive"):
+        LogNormal(median, sigma)
+
+
 @pytest.mark.parametrize(
     ("kernel", "message"),
     [
+        (Matern52(columns=[1, 1]), r"columns of Matern52 names one twice: \[1, 1\]"),
+        (Matern52(lengthscale=[1.0, "x", 2.0]), "lengthscale must be positive .* has 'x'"),
         (Matern52(columns=[3]), "columns of Matern52 must be integers from 0 to 2.* has 3"),
         (Matern52(categorical=[-1]), "categorical of Matern52 must be .* has -1"),
-        (Matern52(lengthscale=[1.0, 2.0]), "one number for each of 3 columns, but has 2"),
+        (Matern52(lengthscale=[1.0, 2.0]), "number or prior for each of 3 columns, but has 2"),
     ],
 )
 def test_kernels_that_do_not_fit_the_columns_are_refused(kernel, message):
