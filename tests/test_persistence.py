@@ -1,6 +1,7 @@
 """One file for estimators and their containers: equal predictions, and no code from a file."""
 
 import copy
+import dataclasses
 import hashlib
 import io
 import json
@@ -78,6 +79,7 @@ from skdeep import (
     RNNClassifier,
 )
 from skdeep.callbacks import GradientNorms
+from skdeep.gaussian_process import RBF, Exponential, LogNormal, Matern52, Warped
 from skdeep.optimizers import SGD, AdamW
 from skdeep.persistence import Encoder, files
 from skdeep.persistence.audit import Audit
@@ -157,6 +159,8 @@ def answers(model, X):
         if hasattr(model, name):
             found = getattr(model, name)(X)
             told += found if isinstance(found, list) else [found]
+    if hasattr(model, "leave_one_out"):
+        told += [*model.predict(X, return_std=True), model.sample_y(X), *model.leave_one_out()]
     return [np.asarray(part.toarray() if sp.issparse(part) else part) for part in told]
 
 
@@ -226,6 +230,19 @@ OURS = {
     ),
     "callbacks of ours": (mlp(callbacks=[GradientNorms()]), X, y),
     "process": (GaussianProcessRegressor(random_state=0), X[:30], X[:30, 0]),
+    "process of parts": (
+        GaussianProcessRegressor(
+            kernel=Warped(Matern52(columns=[0]))
+            + RBF(columns=[1, 2], lengthscale=[0.5, LogNormal(1.0, 0.5)])
+            * Exponential(columns=[3], categorical=(3,), variance=1.0),
+            prior_mean=3.0,
+            noise=LogNormal(0.1, 1.0),
+            y_transform="power",
+            random_state=0,
+        ),
+        X[:30].round(),
+        X[:30, 0],
+    ),
 }
 
 
@@ -1150,6 +1167,7 @@ FITTED = {
     "neighbours": lambda: KNeighborsClassifier(
         metric="mahalanobis", metric_params={"VI": np.eye(4)}, algorithm="brute"
     ).fit(X, y),
+    "process": lambda: GaussianProcessRegressor(random_state=0).fit(X[:30], X[:30, 0]),
     "histograms": lambda: HistGradientBoostingClassifier(max_iter=1).fit(X, y),
 }
 
@@ -1201,6 +1219,31 @@ def test_numbers_that_point_out_of_an_estimator_are_refused(name, change, path, 
         by_hand.setattr(Audit, "_check_lookups", lambda *_: None)
         skdeep.save(make_pipeline(StandardScaler(), model), path)
     with pytest.raises(LoadError, match=r"the numbers of .*, sklearn\..*, do not fit together"):
+        skdeep.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("Z", lambda rows: rows[:5]),
+        ("Z", lambda rows: rows.astype(np.float32)),
+        ("t", lambda targets: targets[:, None]),
+        ("weights", lambda weights: weights[:-1]),
+        ("cholesky", lambda L: L[:5]),
+        ("cholesky", lambda L: L[:5, :5]),
+        ("half_basis", lambda basis: basis[:5]),
+        ("basis_cholesky", lambda R: np.eye(2)),
+        ("coefficients", lambda b: np.zeros(2)),
+    ],
+)
+def test_a_gaussian_process_whose_arrays_do_not_fit_is_refused(name, change, path, monkeypatch):
+    model = FITTED["process"]()
+    posterior = model._posterior
+    model._posterior = dataclasses.replace(posterior, **{name: change(getattr(posterior, name))})
+    with monkeypatch.context() as by_hand:
+        by_hand.setattr(Audit, "_check_lookups", lambda *_: None)
+        skdeep.save(model, path)
+    with pytest.raises(LoadError, match=r"the numbers of .*\.Posterior, do not fit together"):
         skdeep.load(path)
 
 

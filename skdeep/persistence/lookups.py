@@ -1,7 +1,7 @@
 """Checks of numbers that scikit-learn's other estimators follow blindly.
 
 Columns of a sparse matrix that were told by a file, arrays whose lengths compiled code takes from
-another, a divisor. The names are those of scikit-learn's attributes.
+another, a divisor. The names are those of scikit-learn's attributes, but for the last check.
 """
 
 from collections.abc import Callable
@@ -140,6 +140,27 @@ def _has_own_columns(state: dict, fetch: Fetch) -> bool:
     return state.get("_preprocessor", {}).get("__loader__", "JsonNode") == "JsonNode"
 
 
+def _has_sound_posterior(state: dict, fetch: Fetch) -> bool:
+    """Of a Gaussian process's arrays LAPACK compares no shapes, but answers with what fits."""
+    if "half_basis" not in state:
+        return True  # of another's class of that name
+    (n, d), (m, p) = (np.shape(fetch(state[name])) for name in ("Z", "half_basis"))
+    shapes = {
+        "Z": (n, d),
+        "t": (n,),
+        "weights": (n,),
+        "cholesky": (n, n),
+        "half_basis": (n, p),
+        "basis_cholesky": (p, p),
+        "coefficients": (p,),
+    }
+    arrays = {name: fetch(state[name]) for name in shapes}
+    return m == n and all(
+        arrays[name].shape == shape and arrays[name].dtype == np.float64
+        for name, shape in shapes.items()
+    )
+
+
 CHECKS: dict[str, Callable[[dict, Fetch], bool]] = {
     name: check
     for check, names in {
@@ -152,6 +173,7 @@ CHECKS: dict[str, Callable[[dict, Fetch], bool]] = {
         "LocalOutlierFactor NearestNeighbors RadiusNeighborsClassifier RadiusNeighborsRegressor "
         "RadiusNeighborsTransformer",
         _is_never_written: "Birch",
+        _has_sound_posterior: "Posterior",
         _has_sound_size: "FeatureHasher",
         _has_sound_stages: "GradientBoostingClassifier GradientBoostingRegressor",
         _has_sound_vocabulary: "CountVectorizer DictVectorizer TfidfVectorizer",
