@@ -33,7 +33,8 @@ from skdeep.persistence import saved
 
 NOISE = LogNormal(1e-5, 2.0)
 LOWEST_NOISE = 1e-8
-N_SIGMAS = 6
+N_SIGMAS = 6.0
+JITTERS = (0.0, *(10.0 ** np.arange(-12, 0)).tolist())
 
 
 @saved
@@ -185,29 +186,30 @@ def fit(
     """The posterior at the most probable theta, sought from ``starts``, (m, n_theta)."""
     mean, sigma = process.prior(Z.shape[1]) if prior is None else prior
     free = sigma > 0
-    low, high = mean - N_SIGMAS * sigma, mean + N_SIGMAS * sigma
+    scale = sigma[free]
+    low, high = np.full(len(scale), -N_SIGMAS), np.full(len(scale), N_SIGMAS)
     if free[-1]:
-        low[-1] = max(low[-1], np.log(LOWEST_NOISE))
+        low[-1] = max(low[-1], (np.log(LOWEST_NOISE) - mean[-1]) / sigma[-1])
 
-    def at(values: np.ndarray) -> np.ndarray:
+    def theta_at(z: np.ndarray) -> np.ndarray:
+        """theta of free parameters that are z standard deviations off their prior means."""
         theta = mean.copy()
-        theta[free] = values
+        theta[free] += scale * z
         return theta
 
-    def objective(values: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = evidence(process, at(values), Z, t, known_noise)
-        z = (values - mean[free]) / sigma[free]
-        return 0.5 * z @ z - value, z / sigma[free] - gradient[free]
+    def objective(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = evidence(process, theta_at(z), Z, t, known_noise)
+        return 0.5 * z @ z - value, z - scale * gradient[free]
 
     settings = {
         "method": "L-BFGS-B",
-        "bounds": list(zip(low[free], high[free])),
-        "options": {"maxiter": 100, "ftol": 1e-6, "gtol": 1e-3},
+        "bounds": list(zip(low, high)),
+        "options": {"maxiter": 100, "maxcor": 20, "ftol": 1e-5, "gtol": 1e-3},
     }
-    starts = np.clip(starts, low, high)[:, free]
-    found = [minimize(objective, start, jac=True, **settings) for start in starts if free.any()]
-    best = min(found, key=lambda result: result.fun).x if found else mean[free]
-    return condition(process, at(best), Z, t, known_noise)
+    starts = np.clip((starts[:, free] - mean[free]) / scale, low, high)
+    found = [minimize(objective, start, jac=True, **settings) for start in starts if len(scale)]
+    best = min(found, key=lambda result: result.fun).x if found else np.empty(0)
+    return condition(process, theta_at(best), Z, t, known_noise)
 
 
 def starting_points(
@@ -262,8 +264,8 @@ def _basis_root(posterior: Posterior) -> np.ndarray:
 def cholesky(K: np.ndarray, noise_variance: np.ndarray | float) -> np.ndarray:
     """Lower Cholesky factor of K plus noise, plus as little jitter as it takes."""
     scale = K.diagonal().mean()
-    for jitter in (0.0, *10.0 ** np.arange(-12, 0)):
-        padded = K.copy(order="F")
+    for jitter in JITTERS:
+        padded = K.T.copy(order="F")  # K is symmetric, and this order LAPACK's
         padded.flat[:: len(K) + 1] += noise_variance + jitter * scale
         L, info = lapack.dpotrf(padded, lower=True, overwrite_a=True, clean=True)
         if info == 0:
