@@ -84,7 +84,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
     Notes
     -----
     ``fit`` takes O(n_samples^3) time for each step of the search and O(n_samples^2) memory:
-    comfortable to about 2000 rows. BLAS is held to one thread while it runs.
+    comfortable to about 1000 rows. BLAS is held to one thread while it runs.
 
     References
     ----------
