@@ -117,9 +117,16 @@ class Posterior:
         return self.mean(X)[:, None] + L @ rng.standard_normal((len(X), n))
 
     def leave_one_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of each t_i, (n,) each, as the other targets predict it."""
-        variance = 1 / _projection(self).diagonal()
-        return self.t - self.weights * variance, variance
+        """Mean and variance of each t_i, (n,) each, as the other targets predict it.
+
+        NaN and infinity where the others leave a coefficient of the basis open.
+        """
+        of_inverse, root = inverse(self.cholesky).diagonal(), _basis_root(self)
+        P = of_inverse - np.einsum("ij,ij->j", root, root)
+        is_open = P <= 1e-10 * of_inverse
+        variance = 1 / np.where(is_open, 1.0, P)
+        mean = self.t - self.weights * variance
+        return np.where(is_open, np.nan, mean), np.where(is_open, np.inf, variance)
 
     def extended(self, Z: np.ndarray, t: np.ndarray | None = None) -> "Posterior":
         """The posterior after m more points under the same theta: O(n^2 m), not O(n^3).
@@ -247,12 +254,6 @@ def _finish(
     value -= 0.5 * (n - p) * np.log(2 * np.pi)
     weights = solve_triangular(L, half, True)
     return Posterior(process, theta, Z, t, L, half_basis, R, coefficients, weights, float(value))
-
-
-def _projection(posterior: Posterior) -> np.ndarray:
-    """P, (n, n)."""
-    root = _basis_root(posterior)
-    return inverse(posterior.cholesky) - root.T @ root
 
 
 def _basis_root(posterior: Posterior) -> np.ndarray:

@@ -292,6 +292,8 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
     def leave_one_out(self):
         """What the other targets predict of each y, noise included; at ``theta_``.
 
+        Where they do not determine a linear prior mean, they predict NaN with infinite deviation.
+
         One factorization gives them all [1]_, so that this costs no more than one step of
         ``fit``.
 

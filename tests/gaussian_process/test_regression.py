@@ -462,6 +462,25 @@ def test_leave_one_out_equals_brute_force(prior_mean, data, known):
         np.testing.assert_allclose(std[i], np.sqrt(of_f[0] ** 2 + 50 + known[i]), rtol=1e-8)
 
 
+def test_the_others_predict_nothing_of_a_row_that_alone_tells_of_a_coefficient(data):
+    X, y = data[0].copy(), data[1]
+    X[:, 2] = np.arange(30) == 4
+    model = process(kernel=RBF(), prior_mean="linear").fit(X, y)
+    mean, std = model.leave_one_out()
+    assert np.isnan(mean[4])
+    assert np.isinf(std[4])
+    # The others are predicted as if it were not there: it can only serve its own coefficient.
+    others = np.arange(30) != 4
+    kernel = RBF(
+        columns=[0, 1],
+        lengthscale=model.kernel_.lengthscale[:2],
+        variance=model.kernel_.variance,
+    )
+    rest = process(kernel=kernel, noise=model.noise_variance_, prior_mean="linear")
+    found = rest.fit(X[others, :2], y[others]).leave_one_out()
+    np.testing.assert_allclose(found, [mean[others], std[others]], rtol=1e-6)
+
+
 def test_leaving_out_the_only_row_is_refused():
     with pytest.raises(ValueError, match="needs more rows than the prior mean has coefficients, 1"):
         process().fit([[0.0]], [1.0]).leave_one_out()
