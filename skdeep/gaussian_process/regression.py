@@ -29,6 +29,9 @@ from skdeep.gaussian_process.warping import Warped
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.validation import naming, refuse_dates, unchanged_on_error
 
+# Wider than what the search believes, whose functions are mostly exact: tables are mostly noisy.
+NOISE = LogNormal(0.01, 3.0)
+
 
 class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
     """Gaussian-process regression with a lengthscale for each feature.
@@ -41,7 +44,8 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
     ----------
     kernel : {'exponential', 'matern32', 'matern52', 'rbf'} or Kernel, default='matern52'
         Covariance of f, from infinitely smooth (``'rbf'``) over twice and once differentiable to
-        merely continuous (``'exponential'``); or a kernel object, as in
+        merely continuous (``'exponential'``), with lengthscales of LogNormal(sqrt(n_features), 1),
+        for distances grow with the number of features; or a kernel object, as in
         ``Matern52(lengthscale=LogNormal(0.5, 1.0)) + RBF(columns=[2])``.
     prior_mean : {'constant', 'linear'}, float or callable, default='constant'
         What y is far from all data: a constant or a linear function that the data find (with vague
@@ -49,7 +53,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         n_features), that returns (n_samples,).
     noise : LogNormal, float in [0, inf) or None, default=None
         Variance of y around f: a prior, or a number; with 0, f goes through all targets. None
-        stands for LogNormal(1e-5, 2): little noise, until the data say otherwise.
+        stands for LogNormal(0.01, 3).
     y_transform : {'power'} or None, default=None
         ``'power'`` bends y towards a normal distribution by a Yeo-Johnson transform of maximum
         likelihood, so that noise and f may grow with y. Variances of kernel and noise are then
@@ -115,8 +119,9 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
     kernel: str | Kernel = hyperparameter(
         default="matern52",
         doc="Covariance of f, from infinitely smooth (``'rbf'``) over twice and once "
-        "differentiable to merely continuous (``'exponential'``); or a kernel object, as in "
-        "``Matern52(lengthscale=LogNormal(0.5, 1.0)) + RBF(columns=[2])``.",
+        "differentiable to merely continuous (``'exponential'``), with lengthscales of "
+        "LogNormal(sqrt(n_features), 1), for distances grow with the number of features; or a "
+        "kernel object, as in ``Matern52(lengthscale=LogNormal(0.5, 1.0)) + RBF(columns=[2])``.",
         constraint=[StrOptions(set(KERNELS)), Kernel],
     )
     prior_mean: str | float | Callable = hyperparameter(
@@ -133,7 +138,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
     noise: Belief | None = hyperparameter(
         default=None,
         doc="Variance of y around f: a prior, or a number; with 0, f goes through all targets. "
-        "None stands for LogNormal(1e-5, 2): little noise, until the data say otherwise.",
+        "None stands for LogNormal(0.01, 3).",
         constraint=[LogNormal, Interval(Real, 0, None, closed="left"), None],
     )
     y_transform: str | None = hyperparameter(
@@ -194,8 +199,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         noise_variance = self._checked_noise(noise_variance, y)
         # Copies: what the user does with his own afterwards is no matter of this fit.
         self.X_train_, self.y_train_ = X.copy(), y.copy()
-        kernel = KERNELS[self.kernel]() if isinstance(self.kernel, str) else clone(self.kernel)
-        kernel._validate_params()
+        kernel = self._new_kernel(X.shape[1])
         self._X_shift, self._X_scale = _scale_of(X, kernel)
         Z = self._standardised(X)
         t = self._standardise_y(X, y)
@@ -394,10 +398,17 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
             )
         return noise_variance
 
+    def _new_kernel(self, d):
+        """A kernel of this fit's own, so that setting the user's afterwards is no matter of it."""
+        if isinstance(self.kernel, str):
+            return KERNELS[self.kernel](lengthscale=LogNormal(d**0.5, 1.0))
+        self.kernel._validate_params()
+        return clone(self.kernel)
+
     def _process(self, kernel, Z):
         """What is believed before any data."""
         basis = self.prior_mean if isinstance(self.prior_mean, str) else "zero"
-        noise = exact.NOISE if self.noise is None else self.noise
+        noise = NOISE if self.noise is None else self.noise
         process = exact.Process(kernel, basis, noise)
         if basis != "linear":
             return process
