@@ -143,7 +143,9 @@ class Objective:
         Each of a quantity that must not exceed its limit.
     limits : sequence of float
     log_cost : Model or None
-        Of the logarithm of the cost.
+        Of the logarithm of the cost, standardised.
+    log_cost_unit : float
+        What 1 in that model is.
     """
 
     acquisition: Acquisition | None
@@ -152,6 +154,7 @@ class Objective:
     constraints: Sequence[Model] = ()
     limits: Sequence[float] = ()
     log_cost: Model | None = None
+    log_cost_unit: float = 1.0
 
     def __call__(self, columns: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray] | None]:
         """Values at columns, (n, d): (n,), and a function for the gradient, (n, d), if any."""
@@ -176,7 +179,11 @@ class Objective:
         for model, limit in zip(self.constraints, self.limits):
             yield model, ProbabilityOfImprovement(0.0), limit
         if self.log_cost is not None:
-            yield self.log_cost, ConfidenceBound(0.0), 0.0
+            yield self.log_cost, self._minus_log_cost, 0.0
+
+    def _minus_log_cost(self, mean, std, best):
+        unit = np.full_like(mean, self.log_cost_unit)
+        return -unit * mean, -unit, np.zeros_like(std)
 
     def extended(self, Z: np.ndarray) -> "Objective":
         """The objective if columns Z, (m, d), were evaluated and came out as expected."""

@@ -38,6 +38,7 @@ from skdeep.model_selection.warps import CURVATURES, Warp
 N_CENTRES = 5
 N_OTHERS = 1000
 UNGUIDED = ("random", "quasirandom")
+WITH_OTHERS = ("logei", "ei", "pi")  # whose logarithms add to those of feasibility and cost
 SURROGATES = ("gp", "forest", *UNGUIDED)
 
 
@@ -237,14 +238,14 @@ class BayesianOptimizer:
 
         The lowest upper bound among the points that were told, less the lowest lower bound in
         the space, where each bound holds with the given confidence; infinite before the surrogate
-        decides.
+        decides, and where there are constraints.
 
         References
         ----------
         .. [1] Makarova et al. Automatic termination for hyperparameter optimization. AutoML,
            2022, equation 4.
         """
-        if not self._is_guided():
+        if not self._is_guided() or self._constraints is not None:
             return np.inf
         with one_blas_thread():
             model, warp = self._fit_objective()
@@ -270,11 +271,21 @@ class BayesianOptimizer:
                 f"acquisition must be one of {', '.join(map(repr, names))} or a function, but is "
                 f"{self.acquisition!r}."
             )
+        if self.per_cost and self.acquisition not in WITH_OTHERS:
+            raise ValueError(
+                f"per_cost divides an improvement by its cost: acquisition must be one of "
+                f"{', '.join(map(repr, WITH_OTHERS))}, but is {self.acquisition!r}."
+            )
         if not isinstance(self.n_initial, Integral) or self.n_initial < 1:
             raise ValueError(f"n_initial must be an integer from 1, but is {self.n_initial!r}.")
 
     def _checked_constraints(self, given: Any, n_points: int, single: bool) -> np.ndarray:
         """Constraints, (n_points, n_constraints), as many as were told before."""
+        if self.acquisition not in (*WITH_OTHERS, "thompson"):
+            raise ValueError(
+                f"constraints need an acquisition among {', '.join(map(repr, WITH_OTHERS))} and "
+                f"'thompson', but it is {self.acquisition!r}."
+            )
         constraints = np.asarray(np.nan if given is None else given, dtype=float)
         constraints = constraints[None] if single else constraints
         if constraints.ndim != 2 or len(constraints) != n_points:
@@ -354,11 +365,14 @@ class BayesianOptimizer:
             self._fit(("constraint", k), columns, values)
             for k, values in enumerate([] if self._constraints is None else self._constraints.T)
         ]
-        log_cost = None
+        log_cost, unit = None, 1.0
         if self.per_cost:
-            log_cost = self._fit("cost", columns, np.log(self._costs))[0]
+            log_cost, warp = self._fit("cost", columns, np.log(self._costs))
+            unit = warp.std * warp.spread
         mean = model.mean_and_variance(columns)[0]
         acquisition = ACQUISITIONS.get(self.acquisition, self.acquisition)  # type: ignore[arg-type]
+        if self.acquisition == "ei" and (constraints or self.per_cost):
+            acquisition = ACQUISITIONS["logei"]  # whose logarithm is added to others
         objective = Objective(
             acquisition if feasible.any() else None,
             model,
@@ -366,6 +380,7 @@ class BayesianOptimizer:
             [constraint for constraint, _ in constraints],
             [float(warp(np.zeros(1))[0]) for _, warp in constraints],
             log_cost,
+            unit,
         )
         if not self._pending:
             return objective
@@ -408,12 +423,6 @@ class BayesianOptimizer:
         """The best points so far by their means, (n,): (n_centres, n_dimensions)."""
         ranked = np.argsort(np.where(self._feasible(), mean, np.inf), kind="stable")
         return self._points[ranked[:N_CENTRES]].clip(0, 1)
-
-
-def even_points(space: Space, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n points that fill a space evenly, (n, n_dimensions)."""
-    sobol = qmc.Sobol(len(space.dimensions), seed=rng)
-    return space.snap(sobol.random_base2(int(np.ceil(np.log2(n)))))[:n]
 
 
 def _numbers(name: str, given: Any, n: int, single: bool, low: float = -np.inf) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.ensemble._forest import BaseForest
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.kernels import Matern52
@@ -133,7 +134,7 @@ class RegressorModel:
         self.regressor, self.Z, self.t, self.seed = regressor, Z, t, seed
 
     def mean_and_variance(self, X):
-        if hasattr(self.fitted, "estimators_"):
+        if isinstance(self.fitted, BaseForest):
             mean, variance = _forest_moments(self.fitted, X)
         else:
             mean, std = self.fitted.predict(X, return_std=True)

@@ -261,7 +261,19 @@ def test_improvement_per_cost_stays_where_it_is_cheap():
     assert mean_cost(True) < 0.5 * mean_cost(False)
 
 
-@pytest.mark.parametrize("acquisition", ["logei", "thompson"])
+@pytest.mark.parametrize("growth", [0.02, 8.0])
+def test_log_cost_is_taken_off_in_its_own_unit(growth):
+    def value_of(per_cost):
+        optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, per_cost=per_cost, random_state=0)
+        x = np.linspace(0, 1, 15)
+        optimizer.tell([{"x": v} for v in x], np.sin(6 * x), costs=np.exp(growth * x))
+        return optimizer._objective()(np.array([[0.0], [1.0]]))[0]
+
+    difference = value_of(False) - value_of(True)
+    assert difference[1] - difference[0] == pytest.approx(growth, rel=0.02)
+
+
+@pytest.mark.parametrize("acquisition", ["logei", "ei", "thompson"])
 def test_constrained_minimum_is_found(acquisition):
     optimizer = BayesianOptimizer(SQUARE, acquisition=acquisition, random_state=0)
     for _ in range(30):
@@ -309,6 +321,10 @@ def test_regret_bound_is_above_the_regret_and_falls():
         ({"surrogate": "tree"}, "surrogate must be one of 'gp', 'forest'.* but is 'tree'"),
         ({"surrogate": 3}, "surrogate must be .* but is 3"),
         ({"acquisition": "EI"}, "acquisition must be one of 'logei'.* but is 'EI'"),
+        (
+            {"per_cost": True, "acquisition": "lcb"},
+            "acquisition must be one of 'logei', 'ei', 'pi'",
+        ),
         ({"n_initial": 0}, "n_initial must be an integer from 1, but is 0"),
     ],
 )
@@ -339,6 +355,12 @@ def test_what_cannot_be_told_is_refused_and_nothing_is_learnt(told, message):
         optimizer.tell(**told)
     with pytest.raises(ValueError, match="no finite value at a feasible point"):
         optimizer.best()
+
+
+def test_constraints_need_an_acquisition_that_is_a_logarithm():
+    optimizer = BayesianOptimizer(SQUARE, acquisition="lcb", random_state=0)
+    with pytest.raises(ValueError, match="constraints need an acquisition among 'logei'"):
+        optimizer.tell(INSIDE, 1.0, constraints=[0.0])
 
 
 def test_constraints_are_told_of_every_point():
