@@ -63,6 +63,12 @@ class Annealer:
         reevaluate: int = 0,
         random_state: int | None = None,
     ) -> None:
+        if None not in (initial_temperature, final_temperature):
+            if final_temperature > initial_temperature:  # type: ignore[operator]
+                raise ValueError(
+                    f"final_temperature must be at most initial_temperature, which is "
+                    f"{initial_temperature}, but is {final_temperature}; the temperature falls."
+                )
         self.space = space
         self.n_evaluations = n_evaluations
         self.initial_temperature = initial_temperature

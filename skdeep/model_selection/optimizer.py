@@ -14,12 +14,15 @@ that were asked for and not told yet count as if they had come out as the model 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from inspect import signature
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from scipy.stats import norm, qmc
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble._forest import BaseForest
 from sklearn.utils import check_random_state
 
 from skdeep.gaussian_process.blas import one_blas_thread
@@ -37,6 +40,8 @@ from skdeep.model_selection.warps import CURVATURES, Warp
 
 N_CENTRES = 5
 N_OTHERS = 1000
+MOST_TO_LIST = 100_000  # points of overlapping sub-spaces
+SAME = 1e-6  # share of a dimension
 UNGUIDED = ("random", "quasirandom")
 WITH_OTHERS = ("logei", "ei", "pi")  # whose logarithms add to those of feasibility and cost
 SURROGATES = ("gp", "forest", *UNGUIDED)
@@ -102,18 +107,25 @@ class BayesianOptimizer:
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.space = space if isinstance(space, Space) else Space(space)
+        if any(self.space.budgets):
+            raise ValueError(
+                "numbers of candidates beside sub-spaces are for BayesSearchCV, which searches "
+                "them one after another; give each an optimizer of its own."
+            )
         n_dimensions = len(self.space.dimensions)
         self.surrogate = surrogate
         self.acquisition = acquisition
         self.n_initial = n_dimensions + 2 if n_initial is None else n_initial
         self.per_cost = per_cost
         self._check_parameters()
-        self._rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        self._seed = check_random_state(random_state).randint(2**31)
+        self._rng = np.random.default_rng(self._seed)
         self._sobol = qmc.Sobol(n_dimensions, seed=self._rng)
         self._n_even = 2 ** int(np.ceil(np.log2(self.n_initial)))
         self._evenly = self.space.snap(self._sobol.random(self._n_even))
         # The models keep what the next fit starts from: of the objective, costs and constraints.
         self._surrogates: dict[Any, Any] = {}
+        self._fitted: tuple[int, tuple[Model, Warp]] | None = None  # to how many values, and what
         self._points = np.empty((0, n_dimensions))
         self._values = np.empty(0)
         self._noise = np.empty(0)
@@ -121,12 +133,19 @@ class BayesianOptimizer:
         self._constraints: np.ndarray | None = None
         self._seen: set[bytes] = set()
         self._pending: dict[bytes, np.ndarray] = {}
-        self._n_of_branch = np.zeros(len(self.space.budgets), dtype=int)
 
     @property
     def exhausted(self) -> bool:
-        """Whether every point of a finite space, or of its budgets, was asked or told."""
-        return len(self._seen) >= self.space.size or not self._open_branches().any()
+        """Whether every point of a finite space was asked or told."""
+        return len(self._seen) >= self._n_points
+
+    @cached_property
+    def _n_points(self) -> float:
+        """How many points the space has; one that lies in two sub-spaces counts once."""
+        n = self.space.size
+        if len(self.space.budgets) == 1 or n > MOST_TO_LIST:
+            return n
+        return len({self._key(u) for u in self.space.sample(int(n), np.random.default_rng(0))})
 
     def ask(self, n: int | None = None) -> Any:
         """The next point, or a list of the next n.
@@ -177,7 +196,7 @@ class BayesianOptimizer:
             What each evaluation cost, for instance seconds; all positive.
         constraints : sequence of float, or sequence of these for several points, default=None
             Quantities that must be at most 0 at the point that is sought. How they depend on the
-            point is learnt.
+            point is learnt. At a failure they may be nan.
 
         Raises
         ------
@@ -192,7 +211,7 @@ class BayesianOptimizer:
         if self.per_cost or costs is not None:
             costs = _numbers("costs", costs, len(points), single, low=1e-300)
         if constraints is not None or self._constraints is not None:
-            constraints = self._checked_constraints(constraints, len(points), single)
+            constraints = self._checked_constraints(constraints, values, single)
         self.learn(U, values, noise, costs, constraints)
 
     def learn(
@@ -205,10 +224,12 @@ class BayesianOptimizer:
     ) -> None:
         """As ``tell``, of points in coordinates, (n, n_dimensions), also outside the space."""
         inside = self.space.snap(U.clip(0, 1))
-        for u, within in zip(U, inside):
-            if _key(u) == _key(within):
-                self._visit(u)
-                self._pending.pop(_key(u), None)
+        for u in U[(np.abs(U - inside) < SAME).all(axis=1)]:
+            self._seen.add(self._key(u))
+            # What is told may have been rounded on its way through a file.
+            near = [k for k, v in self._pending.items() if (np.abs(u - v) < SAME).all()]
+            for key in {self._key(u), *near} & self._pending.keys():
+                del self._pending[key]
         self._points = np.vstack([self._points, U])
         self._values = np.append(self._values, values)
         self._noise = np.append(self._noise, np.broadcast_to(noise, len(U)))
@@ -253,7 +274,8 @@ class BayesianOptimizer:
             mean, variance, _ = model.mean_and_variance(self._columns())
             upper = (mean + kappa * np.sqrt(variance)).min()
             objective = Objective(ConfidenceBound(kappa), model, 0.0)
-            lowest = maximise(objective, self.space, self._centres(mean), self._rng)[:1]
+            rng = np.random.default_rng([self._seed, len(mean)])
+            lowest = maximise(objective, self.space, self._centres(mean), rng)[:1]
             lower = -objective(self.space.columns(lowest))[0][0]
         high, low = warp.inverse(np.array([upper, lower]))
         return float(max(high - low, 0.0))
@@ -265,6 +287,13 @@ class BayesianOptimizer:
                 f"surrogate must be one of {', '.join(map(repr, SURROGATES))} or a regressor whose "
                 f"predict takes return_std, but is {self.surrogate!r}."
             )
+        if not known and not isinstance(self.surrogate, BaseForest):
+            parameters = signature(self.surrogate.predict).parameters.values()
+            if not any(p.name == "return_std" or p.kind is p.VAR_KEYWORD for p in parameters):
+                raise ValueError(
+                    f"surrogate must predict how sure it is, but {type(self.surrogate).__name__}'s "
+                    "predict has no return_std; take a forest or a Gaussian process."
+                )
         names = [*ACQUISITIONS, "thompson"]
         if not callable(self.acquisition) and self.acquisition not in names:
             raise ValueError(
@@ -279,7 +308,7 @@ class BayesianOptimizer:
         if not isinstance(self.n_initial, Integral) or self.n_initial < 1:
             raise ValueError(f"n_initial must be an integer from 1, but is {self.n_initial!r}.")
 
-    def _checked_constraints(self, given: Any, n_points: int, single: bool) -> np.ndarray:
+    def _checked_constraints(self, given: Any, values: np.ndarray, single: bool) -> np.ndarray:
         """Constraints, (n_points, n_constraints), as many as were told before."""
         if self.acquisition not in (*WITH_OTHERS, "thompson"):
             raise ValueError(
@@ -288,7 +317,7 @@ class BayesianOptimizer:
             )
         constraints = np.asarray(np.nan if given is None else given, dtype=float)
         constraints = constraints[None] if single else constraints
-        if constraints.ndim != 2 or len(constraints) != n_points:
+        if constraints.ndim != 2 or len(constraints) != len(values):
             raise ValueError(
                 "constraints must hold one sequence of numbers for each point, at every tell, but "
                 f"is {given!r}."
@@ -302,31 +331,20 @@ class BayesianOptimizer:
             )
         if self._constraints is None and len(self._values):
             raise ValueError("constraints must be told of all points, from the first one.")
-        if not np.isfinite(constraints).all():
-            raise ValueError(f"constraints must be finite, but are {given!r}.")
+        if not np.isfinite(constraints[np.isfinite(values)]).all():
+            raise ValueError(f"constraints must be finite where the value is, but are {given!r}.")
         return constraints
-
-    def _visit(self, u: np.ndarray) -> None:
-        """Note that a point, (n_dimensions,), needs no further proposal."""
-        if _key(u) not in self._seen:
-            self._seen.add(_key(u))
-            self._n_of_branch[self.space.branch(u[None])[0]] += 1
-
-    def _open_branches(self) -> np.ndarray:
-        """Which sub-spaces may have more points, (n_branches,)."""
-        budgets = np.array([np.inf if b is None else b for b in self.space.budgets])
-        return self._n_of_branch < budgets
 
     def _ask(self, n: int) -> Iterator[np.ndarray]:
         """At most n new points, (n_dimensions,) each, which are pending from then on."""
         objective = self._objective() if self._is_guided() else None
         for _ in range(n):
-            new = (u for u in self._ranked(objective) if self._is_new(u))
+            new = (u for u in self._ranked(objective) if self._key(u) not in self._seen)
             u = None if self.exhausted else next(new, None)
             if u is None:
                 return
-            self._visit(u)
-            self._pending[_key(u)] = u
+            self._seen.add(self._key(u))
+            self._pending[self._key(u)] = u
             yield u
             if objective is not None:
                 objective = objective.extended(self.space.columns(u[None]))
@@ -345,11 +363,6 @@ class BayesianOptimizer:
                 yield from self._evenly
         yield from self.space.sample(len(self._seen) + N_OTHERS, self._rng)
 
-    def _is_new(self, u: np.ndarray) -> bool:
-        """Whether a point, (n_dimensions,), was not seen and its sub-space may have more."""
-        is_open = self._open_branches()[self.space.branch(u[None])[0]]
-        return bool(is_open) and _key(u) not in self._seen
-
     def _is_guided(self) -> bool:
         """Whether a surrogate decides: there is one, and enough was told."""
         if isinstance(self.surrogate, str) and self.surrogate in UNGUIDED:
@@ -362,8 +375,9 @@ class BayesianOptimizer:
         columns = self._columns()
         feasible = self._feasible()
         constraints = [
-            self._fit(("constraint", k), columns, values)
+            self._fit(("constraint", k), columns[known], values[known])
             for k, values in enumerate([] if self._constraints is None else self._constraints.T)
+            if (known := np.isfinite(values)).any()
         ]
         log_cost, unit = None, 1.0
         if self.per_cost:
@@ -388,9 +402,12 @@ class BayesianOptimizer:
 
     def _fit_objective(self) -> tuple[Model, Warp]:
         """The model of the values; a failure counts as the worst value."""
-        finite = np.isfinite(self._values)
-        values = np.where(finite, self._values, self._values[finite].max())
-        return self._fit("objective", self._columns(), values, self._noise)
+        if self._fitted is None or self._fitted[0] != len(self._values):
+            finite = np.isfinite(self._values)
+            values = np.where(finite, self._values, self._values[finite].max())
+            found = self._fit("objective", self._columns(), values, self._noise)
+            self._fitted = len(values), found
+        return self._fitted[1]
 
     def _fit(
         self, what: Any, columns: np.ndarray, values: np.ndarray, noise: np.ndarray | float = 0.0
@@ -400,7 +417,8 @@ class BayesianOptimizer:
             curvatures = CURVATURES if what == "objective" else (0.0,)
             self._surrogates[what] = self._new_surrogate(curvatures)
         noise = np.broadcast_to(noise, len(values))
-        return self._surrogates[what].fit(columns, values, noise, self._rng)
+        rng = np.random.default_rng([self._seed, len(values)])  # to look on the way changes nothing
+        return self._surrogates[what].fit(columns, values, noise, rng)
 
     def _new_surrogate(self, curvatures: Sequence[float]) -> GaussianProcess | Regressor:
         if isinstance(self.surrogate, str) and self.surrogate == "gp":
@@ -408,6 +426,12 @@ class BayesianOptimizer:
         if isinstance(self.surrogate, str):
             return Regressor(ExtraTreesRegressor(bootstrap=True))
         return Regressor(self.surrogate)
+
+    def _key(self, u: np.ndarray) -> bytes:
+        """What makes two points equal: u to 12 digits (and no negative zero), in one sub-space."""
+        if len(self.space.budgets) > 1:
+            u = self.space.encode(self.space.decode(u))
+        return (np.round(u, 12) + 0.0).tobytes()
 
     def _columns(self) -> np.ndarray:
         """What models see of the points that were told, (n, n_dimensions)."""
@@ -439,8 +463,3 @@ def _numbers(name: str, given: Any, n: int, single: bool, low: float = -np.inf) 
         kind = "positive" if low > 0 else "not negative"
         raise ValueError(f"{name} must be finite and {kind}, but is {given!r}.")
     return np.broadcast_to(numbers, n)
-
-
-def _key(u: np.ndarray) -> bytes:
-    """What makes two points equal: u to 12 digits (and no negative zero)."""
-    return (np.round(u, 12) + 0.0).tobytes()

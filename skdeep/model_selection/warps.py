@@ -2,7 +2,8 @@
 
 A stationary process expects values that vary alike everywhere. An objective that rises to a
 million away from its minimum does not, and the height of its walls would hide the valley. With s
-the distance from the lowest value v_0 to the median, x = (v - v_0) / s is warped to
+the distance from the lowest value v_0 to the median (or, on a plateau, to the 0.9 quantile), x =
+(v - v_0) / s is warped to
 
     t = log(1 + c x),   or x itself for c = 0,
 
@@ -18,6 +19,7 @@ import numpy as np
 
 CURVATURES = (0.0, 1.0, 10.0, 100.0)
 CAP = 1e4
+ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ class Warp:
     @classmethod
     def of(cls, values: np.ndarray, curvature: float) -> "Warp":
         lowest = values.min()
-        spread = np.median(values) - lowest or values.max() - lowest or 1.0
+        middle, high = np.quantile(values, [0.5, 0.9]) - lowest
+        if middle <= ROUNDING * np.abs(values).min():  # more than half are the lowest value
+            middle = high
+        spread = middle or values.max() - lowest or 1.0
         bent = _bend(np.minimum((values - lowest) / spread, CAP), curvature)
         return cls(lowest, spread, curvature, bent.mean(), bent.std() or 1.0)
 

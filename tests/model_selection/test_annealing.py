@@ -297,3 +297,15 @@ def test_it_beats_random_search_on_rugged_functions(f, space, factor):
     random = np.array([search_at_random(seed) for seed in range(20)])
     assert np.median(annealed) < factor * np.median(random)
     assert (annealed < random).mean() > 0.8
+
+
+def test_a_temperature_that_would_rise_is_refused():
+    with pytest.raises(ValueError, match="final_temperature must be at most initial_temperature"):
+        Annealer(
+            Space(
+                {"x": (0.0, 1.0)},
+            ),
+            n_evaluations=9,
+            initial_temperature=0.1,
+            final_temperature=1.0,
+        )

@@ -8,6 +8,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats.qmc import discrepancy
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
+from sklearn.linear_model import LinearRegression
 
 from skdeep.model_selection import When
 from skdeep.model_selection.acquisition import ConfidenceBound
@@ -206,14 +207,40 @@ def test_points_asked_together_are_as_many_as_the_space_has():
     assert len(points) == len({tuple(point.values()) for point in points}) == 6
 
 
-def test_a_sub_space_has_no_more_points_than_its_budget():
-    space = [({"a": (0.0, 1.0)}, 3), ({"b": (0.0, 1.0)}, 10)]
-    optimizer = BayesianOptimizer(space, random_state=0)
+def test_a_point_of_two_sub_spaces_is_one_point():
+    optimizer = BayesianOptimizer([{"a": ["p", "q"]}, {"a": ["p", "q", "r"]}], random_state=0)
     points = []
     while not optimizer.exhausted:
-        points.append(optimizer.ask())
-        optimizer.tell(points[-1], points[-1].get("a", 5.0))
-    assert [sum(name in point for point in points) for name in "ab"] == [3, 10]
+        points.append(optimizer.ask()["a"])
+        optimizer.tell({"a": points[-1]}, float(ord(points[-1])))
+    assert sorted(points) == ["p", "q", "r"]
+
+
+def test_numbers_of_candidates_beside_sub_spaces_are_refused():
+    with pytest.raises(ValueError, match="numbers of candidates beside sub-spaces"):
+        BayesianOptimizer([({"a": (0.0, 1.0)}, 3), {"b": (0.0, 1.0)}])
+
+
+@pytest.mark.parametrize("low", [0.0, 1000.0])
+def test_points_told_with_six_digits_are_not_pending(low):
+    optimizer = BayesianOptimizer({"x": (low, low + 1e3)}, random_state=0)
+    for point in optimizer.ask(50):
+        optimizer.tell({"x": float(f"{point['x']:.7g}")}, 0.0)
+    assert not optimizer._pending
+
+
+def test_to_look_on_the_way_changes_no_point():
+    def ask(look):
+        optimizer = BayesianOptimizer(BRANIN, random_state=0)
+        for _ in range(12):
+            point = optimizer.ask()
+            optimizer.tell(point, branin(**point))
+            if look:
+                optimizer.best()
+                optimizer.regret_bound()
+        return optimizer.ask()
+
+    assert ask(True) == ask(False)
 
 
 def test_points_outside_the_space_may_be_learnt_from_and_are_not_visited():
@@ -285,6 +312,18 @@ def test_constrained_minimum_is_found(acquisition):
     assert best["x"] + best["y"] == pytest.approx(1.0, abs=0.02)  # at x = y = 1/2
 
 
+def test_failures_need_no_constraints():
+    optimizer = BayesianOptimizer(SQUARE, random_state=0)
+    for _ in range(25):
+        point = optimizer.ask()
+        x, y = point["x"], point["y"]
+        failed = x > 0.8
+        optimizer.tell(
+            point, np.nan if failed else x + y, constraints=[np.nan if failed else 0.25 - x * y]
+        )
+    assert sum(optimizer.best().values()) == pytest.approx(1.0, abs=0.03)
+
+
 def test_without_a_feasible_point_feasibility_is_sought():
     optimizer = BayesianOptimizer(SQUARE, random_state=0)
     feasible = []
@@ -320,6 +359,7 @@ def test_regret_bound_is_above_the_regret_and_falls():
     [
         ({"surrogate": "tree"}, "surrogate must be one of 'gp', 'forest'.* but is 'tree'"),
         ({"surrogate": 3}, "surrogate must be .* but is 3"),
+        ({"surrogate": LinearRegression()}, "LinearRegression's predict has no return_std"),
         ({"acquisition": "EI"}, "acquisition must be one of 'logei'.* but is 'EI'"),
         (
             {"per_cost": True, "acquisition": "lcb"},

@@ -42,3 +42,12 @@ def test_evidence_bends_what_grows_like_an_exponential_and_nothing_else(bent):
     surrogate = GaussianProcess(np.zeros(2, dtype=bool))
     _, warp = surrogate.fit(Z, values, np.zeros(40), np.random.default_rng(0))
     assert (warp.curvature > 0) == bent
+
+
+@pytest.mark.parametrize("ulp", [0.0, 1e-16])
+def test_rounding_on_a_plateau_is_no_scale(ulp):
+    values = np.append(np.full(20, -0.96), [-0.5, -0.6, -0.7])
+    values[0] -= ulp
+    for curvature in CURVATURES:
+        t = Warp.of(values, curvature)(values)
+        assert t[-3] > t[-2] + 0.01 > t[-1] + 0.02
