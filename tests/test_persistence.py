@@ -751,10 +751,11 @@ def forge(path, schema, protocol=2, **parts):
 
 
 def test_a_file_made_by_hand_loads_where_nothing_is_wrong_with_it(path):
+    home = np.log1p.__module__ or "numpy._core._multiarray_umath"  # before numpy 2.4
     forge(
         path,
         transformer(
-            func=node("FunctionNode", "numpy.log1p"), _sklearn_version=plain(sklearn.__version__)
+            func=node("FunctionNode", f"{home}.log1p"), _sklearn_version=plain(sklearn.__version__)
         ),
     )
     assert skdeep.load(path).func is np.log1p
@@ -1288,7 +1289,7 @@ def test_a_sparse_matrix_that_points_out_of_itself_is_refused(name, path):
     parts = files.read(path, "estimator")
     (place,) = (key for key, part in parts.items() if part[:2] == b"PK")
     path.write_bytes(sealed(parts | {place: target.getvalue()}))
-    with pytest.raises(LoadError, match=r"indices must be < 4|indptr"):
+    with pytest.raises(LoadError, match=r"ind(ices|ex values) must be < 4|indptr|index pointer"):
         skdeep.load(path)
 
 
