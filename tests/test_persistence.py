@@ -751,7 +751,7 @@ def forge(path, schema, protocol=2, **parts):
 
 
 def test_a_file_made_by_hand_loads_where_nothing_is_wrong_with_it(path):
-    home = np.log1p.__module__ or "numpy._core._multiarray_umath"  # before numpy 2.4
+    home = getattr(np.log1p, "__module__", "numpy._core._multiarray_umath")  # until numpy 2.4
     forge(
         path,
         transformer(
