@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
     from skdeep.gaussian_process import GaussianProcessRegressor
     from skdeep.image.cnn import CNNClassifier, CNNRegressor
-    from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV
+    from skdeep.model_selection import (
+        AnnealingSearchCV,
+        BayesianOptimizer,
+        BayesSearchCV,
+        minimize,
+    )
     from skdeep.network.estimators import NetworkClassifier, NetworkRegressor, NetworkTransformer
     from skdeep.persistence import load, save
     from skdeep.sequence.rnn import RNNClassifier, RNNRegressor
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AnnealingSearchCV": "skdeep.model_selection",
     "BayesSearchCV": "skdeep.model_selection",
+    "BayesianOptimizer": "skdeep.model_selection",
     "CNNClassifier": "skdeep.image.cnn",
     "CNNRegressor": "skdeep.image.cnn",
     "FitDivergedError": "skdeep.exceptions",
@@ -39,6 +45,7 @@ _HOMES = {
     "export": "skdeep.serving",
     "get_config": "skdeep._config",
     "load": "skdeep.persistence",
+    "minimize": "skdeep.model_selection",
     "save": "skdeep.persistence",
 }
 
@@ -46,6 +53,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AnnealingSearchCV",
     "BayesSearchCV",
+    "BayesianOptimizer",
     "CNNClassifier",
     "CNNRegressor",
     "FitDivergedError",
@@ -63,6 +71,7 @@ __all__ = [
     "export",
     "get_config",
     "load",
+    "minimize",
     "save",
 ]
 

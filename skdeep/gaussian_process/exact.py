@@ -109,6 +109,18 @@ class Posterior:
         _, half, excess = self._solved(X)
         return self.process.kernel(self.theta[:-1], X, X).matrix - half.T @ half + excess.T @ excess
 
+    def paired_covariance(self, A: np.ndarray, B: np.ndarray, prior: float) -> np.ndarray:
+        """Covariance of f at each row of A, (m, d), and f at the same row of B: (m,).
+
+        Before the data it was ``prior`` for each pair.
+        """
+        (_, half_a, excess_a), (_, half_b, excess_b) = self._solved(A), self._solved(B)
+        return (
+            prior
+            - np.einsum("ij,ij->j", half_a, half_b)
+            + np.einsum("ij,ij->j", excess_a, excess_b)
+        )
+
     def sample(self, X: np.ndarray, rng: np.random.Generator, n: int = 1) -> np.ndarray:
         """Draws of f at the rows of X, (m, d): (m, n)."""
         prior = self.process.kernel(self.theta[:-1], X[:1], X[:1]).variance

@@ -1,8 +1,10 @@
 """Search for hyper-parameters that learns from what it has seen."""
 
 from skdeep.model_selection.acquisition import ConfidenceBound, ProbabilityOfImprovement
+from skdeep.model_selection.minimization import minimize
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.search import AnnealingSearchCV, BayesSearchCV
+from skdeep.model_selection.skopt import to_skopt
 from skdeep.model_selection.spaces import When
 from skdeep.model_selection.stopping import Plateau, RegretBound
 
@@ -15,4 +17,6 @@ __all__ = [
     "ProbabilityOfImprovement",
     "RegretBound",
     "When",
+    "minimize",
+    "to_skopt",
 ]

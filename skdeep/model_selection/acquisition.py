@@ -207,7 +207,7 @@ def maximise(
     (n_centres, n_dimensions), the best points so far. From the best candidates it goes uphill:
     along the real dimensions by L-BFGS-B, along the others to the best neighbour, in turns.
     """
-    U = _candidates(space, centres, rng)
+    U = candidates(space, centres, rng)
     value, gradient = objective(space.columns(U))
     order = np.argsort(-value, kind="stable")
     top, height = U[order[:N_STARTS]], value[order[:N_STARTS]]
@@ -239,7 +239,7 @@ def draw(
     .. [1] Thompson. On the likelihood that one unknown probability exceeds another in view of
        the evidence of two samples. Biometrika 25, 1933.
     """
-    U = _candidates(space, centres, rng)
+    U = candidates(space, centres, rng)
     columns = space.columns(U)
     excess = np.zeros(len(U))
     for model, limit in zip(objective.constraints, objective.limits):
@@ -247,7 +247,7 @@ def draw(
     return U[np.lexsort([objective.model.sample(columns, rng)[:, 0], excess])]
 
 
-def _candidates(space: Space, centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def candidates(space: Space, centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Random points, or the whole space if it is small, and steps from the centres."""
     return space.snap(np.vstack([space.sample(N_RANDOM, rng), _near(centres, rng)]))
 

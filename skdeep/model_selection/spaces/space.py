@@ -46,6 +46,8 @@ class Space:
         Whether values are continuous.
     is_category : ndarray of shape (n_dimensions,), bool
         Whether values have no order.
+    is_conditional : bool
+        Whether some dimensions are there in some points only.
     """
 
     def __init__(self, given: Any) -> None:
@@ -58,8 +60,8 @@ class Space:
             self.dimensions[next(k for k in keys if k not in self.dimensions)] = part.dimension
         self.is_real = np.array([part.dimension.is_real for part in self._parts])
         self.is_category = np.array([part.dimension.is_category for part in self._parts])
-        self._is_conditional = any(part.conditions for part in self._parts)
-        if self.unnamed and self._is_conditional:
+        self.is_conditional = any(part.conditions for part in self._parts)
+        if self.unnamed and self.is_conditional:
             raise ValueError("conditions need names: write the space as a dict, not as a list.")
 
     @cached_property
@@ -128,7 +130,7 @@ class Space:
         snapped = np.column_stack(
             [part.dimension.snap(U[:, j]) for j, part in enumerate(self._parts)]
         )
-        return np.where(self.active(U), snapped, ABSENT) if self._is_conditional else snapped
+        return np.where(self.active(U), snapped, ABSENT) if self.is_conditional else snapped
 
     def columns(self, U: np.ndarray) -> np.ndarray:
         """What a model sees of U, (n, n_dimensions), in the same shape.
@@ -139,7 +141,7 @@ class Space:
         columns = np.column_stack(
             [part.dimension.column(U[:, j]) for j, part in enumerate(self._parts)]
         )
-        if not self._is_conditional:
+        if not self.is_conditional:
             return columns
         absent = np.where(self.is_category, ABSENT_CATEGORY, ABSENT)
         return np.where(self.active(U), columns, absent)

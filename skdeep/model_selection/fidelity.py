@@ -1,0 +1,300 @@
+"""One experiment in a cheap and an expensive version, and where to evaluate which.
+
+Versions s = 0, ..., S - 1 go from the cheapest to the one that counts. Each is a multiple of the
+one before and something of its own [1]_,
+
+    f_0 = g_0,   f_s(x) = rho_s f_{s-1}(x) + g_s(x),   g_s ~ GP(m_s, v_s c) independent,    eq. 1
+
+so that f_s(x) and f_q(x') covary by B_sq c(x, x') with B_sq = sum_r a_rs v_r a_rq and a_rs =
+rho_{r+1} ... rho_s for r <= s, else 0. One Gaussian process over (x, s) learns all versions at
+once; all share the correlation c, as a few expensive values cannot tell its lengthscales.
+
+What is sought is the minimum of f = f_{S-1}. Under draws m_k of it, f(x) >= m_k, which takes the
+share d_k = z (z + t) from its variance, t = (mean - m_k) / std, z = phi(t) / Phi(t). A value of
+version s that has the correlation r with f(x) then tells about the minimum at least [2]_
+
+    I_s(x) = -1 / (2 K) sum_k log(1 - r^2 d_k)                                      equation 11
+
+and the next x and s are those of the largest I_s(x) / cost_s.
+
+.. [1] Kennedy, O'Hagan. Predicting the output from a complex computer code when fast
+   approximations are available. Biometrika 87, 2000.
+.. [2] Moss, Leslie, Gonzalez, Rayson. GIBBON: general-purpose information-based Bayesian
+   optimisation. Journal of Machine Learning Research 22, 2021.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import erfcx
+from sklearn.utils import check_random_state
+
+from skdeep.gaussian_process import exact
+from skdeep.gaussian_process.blas import one_blas_thread
+from skdeep.gaussian_process.kernels import Covariance, LogNormal, Matern52, Product, as_normal
+from skdeep.model_selection.acquisition import candidates, maximise
+from skdeep.model_selection.optimizer import N_CENTRES, even_points
+from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.surrogates import GROWTH
+from skdeep.model_selection.warps import CURVATURES, Warp
+
+VARIANCE = LogNormal(1.0, 1.0)  # of g_0
+OWN_VARIANCE = LogNormal(0.1, 1.5)  # of the other g_s: versions are expected to be alike
+MULTIPLE = (1.0, 0.5)  # mean and standard deviation of rho_s
+N_DRAWS = 16
+N_CANDIDATES = 500  # points at which the minimum is drawn
+
+
+class Versions:
+    """The kernel B_sq, of the last column, which holds s; theta is log v_0, ..., rho_1, ..."""
+
+    def __init__(self, n_versions: int) -> None:
+        self.n_versions = n_versions
+
+    def __call__(self, theta: np.ndarray, A: np.ndarray, B: np.ndarray) -> Covariance:
+        return _VersionsCovariance(self.n_versions, theta, A, B)
+
+    def prior(self, d: int) -> tuple[np.ndarray, np.ndarray]:
+        n = self.n_versions - 1
+        mean, sigma = as_normal([VARIANCE] + [OWN_VARIANCE] * n)
+        return np.append(mean, [MULTIPLE[0]] * n), np.append(sigma, [MULTIPLE[1]] * n)
+
+
+class _VersionsCovariance(Covariance):
+    """B_sq at one theta, between two sets of points."""
+
+    def __init__(self, n: int, theta: np.ndarray, A: np.ndarray, B: np.ndarray) -> None:
+        self.n, self.shape = n, A.shape
+        self.s, self.q = A[:, -1].astype(int), B[:, -1].astype(int)
+        self.v = np.exp(theta[:n])
+        self.a = multiples(theta[n:])
+        table = self.a.T @ (self.v[:, None] * self.a)
+        self.matrix = table[np.ix_(self.s, self.q)]
+        self.variance = table.diagonal()[self.s]  # one for each row
+
+    def theta_gradient(self, W):
+        # The objective's derivative by the table B.
+        by_table = np.zeros((self.n, self.n))
+        np.add.at(by_table, (self.s[:, None], self.q), W)
+        by_variance = self.v * np.einsum("rs,sq,rq->r", self.a, by_table, self.a)
+        by_a = self.v[:, None] * (self.a @ (by_table + by_table.T))
+        # a_rs = a_rj rho_{j+1} a_{j+1,s} for r <= j < s.
+        by_rho = [self.a[:, j] @ by_a @ self.a[j + 1] for j in range(self.n - 1)]
+        return np.append(by_variance, by_rho)
+
+    def points_gradient(self, W):
+        return np.zeros(self.shape)
+
+
+def multiples(rho: np.ndarray) -> np.ndarray:
+    """a_rs, (n_versions, n_versions), 0 below the diagonal."""
+    n = len(rho) + 1
+    return np.array([[np.prod(rho[r:s]) if r <= s else 0.0 for s in range(n)] for r in range(n)])
+
+
+@dataclass(frozen=True)
+class VersionsProcess(exact.Process):
+    """A process over (x, s), in which each version has a mean of its own."""
+
+    n_versions: int = 2
+
+    def h(self, Z):
+        return (Z[:, -1:] == np.arange(self.n_versions)).astype(float)
+
+
+def versions_process(is_category: np.ndarray, n_versions: int) -> VersionsProcess:
+    """What is believed of versions of a function of columns, of which some are categories."""
+    correlation = Matern52(
+        variance=1.0,
+        columns=range(len(is_category)),
+        categorical=np.flatnonzero(is_category).tolist(),
+    )
+    return VersionsProcess(
+        Product(correlation, Versions(n_versions)),
+        n_versions=n_versions,
+    )
+
+
+class MultiFidelityOptimizer:
+    """Minimise the last version of an experiment by asking for points and versions.
+
+    Parameters
+    ----------
+    space : Space
+        Where to look.
+    costs : mapping of str to float
+        What an evaluation of each version costs, the version that counts last.
+    random_state : int, RandomState instance or None, default=None
+        Seed.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        costs: Mapping[str, float],
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.space = space
+        self.names = list(costs)
+        self.log_costs = np.log([*costs.values()])
+        self._rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        self._process = versions_process(space.is_category, len(costs))
+        self._initial = self._first_points()
+        self._versions = np.empty(0, dtype=int)
+        self._points = np.empty((0, len(space.dimensions)))
+        self._values = np.empty(0)
+        self._curvature = CURVATURES[0]
+        self._thetas: dict[float, np.ndarray] = {}  # of each warp's last fit
+        self._n_compared = 0  # values, when warps were compared last
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last version of every point of a finite space was told."""
+        told = self._points[self._versions == len(self.names) - 1]
+        return len(np.unique(told, axis=0)) >= self.space.size
+
+    def ask(self) -> tuple[Any, str]:
+        """The next point, and the version to evaluate there."""
+        planned = (pair for pair in self._initial if not self._is_told(*pair))
+        pair = next(planned, None)
+        if pair is None:
+            with one_blas_thread():
+                pair = self._propose() if self._counting().any() else self._random()
+        version, u = pair
+        return self.space.decode(u), self.names[version]
+
+    def tell(self, point: Any, value: float, version: str) -> None:
+        """What a version was at a point; a value that is not finite marks a failure."""
+        self._points = np.vstack([self._points, self.space.check(point)])
+        self._versions = np.append(self._versions, self.names.index(version))
+        self._values = np.append(self._values, value)
+
+    def _first_points(self) -> list[tuple[int, np.ndarray]]:
+        """Points that fill the space evenly, of each version twice as many as of the next."""
+        n_last = len(self.space.dimensions) + 1
+        counts = [n_last * 2**i for i in range(len(self.names))]
+        points = even_points(self.space, counts[-1], self._rng)
+        last_first = range(len(self.names) - 1, -1, -1)
+        return [(s, u) for s, n in zip(last_first, counts) for u in points[:n]]
+
+    def _counting(self) -> np.ndarray:
+        """Which values, (n,), are of the last version, and finite."""
+        return (self._versions == len(self.names) - 1) & np.isfinite(self._values)
+
+    def _is_told(self, version: int, u: np.ndarray) -> bool:
+        return bool(((self._versions == version) & (self._points == u).all(axis=1)).any())
+
+    def _random(self) -> tuple[int, np.ndarray]:
+        """The last version, and a point where it was not told."""
+        last = len(self.names) - 1
+        points = self.space.sample(len(self._points) + 1, self._rng)
+        return last, next(u for u in points if not self._is_told(last, u))
+
+    def _propose(self) -> tuple[int, np.ndarray]:
+        """The version and the point, (n_dimensions,), that tell most for their cost."""
+        last = len(self.names) - 1
+        model = self._fit()
+        told = self._points[self._counting()]
+        mean = model.mean(self._columns(told, last))
+        centres = told[np.argsort(mean, kind="stable")[:N_CENTRES]].clip(0, 1)
+        minima = self._draw_minima(model, told, centres)
+        found = []
+        for version, log_cost in enumerate(self.log_costs):
+            information = Information(model, version, last, minima)
+            ranked = maximise(information, self.space, centres, self._rng)
+            u = next((u for u in ranked if not self._is_told(version, u)), None)
+            if u is not None:
+                found.append((information(self.space.columns(u[None]))[0] - log_cost, version, u))
+        _, version, u = max(found, key=lambda each: each[0])
+        return version, u
+
+    def _draw_minima(
+        self, model: exact.Posterior, told: np.ndarray, centres: np.ndarray
+    ) -> np.ndarray:
+        """Minima of the last version that the model believes possible, (N_DRAWS,)."""
+        U = candidates(self.space, centres, self._rng)
+        U = np.vstack([told, self._rng.permutation(U)[:N_CANDIDATES]])
+        return model.sample(self._columns(U, len(self.names) - 1), self._rng, N_DRAWS).min(axis=0)
+
+    def _fit(self) -> exact.Posterior:
+        """The model of all versions, whose warp is chosen anew from time to time."""
+        if len(self._values) < GROWTH * self._n_compared:
+            return self._fit_warped(self._curvature)[0]
+        self._n_compared = len(self._values)
+        fits = {curvature: self._fit_warped(curvature) for curvature in CURVATURES}
+        self._curvature = max(fits, key=lambda curvature: fits[curvature][1])
+        return fits[self._curvature][0]
+
+    def _fit_warped(self, curvature: float) -> tuple[exact.Posterior, float]:
+        """The model under a warp of each version, and the log density of the values."""
+        t, log_slope = np.empty_like(self._values), 0.0
+        for version in range(len(self.names)):
+            here = self._versions == version
+            values = _filled(self._values[here])
+            warp = Warp.of(values, curvature)
+            t[here] = warp(values)
+            log_slope += warp.log_slope(values).sum()
+        Z = self._columns(self._points, self._versions)
+        mean, sigma = self._process.prior(Z.shape[1])
+        model = exact.fit(self._process, Z, t, self._thetas.get(curvature, mean)[None])
+        self._thetas[curvature] = model.theta
+        free = sigma > 0
+        z = (model.theta - mean)[free] / sigma[free]
+        return model, model.evidence + log_slope - 0.5 * z @ z
+
+    def _columns(self, U: np.ndarray, versions: np.ndarray | int) -> np.ndarray:
+        """What the model sees of points U, (n, n_dimensions), in their versions."""
+        return np.column_stack([self.space.columns(U), np.broadcast_to(versions, len(U))])
+
+
+@dataclass(frozen=True)
+class Information:
+    """log I_s(x): what a version tells about the minimum of the last one, drawn as ``minima``."""
+
+    model: exact.Posterior
+    version: int
+    last: int
+    minima: np.ndarray
+
+    def __call__(self, columns: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray] | None]:
+        """Values at columns, (n, d): (n,), and a function for the gradient, (n, d), if it is known.
+
+        It is for the last version, of which points matter to the last digit.
+        """
+        Z = np.column_stack([columns, np.full(len(columns), self.last)])
+        mean, variance, gradient = self.model.mean_and_variance(Z)
+        std, noise = np.sqrt(variance), np.exp(self.model.theta[-1])
+        if self.version < self.last:
+            Z_version = np.column_stack([columns, np.full(len(columns), self.version)])
+            own = self.model.mean_and_variance(Z_version)[1]
+            prior = self.model.process.kernel(self.model.theta[:-1], Z[:1], Z_version[:1]).matrix
+            cov = self.model.paired_covariance(Z, Z_version, prior[0, 0])
+            share = np.minimum(cov**2 / (variance * (own + noise)), 1.0)
+            return log_information(mean, std, self.minima, share)[0], None
+        share = variance / (variance + noise)
+        value, by_mean, by_std, by_share = log_information(mean, std, self.minima, share)
+        by_variance = by_std / (2 * std) + by_share * noise / (variance + noise) ** 2
+        return value, lambda: gradient(by_mean, by_variance)[:, :-1]
+
+
+def log_information(
+    mean: np.ndarray, std: np.ndarray, minima: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """log I, (n,), where r^2 is ``share``, and its derivatives by mean, deviation and share."""
+    t = (mean[:, None] - minima) / std[:, None]
+    z = np.sqrt(2 / np.pi) / erfcx(-t / np.sqrt(2))  # phi / Phi
+    taken = np.clip(z * (z + t), 0.0, 1.0)  # d_k
+    slope = z - taken * (t + 2 * z)  # of d_k by t
+    rest = np.maximum(1 - share[:, None] * taken, 1e-12)
+    value = np.maximum(-0.5 * np.log(rest).mean(axis=1), 1e-300)
+    by_t = 0.5 * share[:, None] * slope / rest / value[:, None]
+    by_share = (0.5 * taken / rest).mean(axis=1) / value
+    return np.log(value), by_t.mean(axis=1) / std, -(by_t * t).mean(axis=1) / std, by_share
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """Values of one version, (n,), in which a failure counts as the worst of the others."""
+    finite = np.isfinite(values)
+    return np.where(finite, values, values[finite].max() if finite.any() else 0.0)
