@@ -28,13 +28,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import erfcx
+from scipy.special import erfcx, log_ndtr
 from sklearn.utils import check_random_state
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.blas import one_blas_thread
 from skdeep.gaussian_process.kernels import Covariance, LogNormal, Matern52, Product, as_normal
-from skdeep.model_selection.acquisition import candidates, maximise
+from skdeep.model_selection.acquisition import LOG_SQRT_2PI, candidates, maximise
 from skdeep.model_selection.optimizer import N_CENTRES, even_points
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import GROWTH
@@ -284,14 +284,23 @@ def log_information(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """log I, (n,), where r^2 is ``share``, and its derivatives by mean, deviation and share."""
     t = (mean[:, None] - minima) / std[:, None]
-    z = np.sqrt(2 / np.pi) / erfcx(-t / np.sqrt(2))  # phi / Phi
-    taken = np.clip(z * (z + t), 0.0, 1.0)  # d_k
-    slope = z - taken * (t + 2 * z)  # of d_k by t
-    rest = np.maximum(1 - share[:, None] * taken, 1e-12)
-    value = np.maximum(-0.5 * np.log(rest).mean(axis=1), 1e-300)
-    by_t = 0.5 * share[:, None] * slope / rest / value[:, None]
-    by_share = (0.5 * taken / rest).mean(axis=1) / value
-    return np.log(value), by_t.mean(axis=1) / std, -(by_t * t).mean(axis=1) / std, by_share
+    z = np.sqrt(2 / np.pi) / erfcx(-t / np.sqrt(2))
+    above = np.maximum(z + t, 0.5 / (1 + np.abs(t)))  # far below zero they cancel
+    # Logarithms, as z underflows where f(x) is far above all minima.
+    log_z = -0.5 * t**2 - LOG_SQRT_2PI - log_ndtr(t)
+    log_taken = np.minimum(log_z + np.log(above), 0.0)
+    slope = (1 - np.exp(log_taken)) / above - above  # of log d_k by t
+    log_x = log_taken + np.log(np.maximum(share, 1e-300))[:, None]  # x = r^2 d_k
+    x = np.clip(np.exp(log_x), 1e-12, 1 - 1e-12)
+    log_terms = np.log(-np.log1p(-x) / x) + log_x
+    ratio = x / (1 - x) / -np.log1p(-x)  # of a term's logarithm by that of x
+    highest = log_terms.max(axis=1, keepdims=True)
+    weights = np.exp(log_terms - highest)
+    value = highest[:, 0] + np.log(0.5 * weights.mean(axis=1))
+    weights *= ratio / weights.sum(axis=1, keepdims=True)
+    by_t = weights * slope
+    by_share = weights.sum(axis=1) / np.maximum(share, 1e-300)
+    return value, by_t.sum(axis=1) / std, -(by_t * t).sum(axis=1) / std, by_share
 
 
 def _filled(values: np.ndarray) -> np.ndarray:

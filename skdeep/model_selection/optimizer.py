@@ -463,3 +463,9 @@ def _numbers(name: str, given: Any, n: int, single: bool, low: float = -np.inf) 
         kind = "positive" if low > 0 else "not negative"
         raise ValueError(f"{name} must be finite and {kind}, but is {given!r}.")
     return np.broadcast_to(numbers, n)
+
+
+def even_points(space: Space, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n points that fill a space evenly, (n, n_dimensions)."""
+    sobol = qmc.Sobol(len(space.dimensions), seed=rng)
+    return space.snap(sobol.random_base2(int(np.ceil(np.log2(n)))))[:n]
