@@ -136,6 +136,11 @@ class MultiFidelityOptimizer:
         costs: Mapping[str, float],
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
+        if any(space.budgets):
+            raise ValueError(
+                "numbers of candidates beside sub-spaces are for BayesSearchCV, which searches "
+                "them one after another; minimise over each by itself."
+            )
         self.space = space
         self.names = list(costs)
         self.log_costs = np.log([*costs.values()])

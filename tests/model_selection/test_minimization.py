@@ -289,6 +289,12 @@ def test_silent_by_default(capsys):
         (ValueError, "cost of 'a' .* positive, but is 0", {"fidelity": {"a": 0, "b": 1}}),
         (ValueError, "cost of 'b' .* positive, but is 'x'", {"fidelity": {"a": 1, "b": "x"}}),
         (ValueError, "cost of 'b' .* positive, but is nan", {"fidelity": {"a": 1, "b": np.nan}}),
+        (ValueError, "candidates beside sub-spaces", {"space": [(SQUARE, 3)]}),
+        (
+            ValueError,
+            "candidates beside sub-spaces",
+            {"space": [(SQUARE, 3)], "fidelity": VERSIONS},
+        ),
         (ValueError, "for one version", {"fidelity": VERSIONS, "surrogate": "forest"}),
         (ValueError, "for one version", {"fidelity": VERSIONS, "acquisition": "ei"}),
         (ValueError, "for one version", {"fidelity": VERSIONS, "n_initial": 3}),
