@@ -49,9 +49,9 @@ labels_of_steps = [np.arange(n) % 2 for n in lengths]
 numbers_of_steps = [rng.normal(size=n) for n in lengths]
 
 
-def search():
+def search(cls=skdeep.BayesSearchCV):
     """A search around an MLP, whose fits raise what they find."""
-    return skdeep.BayesSearchCV(
+    return cls(
         skdeep.MLPClassifier(epochs=1, random_state=0),
         {"learning_rate": (1e-3, 1e-1, "log")},
         n_iter=2,
@@ -59,6 +59,11 @@ def search():
         error_score="raise",
         random_state=0,
     )
+
+
+def annealing():
+    """The same by annealing."""
+    return search(skdeep.AnnealingSearchCV)
 
 
 # Each public estimator, and each kind of data that it takes.
@@ -85,6 +90,7 @@ SUBJECTS = [
     (skdeep.NetworkTransformer, {"target": "y"}, table, table),
     (skdeep.GaussianProcessRegressor, {}, table, numbers),
     (search, {}, table, labels),
+    (annealing, {}, table, labels),
 ]
 
 
@@ -551,7 +557,7 @@ def calls(draw):
     if draw(st.integers(0, 3)) == 0:
         return call("fit", *draw(bad_parameters(model)), is_parameter=True)
     classifier = is_classifier(model)
-    if isinstance(model, skdeep.BayesSearchCV):
+    if isinstance(model, skdeep.BayesSearchCV | skdeep.AnnealingSearchCV):
         return call("fit", draw(st.sampled_from(["X", "y"])), draw(one_of(OF_SEARCH)))
     if not hasattr(model, "partial_fit"):
         methods = ["fit", *["predict", "score"] * fitted]
@@ -622,7 +628,7 @@ def answer(call: Call, model: Any) -> Any:
 def is_named(call: Call, message: str) -> bool:
     """Whether an error names the damaged argument, or says what scikit-learn says of it."""
     names = [re.escape(call.argument)]
-    if call.method == "score" or SUBJECTS[call.subject][0] is search:
+    if call.method == "score" or SUBJECTS[call.subject][0] in (search, annealing):
         names += ["y_true", "inconsistent numbers of samples", "Input should have at least 1"]
         names += ["different number of", "sequence or array-like", "scoring", "scorers"]
     return re.search(rf"(?<!\w)({'|'.join(names)})(?!\w)", message) is not None

@@ -52,16 +52,22 @@ def off():
     return convolve(TF_ENABLE_ONEDNN_OPTS="0")
 
 
-def test_a_switch_that_the_user_set_is_left_alone(plain, off):
-    assert off[0] == "0"
-    assert off[1] != plain[1]
-
-
-def test_a_tensorflow_that_is_loaded_is_left_alone(off):
-    loaded = convolve(
+@pytest.fixture(scope="module")
+def loaded():
+    return convolve(
         first="os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'; import tensorflow; "
         "del os.environ['TF_ENABLE_ONEDNN_OPTS']"
     )
+
+
+def test_a_switch_that_the_user_set_is_left_alone(plain, off, loaded):
+    assert off[0] == "0"
+    if loaded[1] == plain[1]:
+        pytest.skip("this processor computes the same with and without oneDNN")
+    assert off[1] != plain[1]
+
+
+def test_a_tensorflow_that_is_loaded_is_left_alone(off, loaded):
     assert loaded == ["None", off[1]]
 
 
