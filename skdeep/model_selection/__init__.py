@@ -4,7 +4,7 @@ from skdeep.model_selection.acquisition import ConfidenceBound, ProbabilityOfImp
 from skdeep.model_selection.minimization import minimize
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.search import AnnealingSearchCV, BayesSearchCV
-from skdeep.model_selection.skopt import to_skopt
+from skdeep.model_selection.skopt.results import to_skopt
 from skdeep.model_selection.spaces import When
 from skdeep.model_selection.stopping import Plateau, RegretBound
 

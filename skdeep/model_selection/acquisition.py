@@ -66,7 +66,8 @@ class ProbabilityOfImprovement:
     Parameters
     ----------
     margin : float in [0, inf), default=0.03
-        In standard deviations of the values told. Without a margin the next step is infinitesimal.
+        In standard deviations of the values as the model sees them. Without a margin the next step
+        is infinitesimal.
     """
 
     margin: float = 0.03

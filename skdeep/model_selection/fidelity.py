@@ -35,7 +35,7 @@ from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.blas import one_blas_thread
 from skdeep.gaussian_process.kernels import Covariance, LogNormal, Matern52, Product, as_normal
 from skdeep.model_selection.acquisition import LOG_SQRT_2PI, candidates, maximise
-from skdeep.model_selection.optimizer import N_CENTRES, even_points
+from skdeep.model_selection.optimizer import N_CENTRES, SAME, even_points
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import GROWTH
 from skdeep.model_selection.warps import CURVATURES, Warp
@@ -189,7 +189,9 @@ class MultiFidelityOptimizer:
         return (self._versions == len(self.names) - 1) & np.isfinite(self._values)
 
     def _is_told(self, version: int, u: np.ndarray) -> bool:
-        return bool(((self._versions == version) & (self._points == u).all(axis=1)).any())
+        # A point in the user's units comes back with other last digits.
+        near = (np.abs(self._points - u) < SAME).all(axis=1)
+        return bool((near & (self._versions == version)).any())
 
     def _random(self) -> tuple[int, np.ndarray]:
         """The last version, and a point where it was not told."""

@@ -13,7 +13,7 @@ that were asked for and not told yet count as if they had come out as the model 
    Computational Intelligence in Expensive Optimization Problems, 2010: the kriging believer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from inspect import signature
 from numbers import Integral
@@ -183,15 +183,15 @@ class BayesianOptimizer:
 
         Parameters
         ----------
-        points : dict or list
-            A point, or a list of points, of the space; they need not have been asked for, and one
-            that is told again is a second measurement.
+        points : dict, list or DataFrame
+            A point, or a list of points, of the space, or a table with a row for each; they need
+            not have been asked for, and one that is told again is a second measurement.
         values : float or sequence of float
             What is minimised. A value that is not finite marks a failure, which counts as the
             worst value seen.
         noise : float or sequence of float, default=None
-            Known variance of each value's error, in units of the values squared. The noise that
-            the values themselves betray is learnt besides.
+            Known variance of each value's error, in units of the values squared, for the Gaussian
+            process. The noise that the values themselves betray is learnt besides.
         costs : float or sequence of float, default=None
             What each evaluation cost, for instance seconds; all positive.
         constraints : sequence of float, or sequence of these for several points, default=None
@@ -204,9 +204,18 @@ class BayesianOptimizer:
             If a point lies outside the space, or lengths differ. Then nothing is learnt.
         """
         single = np.ndim(values) == 0
+        if hasattr(points, "to_dict"):
+            points = points.to_dict("records")
+        elif isinstance(points, Mapping) and not single:
+            raise ValueError(f"one point has one value, not a list of them, but it is {values!r}.")
         points = [points] if single else list(points)
         values = _numbers("values", values, len(points), single)
         U = np.array([self.space.check(point) for point in points]).reshape(len(points), -1)
+        if noise is not None and self.surrogate != "gp":
+            raise ValueError(
+                "noise of known variance is for the Gaussian process, surrogate='gp', but the "
+                f"surrogate is {self.surrogate!r}; leave it out."
+            )
         noise = _numbers("noise", 0.0 if noise is None else noise, len(points), True, low=0.0)
         if self.per_cost or costs is not None:
             costs = _numbers("costs", costs, len(points), single, low=1e-300)

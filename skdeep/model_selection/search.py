@@ -283,7 +283,8 @@ class BayesSearchCV(_SequentialSearchCV):
     -----
     A proposal takes some 0.05 s at 100 candidates, and grows with their cube: where a fit takes
     less, ``RandomizedSearchCV`` may try more in the same time. After Ctrl-C the search keeps what
-    it has, warns and refits the best.
+    it has, warns and refits the best; a second one, during the refit, ends all, also a
+    cross-validation around the search.
 
     Examples
     --------
@@ -405,6 +406,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
     max_time : float or None, default=None
         Seconds after which no candidate begins, but for the first. How many fit in depends on the
         machine, so that with it an integer ``random_state`` does not decide all.
+        The temperature falls over ``n_iter`` all the same.
     stop : Plateau or None, default=None
         A rule that ends the search early.
     random_state : int, RandomState instance or None, default=None

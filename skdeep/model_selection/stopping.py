@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from skdeep.model_selection.evaluation import Evaluation
+from skdeep.model_selection.optimizer import UNGUIDED
 from skdeep.persistence import saved
 
 
@@ -79,12 +80,17 @@ class RegretBound:
         _check_count("min_candidates", self.min_candidates)
 
     def reached(self, seen: Evaluation, optimizer: Any) -> bool:
-        """Whether the bound is below the standard error."""
+        """Whether the bound is at most the standard error."""
         if not hasattr(optimizer, "regret_bound"):
             raise TypeError(
                 f"RegretBound needs a Gaussian process's bounds of the score, but "
                 f"{type(optimizer).__name__} has none; stop by Plateau, or search with "
                 f"BayesSearchCV."
+            )
+        if getattr(optimizer, "surrogate", None) in UNGUIDED:
+            raise ValueError(
+                f"RegretBound needs a surrogate that bounds the score, but {optimizer.surrogate!r} "
+                "is none; stop by Plateau, or take surrogate='gp'."
             )
         if seen.n_splits < 2:
             raise ValueError(
@@ -95,7 +101,7 @@ class RegretBound:
             return False
         folds = seen.fold_scores[np.nanargmax(seen.scores)]
         error = np.sqrt((1 / len(folds) + seen.test_to_train) * folds.var(ddof=1))
-        return bool(optimizer.regret_bound() < error)
+        return bool(optimizer.regret_bound() <= error)
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -148,6 +148,7 @@ class RegressorModel:
         )
 
     def sample(self, X, rng, n=1):
+        # Points by themselves: a regressor tells no covariances.
         mean, variance, _ = self.mean_and_variance(X)
         return mean[:, None] + np.sqrt(variance)[:, None] * rng.standard_normal((len(X), n))
 

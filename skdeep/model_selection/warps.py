@@ -8,7 +8,8 @@ the distance from the lowest value v_0 to the median (or, on a plateau, to the 0
     t = log(1 + c x),   or x itself for c = 0,
 
 and standardised. The evidence of t, times dt/dv, is the evidence of the values under a warped
-process [1]_, by which c is chosen. Values are capped first, where they are out of all proportion.
+process [1]_, by which c is chosen. Values out of all proportion are capped first, and count
+with the slope at the cap.
 
 .. [1] Snelson, Rasmussen, Ghahramani. Warped Gaussian processes. NeurIPS, 2003, equation 5.
 """

@@ -268,6 +268,12 @@ def test_no_point_of_a_version_is_asked_for_twice():
     assert Space(space).size == 12
 
 
+def test_planned_points_are_asked_for_once_in_any_units():
+    space = {"a": (6.0, 36.0), "b": (0.2, 1.0), "c": (1e-5, 3e2, "log")}
+    asked, _ = run(space, lambda p, v: p["a"] * p["b"], {"c": 0.2, "d": 1}, 12)
+    assert len({(version, *point.values()) for point, version in asked}) == 12
+
+
 def test_three_versions():
     costs = {"sketch": 0.02, "model": 0.2, "real": 1.0}
     offsets = {"sketch": 0.3, "model": 0.1, "real": 0.0}

@@ -3,6 +3,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 from scipy.stats.qmc import discrepancy
@@ -383,6 +384,7 @@ INSIDE = {"x": 0.5, "y": 0.5}
         ({"points": {"x": 0.5}, "values": 1.0}, "'y' is lacking"),
         ({"points": INSIDE, "values": "low"}, "values must be numbers, but is 'low'"),
         ({"points": [INSIDE] * 2, "values": [1.0]}, "one number for each of 2 points"),
+        ({"points": INSIDE, "values": [1.0]}, "one point has one value, not a list of them"),
         ({"points": INSIDE, "values": 1.0, "noise": -1.0}, "noise must be finite and not negative"),
         ({"points": INSIDE, "values": 1.0, "costs": 0.0}, "costs must be finite and positive"),
         ({"points": INSIDE, "values": 1.0, "constraints": [np.nan]}, "constraints must be finite"),
@@ -395,6 +397,25 @@ def test_what_cannot_be_told_is_refused_and_nothing_is_learnt(told, message):
         optimizer.tell(**told)
     with pytest.raises(ValueError, match="no finite value at a feasible point"):
         optimizer.best()
+
+
+def test_noise_is_for_the_gaussian_process():
+    optimizer = BayesianOptimizer(SQUARE, surrogate="forest", random_state=0)
+    with pytest.raises(
+        ValueError, match=r"for the Gaussian process.*but the surrogate is 'forest'"
+    ):
+        optimizer.tell(INSIDE, 1.0, noise=0.1)
+
+
+def test_a_table_is_told_row_by_row():
+    asked = []
+    for as_table in (False, True):
+        optimizer = BayesianOptimizer(SQUARE, random_state=0)
+        points = optimizer.ask(8)
+        values = [p["x"] ** 2 + p["y"] for p in points]
+        optimizer.tell(pd.DataFrame(points) if as_table else points, values)
+        asked.append(optimizer.ask())
+    assert asked[0] == asked[1]
 
 
 def test_constraints_need_an_acquisition_that_is_a_logarithm():

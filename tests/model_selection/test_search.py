@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -368,6 +369,20 @@ def test_the_regret_bound_needs_a_model_and_several_splits(regression):
     search = BoundedSearchCV(Bowl(), n_iter=3, cv=ShuffleSplit(1), stop=RegretBound())
     with pytest.raises(ValueError, match="cv has one split only"):
         search.fit(*regression)
+    search = BayesSearchCV(Bowl(), n_iter=3, cv=2, stop=RegretBound(), surrogate="random")
+    with pytest.raises(ValueError, match="bounds the score, but 'random' is none"):
+        search.fit(*regression)
+
+
+def test_perfect_scores_need_a_bound_of_nothing():
+    class Certain:
+        def regret_bound(self):
+            return 0.0
+
+    seen = SimpleNamespace(
+        scores=np.ones(30), fold_scores=np.ones((30, 3)), n_splits=3, test_to_train=0.5
+    )
+    assert RegretBound().reached(seen, Certain())
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5, True, "3"])

@@ -257,6 +257,7 @@ def test_what_is_given_is_not_changed():
         ((1, 9), 10**400),
         (["a", "b"], "c"),
         (scipy.stats.norm(), None),
+        (scipy.stats.expon(), -1),
     ],
 )
 def test_a_value_without_a_place_encodes_to_nan(dimension, value):
@@ -277,7 +278,6 @@ def test_zero_lies_just_below_a_logarithmic_range():
 
 def test_a_number_beyond_the_ends_encodes_to_beyond_the_unit_interval():
     assert Space({"a": (1.0, 3.0)}).encode({"a": 4.0}) == pytest.approx([1.5])
-    assert Space({"a": scipy.stats.expon()}).encode({"a": -1}) < 0
     assert Space({"a": scipy.stats.norm()}).encode({"a": 5}) > 1
 
 

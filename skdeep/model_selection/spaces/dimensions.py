@@ -226,7 +226,7 @@ class Distribution(Dimension):
 
     def encode(self, value: Any) -> float:
         number = as_number(value)
-        return np.nan if np.isnan(number) else float(self._u(np.asarray(number)))
+        return float(self._u(np.asarray(number))) if self.holds(number) else np.nan
 
     def decode(self, u: float) -> float | int:
         if self.integer:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.model_selection import skopt
+from skdeep.model_selection.skopt import dimensions as skopt
 from skdeep.model_selection.spaces.dimensions import (
     Choice,
     Dimension,

@@ -1,10 +1,5 @@
-"""What skdeep takes from scikit-optimize and gives to it; the only module that knows it.
+"""Results in the form of scikit-optimize, for its plots."""
 
-Its dimensions exist only where it is imported already, so reading them imports nothing; it is
-imported where a result is made for its plots.
-"""
-
-import sys
 from itertools import compress
 from typing import Any
 
@@ -15,26 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdeep.gaussian_process import GaussianProcessRegressor, Matern52
 from skdeep.hyperparameters import search_space
-from skdeep.model_selection import spaces  # which imports this module: its Space comes later
+from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.spaces.dimensions import Choice, Dimension, Distribution, Range
-
-
-def is_dimension(given: Any) -> bool:
-    """Whether an object is a dimension of scikit-optimize."""
-    skopt = sys.modules.get("skopt.space")
-    return skopt is not None and isinstance(given, skopt.Real | skopt.Integer | skopt.Categorical)
-
-
-def plain(dimension: Any) -> tuple[tuple | list, list[float] | None]:
-    """A dimension as it is written here, and the weights of its choices; it is not changed.
-
-    A prior is uniform in the logarithm of any base alike, so the base is of no account.
-    """
-    if hasattr(dimension, "categories"):
-        weights = dimension.prior
-        return list(dimension.categories), None if weights is None else [float(w) for w in weights]
-    kind = int if isinstance(dimension, sys.modules["skopt.space"].Integer) else float
-    return (kind(dimension.low), kind(dimension.high), dimension.prior), None
 
 
 def to_skopt(result: Any) -> OptimizeResult:
@@ -90,9 +67,9 @@ def to_skopt(result: Any) -> OptimizeResult:
     return create_result(rows, values, theirs, specs=specs, models=[model])
 
 
-def _evaluations(result: Any) -> "tuple[spaces.Space, list, np.ndarray]":
+def _evaluations(result: Any) -> tuple[Space, list, np.ndarray]:
     """Space, points and what was minimised, (n,), of a result or a fitted search."""
-    if isinstance(result, OptimizeResult) and isinstance(result.get("space"), spaces.Space):
+    if isinstance(result, OptimizeResult) and isinstance(result.get("space"), Space):
         counts = np.ones(len(result.x_iters), dtype=bool)
         if "fidelities" in result:
             counts = np.array(result.fidelities) == result.version
@@ -106,7 +83,7 @@ def _evaluations(result: Any) -> "tuple[spaces.Space, list, np.ndarray]":
     given = search_space(result.estimator) if result.search_spaces is None else result.search_spaces
     first = next(key for key in table if key.startswith("mean_test_"))
     named = f"mean_test_{result.refit}"
-    return spaces.Space(given), table["params"], -table[named if named in table else first]
+    return Space(given), table["params"], -table[named if named in table else first]
 
 
 def _theirs(name: str, dimension: Dimension) -> Any:
@@ -130,7 +107,7 @@ def _labels(choice: Choice) -> list:
     return [str(level) for level in choice.levels]
 
 
-def _row(space: "spaces.Space", point: Any) -> list:
+def _row(space: Space, point: Any) -> list:
     """A point as scikit-optimize has it; None for a value that has no place."""
     values = dict(zip(space.names, point)) if space.unnamed else point
     return [_value(dimension, values.get(name)) for name, dimension in space.dimensions.items()]

@@ -1,0 +1,1 @@
+"""What skdeep takes from scikit-optimize and gives to it."""
