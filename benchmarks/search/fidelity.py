@@ -1,6 +1,6 @@
 """Two versions of an experiment at half the cost, against the last version alone.
 
-    python benchmarks/search/fidelity.py           both problems, 20 seeds
+    python benchmarks/search/fidelity.py           both problems, 40 seeds
     python benchmarks/search/fidelity.py --save    and keep benchmarks/results/search_fidelity.json
 
 Medians over the seeds of the lowest value of the last version: with ``fidelity`` for half of the
@@ -139,14 +139,14 @@ def measure(name: str, seeds: int, pool: ProcessPoolExecutor) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="experiment", help=", ".join(EXPERIMENTS))
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--save", action="store_true", help="keep what was measured")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(EXPERIMENTS):
         known = ", ".join(EXPERIMENTS)
         parser.error(f"no experiment is called {', '.join(unknown)}; there are {known}.")
-    if arguments.save and (arguments.names or arguments.seeds < 20):
-        parser.error("--save keeps 20 seeds of both: leave out the names and --seeds.")
+    if arguments.save and (arguments.names or arguments.seeds < 40):
+        parser.error("--save keeps 40 seeds of both: leave out the names and --seeds.")
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
     with ProcessPoolExecutor(

@@ -15,7 +15,8 @@ version s that has the correlation r with f(x) then tells about the minimum at l
 
     I_s(x) = -1 / (2 K) sum_k log(1 - r^2 d_k)                                      equation 11
 
-and the next x and s are those of the largest I_s(x) / cost_s.
+The next version is that of the largest I_s(x) / cost_s, at its x. Only where f itself comes next
+is it evaluated where its expected improvement is largest: its values are what counts in the end.
 
 .. [1] Kennedy, O'Hagan. Predicting the output from a complex computer code when fast
    approximations are available. Biometrika 87, 2000.
@@ -34,7 +35,13 @@ from sklearn.utils import check_random_state
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.blas import one_blas_thread
 from skdeep.gaussian_process.kernels import Covariance, LogNormal, Matern52, Product, as_normal
-from skdeep.model_selection.acquisition import LOG_SQRT_2PI, candidates, maximise
+from skdeep.model_selection.acquisition import (
+    ACQUISITIONS,
+    LOG_SQRT_2PI,
+    Objective,
+    candidates,
+    maximise,
+)
 from skdeep.model_selection.optimizer import N_CENTRES, SAME, even_points
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import GROWTH
@@ -210,12 +217,21 @@ class MultiFidelityOptimizer:
         found = []
         for version, log_cost in enumerate(self.log_costs):
             information = Information(model, version, last, minima)
-            ranked = maximise(information, self.space, centres, self._rng)
-            u = next((u for u in ranked if not self._is_told(version, u)), None)
+            u = self._highest(information, version, centres)
             if u is not None:
                 found.append((information(self.space.columns(u[None]))[0] - log_cost, version, u))
         _, version, u = max(found, key=lambda each: each[0])
+        if version == last:
+            view: Any = OneVersion(model, last)
+            improvement = Objective(ACQUISITIONS["logei"], view, mean.min())
+            better = self._highest(improvement, last, centres)
+            u = u if better is None else better
         return version, u
+
+    def _highest(self, objective: Callable, version: int, centres: np.ndarray) -> np.ndarray | None:
+        """Where an objective is highest among points at which the version was not told."""
+        ranked = maximise(objective, self.space, centres, self._rng)
+        return next((u for u in ranked if not self._is_told(version, u)), None)
 
     def _draw_minima(
         self, model: exact.Posterior, told: np.ndarray, centres: np.ndarray
@@ -257,6 +273,19 @@ class MultiFidelityOptimizer:
 
 
 @dataclass(frozen=True)
+class OneVersion:
+    """What the model believes of one version, at columns, (n, d)."""
+
+    model: exact.Posterior
+    version: int
+
+    def mean_and_variance(self, columns):
+        Z = np.column_stack([columns, np.full(len(columns), self.version)])
+        mean, variance, gradient = self.model.mean_and_variance(Z)
+        return mean, variance, lambda *slopes: gradient(*slopes)[:, :-1]
+
+
+@dataclass(frozen=True)
 class Information:
     """log I_s(x): what a version tells about the minimum of the last one, drawn as ``minima``."""
 
@@ -270,10 +299,10 @@ class Information:
 
         It is for the last version, of which points matter to the last digit.
         """
-        Z = np.column_stack([columns, np.full(len(columns), self.last)])
-        mean, variance, gradient = self.model.mean_and_variance(Z)
+        mean, variance, gradient = OneVersion(self.model, self.last).mean_and_variance(columns)
         std, noise = np.sqrt(variance), np.exp(self.model.theta[-1])
         if self.version < self.last:
+            Z = np.column_stack([columns, np.full(len(columns), self.last)])
             Z_version = np.column_stack([columns, np.full(len(columns), self.version)])
             own = self.model.mean_and_variance(Z_version)[1]
             prior = self.model.process.kernel(self.model.theta[:-1], Z[:1], Z_version[:1]).matrix
@@ -283,7 +312,7 @@ class Information:
         share = variance / (variance + noise)
         value, by_mean, by_std, by_share = log_information(mean, std, self.minima, share)
         by_variance = by_std / (2 * std) + by_share * noise / (variance + noise) ** 2
-        return value, lambda: gradient(by_mean, by_variance)[:, :-1]
+        return value, lambda: gradient(by_mean, by_variance)
 
 
 def log_information(
