@@ -47,12 +47,12 @@ Runs = dict[str, dict[int, dict]]  # by label and seed
 
 
 class Ours:
-    """skdeep's optimizer, with its defaults; it sees levels as a list, and conditions."""
+    """skdeep's optimizer; it sees levels as a list, and conditions."""
 
-    def __init__(self, problem: Problem, seed: int) -> None:
+    def __init__(self, problem: Problem, seed: int, **settings: Any) -> None:
         from skdeep.model_selection.optimizer import BayesianOptimizer
 
-        self._optimizer = BayesianOptimizer(written(problem), random_state=seed)
+        self._optimizer = BayesianOptimizer(written(problem), random_state=seed, **settings)
         self.ask = self.ask_many = self._optimizer.ask
         self.tell = self.learn = self._optimizer.tell
         self.recommend = self._optimizer.best

@@ -1,0 +1,68 @@
+"""The optimizer's acquisitions and surrogates side by side.
+
+    python benchmarks/search/choices.py             some 10 minutes on one core
+    python benchmarks/search/choices.py --save      and keep benchmarks/results/search_choices.json
+
+Medians over the seeds of the distance from the minimum, after all evaluations of a problem; under
+noise that of the recommended point. One thread.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from importlib.metadata import version
+
+import numpy as np
+from problems import BENCHMARKS, RESULTS, problems, regret, run
+from threadpoolctl import threadpool_limits
+
+PROBLEMS = ("branin", "hartmann6", "rosenbrock5", "mixed", "noisy_branin")
+CHOICES = {
+    "gp, logei": {},
+    "gp, ei": {"acquisition": "ei"},
+    "gp, pi": {"acquisition": "pi"},
+    "gp, lcb": {"acquisition": "lcb"},
+    "gp, thompson": {"acquisition": "thompson"},
+    "forest, logei": {"surrogate": "forest"},
+    "quasirandom": {"surrogate": "quasirandom"},
+    "random": {"surrogate": "random"},
+}
+
+
+def regrets(problem, seeds: int, settings: dict) -> list[float]:
+    """Distances from the minimum, one for each seed."""
+    from ours import Ours
+
+    return [
+        float(regret(run(Ours(problem, s, **settings), problem, s), problem)) for s in range(seeds)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--save", action="store_true", help="keep what was measured")
+    arguments = parser.parse_args()
+    sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
+    found: dict[str, dict[str, list[float]]] = {label: {} for label in CHOICES}
+    for problem in problems(PROBLEMS):
+        print(f"{problem.name}: {problem.calls} evaluations, {arguments.seeds} seeds")
+        for label, settings in CHOICES.items():
+            with threadpool_limits(1):
+                found[label][problem.name] = regrets(problem, arguments.seeds, settings)
+            print(f"  {label:14} {np.median(found[label][problem.name]):.4g}", flush=True)
+    if arguments.save:
+        result = {
+            "command": "python benchmarks/search/choices.py --save",
+            "date": time.strftime("%Y-%m-%d"),
+            "versions": {p: version(p) for p in ("numpy", "scipy", "scikit-learn")}
+            | {"python": platform.python_version()},
+            "regrets": found,
+        }
+        (RESULTS / "search_choices.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Write docs/search_benchmarks.rst from the kept runs.
+
+    python benchmarks/search/page.py
+
+It runs nothing but reads what these have kept in benchmarks/results: peers.py, ours.py --save,
+timing.py --save, choices.py --save and fidelity.py --save.
+"""
+
+import json
+from statistics import median
+
+import numpy as np
+from fidelity import EXPERIMENTS, RUNS
+from ours import EARLY, KEPT_RUNS, OURS, kept, normalised, ranks, targets
+from peers import PEERS, stored
+from problems import BENCHMARKS, MEDIANS, PROBLEMS, RANKED, RESULTS, TABLES, problems, regret
+
+PAGE = BENCHMARKS.parent / "docs" / "search_benchmarks.rst"
+LABELS = (OURS, *reversed(PEERS))
+NAMES = {
+    OURS: "skdeep",
+    "skopt": "scikit-optimize",
+    "gpsampler": "Optuna's GPSampler",
+    "tpe": "Optuna's TPE",
+    "random": "random",
+}
+HEAD = """\
+Benchmarks of the search
+========================
+
+Written by ``python benchmarks/search/page.py`` from kept runs, which the commands below compute
+anew. Every optimiser has its defaults, one thread, and the form of the space that suits it best.
+"""
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A list-table."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in [head, *rows]:
+        lines += [f"   {'* -' if i == 0 else '  -'} {cell}".rstrip() for i, cell in enumerate(row)]
+    return [*lines, ""]
+
+
+def section(title: str, text: str) -> list[str]:
+    return [title, "-" * len(title), "", text, ""]
+
+
+def aims(runs: dict) -> list[str]:
+    """What is aimed at, all of it."""
+    found = [(t["text"], t["measured"], t["met"]) for t in targets(runs)]
+    for name in ("timing", "fidelity"):
+        for t in read(name)["targets"]:
+            measured = t["measured"]
+            text = measured if isinstance(measured, str) else f"{measured:.3g}"
+            found.append((t["text"], text, t["met"]))
+    rows = [[text, measured, "yes" if met else "no"] for text, measured, met in found]
+    return table(["Target", "Measured", "Met"], rows)
+
+
+def functions(runs: dict) -> list[str]:
+    """How far from the minimum, and who is first."""
+    rows = []
+    for name in (*MEDIANS, *RANKED):
+        problem, found = runs[name]
+        by_rank = ranks(found, problem)
+        for peer in LABELS:
+            if found.get(peer):
+                regrets = [regret(f, problem) for f in found[peer].values()]
+                low, middle, high = np.quantile(regrets, [0.25, 0.5, 0.75])
+                title = f"{name}, {problem.calls} evaluations" if peer == OURS else ""
+                rank = f"{by_rank[peer]:.2f}" if peer in by_rank else ""
+                row = [title, NAMES[peer], f"{middle:.3g}", f"{low:.3g} to {high:.3g}"]
+                rows.append([*row, rank, str(len(regrets))])
+    head = ["Function", "Optimiser", "Median", "Quartiles", "Mean rank", "Seeds"]
+    return table(head, rows)
+
+
+def tables(runs: dict) -> list[str]:
+    """Regret in the tables, as a share of their range."""
+    rows = []
+    for calls in (EARLY, 50):
+        for peer in LABELS:
+            if all(runs[name][1].get(peer) for name in TABLES):
+                shares = [normalised(runs[n][1][peer], runs[n][0], calls) for n in TABLES]
+                title = f"after {calls}" if peer == OURS else ""
+                cells = [f"{share:.2g}" for share in [*shares, np.mean(shares)]]
+                rows.append([title, NAMES[peer], *cells])
+    return table(["Evaluations", "Optimiser", *TABLES, "mean"], rows)
+
+
+def timing() -> list[str]:
+    rows = []
+    for label, measured in read("timing")["measurements"].items():
+        what, peer = label.split()
+        seconds = measured["seconds"]
+        spread = f"{min(seconds):.3f} to {max(seconds):.3f}"
+        rows.append([what, NAMES[peer], f"{median(seconds):.3f}", spread])
+    return table(["Turn", "Optimiser", "Median, s", "All, s"], rows)
+
+
+def choices() -> list[str]:
+    found = read("choices")["regrets"]
+    names = list(next(iter(found.values())))
+    rows = [[label, *(f"{median(by[n]):.2g}" for n in names)] for label, by in found.items()]
+    return table(["Surrogate, acquisition", *names], rows)
+
+
+def versions() -> list[str]:
+    rows = []
+    for name, found in read("fidelity")["measurements"].items():
+        for label in RUNS:
+            low, middle, high = np.quantile(found[label], [0.25, 0.5, 0.75])
+            title = f"{name}, {EXPERIMENTS[name].budget}" if label == next(iter(RUNS)) else ""
+            rows.append([title, label, f"{middle:.5f}", f"{low:.5f} to {high:.5f}"])
+    return table(["Experiment, budget", "Evaluated", "Median", "Quartiles"], rows)
+
+
+def sources() -> list[str]:
+    """Commands, dates and versions of all that is shown."""
+    lines = []
+    for label in LABELS:
+        lines.append(described(stored(label)))
+    for name in ("timing", "choices", "fidelity"):
+        lines.append(described(read(name)))
+    return [*lines, ""]
+
+
+def described(result: dict) -> str:
+    found = ", ".join(f"{name} {number}" for name, number in result.get("versions", {}).items())
+    parts = [result.get("date"), result.get("commit"), result.get("machine"), found]
+    return f"- ``{result['command']}``: {'; '.join(part for part in parts if part)}."
+
+
+def read(name: str) -> dict:
+    return json.loads((RESULTS / f"search_{name}.json").read_text())
+
+
+def main() -> None:
+    runs = {}
+    for problem in problems(list(PROBLEMS)):
+        found = {label: kept(label, problem.name, problem.seeds) for label in LABELS}
+        runs[problem.name] = problem, {label: each for label, each in found.items() if each}
+    KEPT_RUNS.clear()
+    lines = [HEAD, *aims(runs)]
+    lines += section(
+        "Functions",
+        "Distance from the minimum, over all seeds; under noise (standard deviation 1) that of the "
+        "point which the optimiser recommends. Ranks are over the seeds that all optimisers have.",
+    )
+    lines += functions(runs)
+    lines += section(
+        "Tuning, from tables",
+        "Three published grids (a support vector machine, topic models, logistic regression) and "
+        "two of bundled data (boosting, a network). Mean distance from the best of the table, as a "
+        "share of its range.",
+    )
+    lines += tables(runs)
+    lines += section(
+        "Time",
+        "Hartmann's function in six dimensions: one value told and one point asked for, with 100 "
+        "known; a batch is four of both, with 50 known.",
+    )
+    lines += timing()
+    lines += section(
+        "Acquisitions and surrogates", "Median distance from the minimum, over ten seeds."
+    )
+    lines += choices()
+    lines += section("Two versions", "Lowest value of the last version, over forty seeds.")
+    lines += versions()
+    lines += section("The runs", "Results are in benchmarks/results.")
+    lines += sources()
+    PAGE.write_text("\n".join(lines))
+    print(f"wrote {PAGE.relative_to(BENCHMARKS.parent)}")
+
+
+if __name__ == "__main__":
+    main()
