@@ -7,9 +7,9 @@ unknown, and two series of counts were observed. Which rates reproduce them? The
 function of four numbers, has no formula and no gradient, and would take minutes for a real
 simulation. So it is learnt from few evaluations, and the next is made where most is to be gained.
 
-What to notice: ``minimize`` finds rates as good as the true ones in some dozen evaluations, where
+What to notice: ``minimize`` finds rates as good as the true ones in some fifty evaluations, where
 random ones are far off after hundreds. With a crude version of the simulation that takes a tenth of
-the time, it needs half the cost. And all evaluations together tell how well the counts fix the
+the time, half the cost is enough. And all evaluations together tell how well the counts fix the
 rates: how far the dark valley reaches.
 """
 
@@ -80,8 +80,8 @@ for k, (animals, color) in enumerate([("hares", "C0"), ("lynxes", "C1")]):
     axes[0].plot(years, observed[k], "o", color=color, label=f"{animals}, observed")
     axes[0].plot(times, calibrated[k], color=color)
     axes[0].plot(times, drawn[k], color=color, linestyle=":")
-axes[0].set(xlabel="years", ylabel="thousands", title="calibrated (dotted: random)")
-axes[0].legend()
+axes[0].set(xlabel="years", ylabel="thousands", title="calibrated (dotted: random)", ylim=(0, 100))
+axes[0].legend(loc="upper center", ncols=2)
 
 for found, label in [(result, "minimize"), (random, "random"), (both, "two versions")]:
     fine = np.array(found.get("fidelities", ["fine"] * found.nfev)) == "fine"

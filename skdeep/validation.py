@@ -64,6 +64,7 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """
     valid, last = list(valid), name.rpartition("__")[2]
     meant = [other for other in valid if other.rpartition("__")[2] == last][:3]
+    meant = meant or [other for other in valid if other.lower() == name.lower()][:1]
     meant = meant or get_close_matches(name, valid, n=1)
     return f"; did you mean {' or '.join(meant)}?" if meant else "."
 

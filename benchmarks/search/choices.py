@@ -1,6 +1,6 @@
 """The optimizer's acquisitions and surrogates side by side.
 
-    python benchmarks/search/choices.py             some 10 minutes on one core
+    python benchmarks/search/choices.py             a quarter of an hour on one core
     python benchmarks/search/choices.py --save      and keep benchmarks/results/search_choices.json
 
 Medians over the seeds of the distance from the minimum, after all evaluations of a problem; under
@@ -18,7 +18,7 @@ import numpy as np
 from problems import BENCHMARKS, RESULTS, problems, regret, run
 from threadpoolctl import threadpool_limits
 
-PROBLEMS = ("branin", "hartmann6", "rosenbrock5", "mixed", "noisy_branin")
+PROBLEMS = ("branin", "hartmann6", "noisy_branin")
 CHOICES = {
     "gp, logei": {},
     "gp, ei": {"acquisition": "ei"},

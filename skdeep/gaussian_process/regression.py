@@ -387,6 +387,11 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
                 "noise_variance is known for y, not for the y that y_transform='power' bends; "
                 "pass one of them."
             )
+        if np.ndim(noise_variance) == 0:
+            raise ValueError(
+                f"noise_variance must be one variance for each of {len(y)} targets, but is "
+                f"{noise_variance!r}; one for all is the parameter noise."
+            )
         with naming("noise_variance"):
             noise_variance = check_array(
                 noise_variance, ensure_2d=False, dtype="float64", input_name="noise_variance"
@@ -394,7 +399,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         if noise_variance.shape != y.shape or noise_variance.min() < 0:
             raise ValueError(
                 f"noise_variance must be one variance, at least 0, for each of {len(y)} targets, "
-                f"but has shape {noise_variance.shape} and goes down to {noise_variance.min():g}."
+                f"but has shape {noise_variance.shape} and a minimum of {noise_variance.min():g}."
             )
         return noise_variance
 

@@ -27,6 +27,7 @@ divided by it [5]_. Both are sums of logarithms here.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 from scipy.optimize import minimize
@@ -59,6 +60,11 @@ def expected_improvement(mean, std, best):
     return std * (density + z * mass), -mass, density
 
 
+def _check_not_negative(name: str, given: float) -> None:
+    if not isinstance(given, Real) or not 0 <= float(given) < np.inf:
+        raise ValueError(f"{name} must be a number of at least 0, but is {given!r}.")
+
+
 @dataclass(frozen=True)
 class ProbabilityOfImprovement:
     """log Phi(z - margin / s): how likely it is to get below the best value by a margin.
@@ -71,6 +77,9 @@ class ProbabilityOfImprovement:
     """
 
     margin: float = 0.03
+
+    def __post_init__(self) -> None:
+        _check_not_negative("margin", self.margin)
 
     def __call__(self, mean, std, best):
         z = (best - self.margin - mean) / std
@@ -89,6 +98,9 @@ class ConfidenceBound:
     """
 
     kappa: float = 1.96
+
+    def __post_init__(self) -> None:
+        _check_not_negative("kappa", self.kappa)
 
     def __call__(self, mean, std, best):
         return self.kappa * std - mean, -np.ones_like(mean), np.full_like(std, self.kappa)

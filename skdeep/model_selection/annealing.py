@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.spaces import Known, Space
 
 COOLING = 1000  # T_0 / T_1, unless told otherwise
 MAX_FREE_STEPS = 1000  # among visited points; then a new one is drawn at random
@@ -79,6 +79,7 @@ class Annealer:
         self._n_random = len(space.dimensions) + 2 if initial_temperature is None else 1
         self._first_values: list[float] = []  # their spread is T_0, unless that is given
         self._visits: dict[bytes, _Visit] = {}
+        self._known = Known(space)
         self._n_told = 0
         self._n_elsewhere = 0  # evaluations since that of the current point
         self._asked: tuple[dict[str, Any], np.ndarray] | None = None
@@ -93,7 +94,7 @@ class Annealer:
     @property
     def exhausted(self) -> bool:
         """Whether every point of a finite space was told."""
-        return len(self._visits) >= self.space.size
+        return self._known.exhausted
 
     @property
     def temperature(self) -> float:
@@ -124,15 +125,14 @@ class Annealer:
         """
         u, asked = self.space.encode(point), False
         if self._asked is not None:
-            asked = point is self._asked[0] or self._key(u) == self._key(self._asked[1])
+            asked = point is self._asked[0] or self.space.key(u) == self.space.key(self._asked[1])
             u = self._asked[1] if asked else u
         if not ((u >= 0) & (u <= 1)).all():
             return
         visit = self._visit(u)
         if visit is None:
-            visit = _Visit(point)
-            for twin in (u, self.space.encode(point)):
-                self._visits[self._key(twin)] = visit
+            visit = self._visits[self.space.key(u)] = _Visit(point)
+            self._known.add(u)
         visit.total += value if np.isfinite(value) else np.inf
         visit.count += 1
         if np.isfinite(value) and self._first_temperature() == 0:
@@ -146,13 +146,8 @@ class Annealer:
         self._n_elsewhere = 0 if visit is self._here else self._n_elsewhere + 1
 
     def _visit(self, u: np.ndarray) -> "_Visit | None":
-        """The visit of the point at u, be it as one of another sub-space; None if there is none."""
-        key = self._key(u)
-        if key not in self._visits and len(self.space.budgets) > 1:
-            twin = self._key(self.space.encode(self.space.decode(u)))
-            if twin in self._visits:
-                self._visits[key] = self._visits[twin]
-        return self._visits.get(key)
+        """The visit of the point at u; None if there is none."""
+        return self._visits.get(self.space.key(u))
 
     def _walk(self) -> np.ndarray:
         """The next step to a point that is not known, after those between points that are."""
@@ -187,14 +182,11 @@ class Annealer:
 
     def _new(self) -> np.ndarray:
         """A random point that was not told, if there is one."""
-        while True:
-            for u in self.space.sample(len(self._visits) + 1, self._rng):
-                if self._visit(u) is None or self.exhausted:
-                    return u
-
-    def _key(self, u: np.ndarray) -> bytes:
-        """What makes two points one: the values to which they decode."""
-        return (np.round(self.space.snap(u[None])[0], 12) + 0.0).tobytes()
+        points = self.space.sample(len(self._visits) + 1, self._rng)
+        new = next((u for u in points if self._visit(u) is None), None)
+        if new is None:
+            new = self._known.another(self._rng)
+        return points[0] if new is None else new
 
     def _first_temperature(self) -> float:
         """T_0, or 0 as long as it is unknown."""
@@ -208,7 +200,7 @@ class Annealer:
         if first == 0:
             return 1.0
         progress = min(self._n_told / self.n_evaluations, 1)
-        return (1 / COOLING if last is None else last / first) ** progress
+        return (1 / COOLING if last is None else min(last / first, 1.0)) ** progress
 
 
 @dataclass

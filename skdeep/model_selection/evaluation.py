@@ -38,6 +38,8 @@ class Evaluation:
         Number of splits.
     callback_stops : bool
         Whether one of scikit-learn's callbacks asked for an end.
+    starts_inside : bool
+        Whether the first candidate lies in the search space.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Evaluation:
         self.scores: list[float] = []
         self.n_splits: int = search.n_splits_
         self.callback_stops = False
+        self.starts_inside = True
         self.results: dict[str, Any] = {}
         self._search = search
         self._evaluate_candidates = evaluate_candidates
@@ -92,6 +95,14 @@ class Evaluation:
         """Complete the results in place, for ``fit`` holds them already."""
         if self._error and not self.results:
             raise self._error
+        failed_all = [all(map(_failed, fits)) for fits in self._fits]
+        if len(failed_all) > 1 and all(failed_all[1:]) and not self.starts_inside:
+            errors = (fit.get("fit_error") for fits in self._fits[1:] for fit in fits)
+            said = self._error or next(error for error in errors if error)
+            raise ValueError(
+                "all fits of the candidates from the search space failed; only the estimator's own "
+                f"configuration has scores. The first error was:\n{said}"
+            )
         n_splits = self.n_splits
         complete = next(fit for fits in self._fits for fit in fits if "test_scores" in fit)
         failed = complete | {
@@ -182,6 +193,10 @@ class _Contexts:
     def subcontext(self, task_name: str, task_id: int) -> Any:
         candidate, split = divmod(task_id, self.n_splits)
         return self.candidates[candidate].subcontext(task_name=task_name, task_id=split)
+
+
+def _failed(fit: dict) -> bool:
+    return "test_scores" not in fit or fit.get("fit_error") is not None
 
 
 def _count(rows: np.ndarray) -> int:

@@ -42,8 +42,8 @@ from skdeep.model_selection.acquisition import (
     candidates,
     maximise,
 )
-from skdeep.model_selection.optimizer import N_CENTRES, SAME, even_points
-from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.optimizer import N_CENTRES, even_points
+from skdeep.model_selection.spaces import Known, Space
 from skdeep.model_selection.surrogates import GROWTH
 from skdeep.model_selection.warps import CURVATURES, Warp
 
@@ -133,6 +133,9 @@ class MultiFidelityOptimizer:
         Where to look.
     costs : mapping of str to float
         What an evaluation of each version costs, the version that counts last.
+    budget : float
+        What may be spent, in evaluations of the last version: at most half goes to evaluations of
+        it that are planned blindly.
     random_state : int, RandomState instance or None, default=None
         Seed.
     """
@@ -141,6 +144,7 @@ class MultiFidelityOptimizer:
         self,
         space: Space,
         costs: Mapping[str, float],
+        budget: float = np.inf,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         if any(space.budgets):
@@ -153,7 +157,8 @@ class MultiFidelityOptimizer:
         self.log_costs = np.log([*costs.values()])
         self._rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         self._process = versions_process(space.is_category, len(costs))
-        self._initial = self._first_points()
+        self._known = [Known(space) for _ in costs]  # points told, by version
+        self._initial = self._first_points(max(1, min(len(space.dimensions) + 1, budget // 2)))
         self._versions = np.empty(0, dtype=int)
         self._points = np.empty((0, len(space.dimensions)))
         self._values = np.empty(0)
@@ -164,49 +169,45 @@ class MultiFidelityOptimizer:
     @property
     def exhausted(self) -> bool:
         """Whether the last version of every point of a finite space was told."""
-        told = self._points[self._versions == len(self.names) - 1]
-        return len(np.unique(told, axis=0)) >= self.space.size
+        return self._known[-1].exhausted
 
     def ask(self) -> tuple[Any, str]:
         """The next point, and the version to evaluate there."""
-        planned = (pair for pair in self._initial if not self._is_told(*pair))
+        planned = ((s, u) for s, u in self._initial if u not in self._known[s])
         pair = next(planned, None)
-        if pair is None:
+        if pair is None and self._counting().any():
             with one_blas_thread():
-                pair = self._propose() if self._counting().any() else self._random()
-        version, u = pair
+                pair = self._propose()
+        version, u = self._random() if pair is None else pair
         return self.space.decode(u), self.names[version]
 
     def tell(self, point: Any, value: float, version: str) -> None:
         """What a version was at a point; a value that is not finite marks a failure."""
-        self._points = np.vstack([self._points, self.space.check(point)])
+        u = self.space.check(point)
+        self._known[self.names.index(version)].add(u)
+        self._points = np.vstack([self._points, u])
         self._versions = np.append(self._versions, self.names.index(version))
         self._values = np.append(self._values, value)
 
-    def _first_points(self) -> list[tuple[int, np.ndarray]]:
+    def _first_points(self, n_last: float) -> list[tuple[int, np.ndarray]]:
         """Points that fill the space evenly, of each version twice as many as of the next."""
-        n_last = len(self.space.dimensions) + 1
-        counts = [n_last * 2**i for i in range(len(self.names))]
+        counts = [int(n_last) * 2**i for i in range(len(self.names))]
         points = even_points(self.space, counts[-1], self._rng)
-        last_first = range(len(self.names) - 1, -1, -1)
-        return [(s, u) for s, n in zip(last_first, counts) for u in points[:n]]
+        return [(s, u) for s, n in enumerate(reversed(counts)) for u in points[:n]]
 
     def _counting(self) -> np.ndarray:
         """Which values, (n,), are of the last version, and finite."""
         return (self._versions == len(self.names) - 1) & np.isfinite(self._values)
 
-    def _is_told(self, version: int, u: np.ndarray) -> bool:
-        # A point in the user's units comes back with other last digits.
-        near = (np.abs(self._points - u) < SAME).all(axis=1)
-        return bool((near & (self._versions == version)).any())
-
     def _random(self) -> tuple[int, np.ndarray]:
         """The last version, and a point where it was not told."""
-        last = len(self.names) - 1
         points = self.space.sample(len(self._points) + 1, self._rng)
-        return last, next(u for u in points if not self._is_told(last, u))
+        u = next((u for u in points if u not in self._known[-1]), None)
+        if u is None:
+            u = self._known[-1].another(self._rng)
+        return len(self.names) - 1, points[0] if u is None else u
 
-    def _propose(self) -> tuple[int, np.ndarray]:
+    def _propose(self) -> tuple[int, np.ndarray] | None:
         """The version and the point, (n_dimensions,), that tell most for their cost."""
         last = len(self.names) - 1
         model = self._fit()
@@ -220,6 +221,8 @@ class MultiFidelityOptimizer:
             u = self._highest(information, version, centres)
             if u is not None:
                 found.append((information(self.space.columns(u[None]))[0] - log_cost, version, u))
+        if not found:
+            return None
         _, version, u = max(found, key=lambda each: each[0])
         if version == last:
             view: Any = OneVersion(model, last)
@@ -231,7 +234,7 @@ class MultiFidelityOptimizer:
     def _highest(self, objective: Callable, version: int, centres: np.ndarray) -> np.ndarray | None:
         """Where an objective is highest among points at which the version was not told."""
         ranked = maximise(objective, self.space, centres, self._rng)
-        return next((u for u in ranked if not self._is_told(version, u)), None)
+        return next((u for u in ranked if u not in self._known[version]), None)
 
     def _draw_minima(
         self, model: exact.Posterior, told: np.ndarray, centres: np.ndarray

@@ -1,7 +1,8 @@
 """Minimise an expensive function, such as a simulation, in one call."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,6 +16,7 @@ from skdeep.model_selection.fidelity import MultiFidelityOptimizer
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 
+PATIENCE = 5  # calls that may raise before any other
 SLACK = 1e-9  # of a budget that costs add up to
 
 
@@ -38,13 +40,14 @@ def minimize(
     ----------
     f : callable
         ``f(point)`` returns a number, or nan where it cannot be evaluated; with ``fidelity`` it is
-        ``f(point, version)``. An exception costs its point only, with a warning.
+        ``f(point, version)``. An exception costs its point only, with a warning; so does an
+        infinite value.
     space : dict or list
         What each parameter may be, as in :class:`BayesSearchCV`: points are dicts, or lists where
         the space is a list of dimensions.
     n_calls : int, default=50
         Evaluations. With ``fidelity``, what may be spent, in evaluations of the last version.
-    x0 : point or list of points, default=None
+    x0 : point, list of points or DataFrame, default=None
         Where to evaluate first.
     surrogate, acquisition, n_initial
         As in :class:`BayesianOptimizer`; not with ``fidelity``.
@@ -74,6 +77,11 @@ def minimize(
     BayesianOptimizer : The same, ask and tell: for batches, known noise, costs and constraints.
     to_skopt : The result, for the plots of scikit-optimize.
 
+    Raises
+    ------
+    RuntimeError
+        If f raises at each of the first five points.
+
     Notes
     -----
     Ctrl-C ends it with the result so far, and a warning. Where values are noisy the lowest one owes
@@ -89,7 +97,7 @@ def minimize(
     _check_call(f, n_calls, callback)
     if fidelity is not None:
         _check_fidelity(fidelity, surrogate, acquisition, n_initial)
-    run = _Run(f, Space(space), fidelity)
+    run = _Run(f, space if isinstance(space, Space) else Space(space), fidelity)
     if fidelity is None:
         optimizer: Any = BayesianOptimizer(
             run.space,
@@ -99,7 +107,7 @@ def minimize(
             random_state=random_state,
         )
     else:
-        optimizer = MultiFidelityOptimizer(run.space, run.shares, random_state)
+        optimizer = MultiFidelityOptimizer(run.space, run.shares, n_calls, random_state)
     planned = _first_points(x0, run.space)
     outer, token = raise_interrupts.get(), raise_interrupts.set(True)
     with tqdm(total=n_calls, unit="call", disable=not verbose) as bar:
@@ -132,6 +140,7 @@ class _Run:
         self.points: list[Any] = []
         self.values: list[float] = []
         self.versions: list[str | None] = []
+        self.n_raised = 0
         self.message = "it is under way"
 
     @property
@@ -142,8 +151,15 @@ class _Run:
     def evaluate(self, point: Any, version: str | None) -> float:
         """The function's value at a point; nan, with a warning, where it raises."""
         try:
-            value = self.f(point) if version is None else self.f(point, version)
+            own = copy(point)  # f may change it
+            value = self.f(own) if version is None else self.f(own, version)
         except Exception as error:
+            if self.n_raised == len(self.values) == PATIENCE - 1:
+                raise RuntimeError(
+                    f"f raised at each of the first {PATIENCE} points, at last {error!r} at "
+                    f"{point!r}."
+                ) from error
+            self.n_raised += 1
             warnings.warn(
                 f"f raised {type(error).__name__} at {point!r}, which counts as a failure: {error}",
                 FitFailedWarning,
@@ -152,7 +168,11 @@ class _Run:
             value = np.nan
         number = np.asarray(value)  # also an array of one number
         if number.size != 1 or number.dtype.kind not in "biuf":
-            raise TypeError(f"f must return a number, but returned {value!r} at {point!r}.")
+            message = f"f must return a number, but returned {value!r} at {point!r}"
+            if not self.values:
+                raise TypeError(f"{message}.")
+            warnings.warn(f"{message}, which counts as a failure.", FitFailedWarning, stacklevel=4)
+            number = np.asarray(np.nan)
         self.points.append(point)
         self.values.append(float(number.reshape(())))
         self.versions.append(version)
@@ -169,7 +189,7 @@ class _Run:
             func_vals=values,
             nfev=len(values),
             success=best is not None,
-            message=self.message,
+            message=self.message if best is not None else f"{self.message}; none succeeded",
             space=self.space,
         )
         if self.last is not None:
@@ -192,7 +212,10 @@ def _minimize(
         else:
             point, version = (optimizer.ask(), None) if run.last is None else optimizer.ask()
         if run.cost + run.shares[version] > n_calls + SLACK:
-            return "n_calls were made"
+            left = n_calls - run.cost
+            return (
+                "n_calls were made" if left < SLACK else f"what is left, {left:.3g}, is too little"
+            )
         value = run.evaluate(point, version)
         optimizer.tell(point, value, *([] if run.last is None else [version]))
         result = run.result()
@@ -208,13 +231,17 @@ def _first_points(x0: Any, space: Space) -> list[Any]:
     """Points to begin with, all of the space."""
     if x0 is None:
         return []
+    if hasattr(x0, "to_dict"):
+        x0 = space.points_of(x0)
+    if isinstance(x0, Iterator):
+        x0 = list(x0)
     kinds = list | tuple | np.ndarray if space.unnamed else Mapping
-    several = (
-        isinstance(x0, Iterable)
-        and not isinstance(x0, Mapping)
-        and all(isinstance(point, kinds) for point in x0)
-    )
-    points = list(x0) if several else [x0]
+    several = isinstance(x0, list | tuple | np.ndarray) and all(isinstance(p, kinds) for p in x0)
+    if (
+        several and space.unnamed and len(x0) == len(space.names) and space.holds(x0)
+    ):  # its choices are tuples
+        several = False
+    points = [copy(point) for point in (x0 if several else [x0])]
     for point in points:
         space.check(point)
     return points
@@ -240,9 +267,16 @@ def _check_fidelity(fidelity: Any, surrogate: Any, acquisition: Any, n_initial: 
             raise TypeError(
                 f"the versions in fidelity must have names that are words, but one is {version!r}."
             )
-        if not isinstance(cost, Real) or not 0 < float(cost) < np.inf:
+        if not isinstance(cost, Real) or isinstance(cost, bool) or not 0 < float(cost) < np.inf:
             raise ValueError(
                 f"the cost of {version!r} in fidelity must be positive, but is {cost!r}."
+            )
+    *others, (last, whole) = fidelity.items()
+    for version, cost in others:
+        if cost > whole:
+            raise ValueError(
+                f"the version to be minimised stands last in fidelity, and none may cost more, but "
+                f"{version!r} costs {cost!r} and {last!r} {whole!r}; turn their order round."
             )
     if surrogate != "gp" or acquisition != "logei" or n_initial is not None:
         raise ValueError(

@@ -14,7 +14,7 @@ that were asked for and not told yet count as if they had come out as the model 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from copy import deepcopy
 from inspect import signature
 from numbers import Integral
 from typing import Any
@@ -34,14 +34,14 @@ from skdeep.model_selection.acquisition import (
     draw,
     maximise,
 )
-from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.spaces import Known, Space
 from skdeep.model_selection.surrogates import GaussianProcess, Model, Regressor
 from skdeep.model_selection.warps import CURVATURES, Warp
 
 N_CENTRES = 5
 N_OTHERS = 1000
-MOST_TO_LIST = 100_000  # points of overlapping sub-spaces
 SAME = 1e-6  # share of a dimension
+LARGEST = 1e300  # values beyond count as this
 UNGUIDED = ("random", "quasirandom")
 WITH_OTHERS = ("logei", "ei", "pi")  # whose logarithms add to those of feasibility and cost
 SURROGATES = ("gp", "forest", *UNGUIDED)
@@ -123,29 +123,23 @@ class BayesianOptimizer:
         self._sobol = qmc.Sobol(n_dimensions, seed=self._rng)
         self._n_even = 2 ** int(np.ceil(np.log2(self.n_initial)))
         self._evenly = self.space.snap(self._sobol.random(self._n_even))
+        self._n_passed = 0  # of these points, all before are known
         # The models keep what the next fit starts from: of the objective, costs and constraints.
         self._surrogates: dict[Any, Any] = {}
-        self._fitted: tuple[int, tuple[Model, Warp]] | None = None  # to how many values, and what
+        # To how many values, the model and its warp, and the surrogate that has fitted it.
+        self._fitted: tuple[int, tuple[Model, Warp], Any] | None = None
         self._points = np.empty((0, n_dimensions))
         self._values = np.empty(0)
         self._noise = np.empty(0)
         self._costs = np.empty(0)
         self._constraints: np.ndarray | None = None
-        self._seen: set[bytes] = set()
+        self._known = Known(self.space)  # asked or told
         self._pending: dict[bytes, np.ndarray] = {}
 
     @property
     def exhausted(self) -> bool:
         """Whether every point of a finite space was asked or told."""
-        return len(self._seen) >= self._n_points
-
-    @cached_property
-    def _n_points(self) -> float:
-        """How many points the space has; one that lies in two sub-spaces counts once."""
-        n = self.space.size
-        if len(self.space.budgets) == 1 or n > MOST_TO_LIST:
-            return n
-        return len({self._key(u) for u in self.space.sample(int(n), np.random.default_rng(0))})
+        return self._known.exhausted
 
     def ask(self, n: int | None = None) -> Any:
         """The next point, or a list of the next n.
@@ -158,7 +152,7 @@ class BayesianOptimizer:
         RuntimeError
             If one point is asked for and the space is exhausted.
         """
-        if n is not None and (not isinstance(n, Integral) or n < 1):
+        if n is not None and not _is_count(n):
             raise ValueError(f"n must be an integer from 1, the number of points, but is {n!r}.")
         with one_blas_thread():
             points = [self.space.decode(u) for u in self._ask(1 if n is None else int(n))]
@@ -187,7 +181,7 @@ class BayesianOptimizer:
             A point, or a list of points, of the space, or a table with a row for each; they need
             not have been asked for, and one that is told again is a second measurement.
         values : float or sequence of float
-            What is minimised. A value that is not finite marks a failure, which counts as the
+            What is minimised. A value that is nan or infinite marks a failure, which counts as the
             worst value seen.
         noise : float or sequence of float, default=None
             Known variance of each value's error, in units of the values squared, for the Gaussian
@@ -205,10 +199,14 @@ class BayesianOptimizer:
         """
         single = np.ndim(values) == 0
         if hasattr(points, "to_dict"):
-            points = points.to_dict("records")
-        elif isinstance(points, Mapping) and not single:
+            points = self.space.points_of(points)
+        if isinstance(points, Mapping) and not single:
             raise ValueError(f"one point has one value, not a list of them, but it is {values!r}.")
+        if single and isinstance(points, list) and points and isinstance(points[0], Mapping):
+            raise ValueError(f"{len(points)} points need as many values, but there is {values!r}.")
         points = [points] if single else list(points)
+        if not points:
+            raise ValueError("no point was told: points is empty.")
         values = _numbers("values", values, len(points), single)
         U = np.array([self.space.check(point) for point in points]).reshape(len(points), -1)
         if noise is not None and self.surrogate != "gp":
@@ -217,7 +215,9 @@ class BayesianOptimizer:
                 f"surrogate is {self.surrogate!r}; leave it out."
             )
         noise = _numbers("noise", 0.0 if noise is None else noise, len(points), True, low=0.0)
-        if self.per_cost or costs is not None:
+        if costs is not None and not self.per_cost:
+            raise ValueError("costs are for an optimizer with per_cost=True; leave them out here.")
+        if self.per_cost:
             costs = _numbers("costs", costs, len(points), single, low=1e-300)
         if constraints is not None or self._constraints is not None:
             constraints = self._checked_constraints(constraints, values, single)
@@ -234,11 +234,9 @@ class BayesianOptimizer:
         """As ``tell``, of points in coordinates, (n, n_dimensions), also outside the space."""
         inside = self.space.snap(U.clip(0, 1))
         for u in U[(np.abs(U - inside) < SAME).all(axis=1)]:
-            self._seen.add(self._key(u))
-            # What is told may have been rounded on its way through a file.
-            near = [k for k, v in self._pending.items() if (np.abs(u - v) < SAME).all()]
-            for key in {self._key(u), *near} & self._pending.keys():
-                del self._pending[key]
+            self._known.add(u)
+            if self._pending.pop(self.space.key(u), None) is None and self._pending:
+                self._forget_near(u)
         self._points = np.vstack([self._points, U])
         self._values = np.append(self._values, values)
         self._noise = np.append(self._noise, np.broadcast_to(noise, len(U)))
@@ -249,12 +247,19 @@ class BayesianOptimizer:
             told = [] if self._constraints is None else [self._constraints]
             self._constraints = np.vstack([*told, constraints])
 
+    def _forget_near(self, u: np.ndarray) -> None:
+        """Drop what is pending at u but for digits that were lost on the way through a file."""
+        apart = np.abs(np.array([*self._pending.values()]) - u)
+        near = (apart < np.where(self.space.is_real, SAME, 1e-12)).all(axis=1)
+        for key in [key for key, is_near in zip(self._pending, near) if is_near]:
+            del self._pending[key]
+
     def best(self) -> Any:
         """The point of the lowest value, as the surrogate sees it: noise is averaged out.
 
         Without a surrogate, and before it decides, the point of the lowest value told.
         """
-        feasible = np.isfinite(self._values) & self._feasible()
+        feasible = self._feasible()
         if not feasible.any():
             raise ValueError("no finite value at a feasible point was told yet.")
         values = self._values
@@ -275,6 +280,8 @@ class BayesianOptimizer:
         .. [1] Makarova et al. Automatic termination for hyperparameter optimization. AutoML,
            2022, equation 4.
         """
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must lie between 0 and 1, but is {confidence!r}.")
         if not self._is_guided() or self._constraints is not None:
             return np.inf
         with one_blas_thread():
@@ -291,7 +298,8 @@ class BayesianOptimizer:
 
     def _check_parameters(self) -> None:
         known = isinstance(self.surrogate, str) and self.surrogate in SURROGATES
-        if not known and not hasattr(self.surrogate, "predict"):
+        is_class = isinstance(self.surrogate, type)
+        if not known and (is_class or not hasattr(self.surrogate, "predict")):
             raise ValueError(
                 f"surrogate must be one of {', '.join(map(repr, SURROGATES))} or a regressor whose "
                 f"predict takes return_std, but is {self.surrogate!r}."
@@ -304,17 +312,18 @@ class BayesianOptimizer:
                     "predict has no return_std; take a forest or a Gaussian process."
                 )
         names = [*ACQUISITIONS, "thompson"]
-        if not callable(self.acquisition) and self.acquisition not in names:
+        given = self.acquisition
+        if isinstance(given, type) or (not callable(given) and given not in names):
             raise ValueError(
                 f"acquisition must be one of {', '.join(map(repr, names))} or a function, but is "
-                f"{self.acquisition!r}."
+                f"{given!r}."
             )
         if self.per_cost and self.acquisition not in WITH_OTHERS:
             raise ValueError(
                 f"per_cost divides an improvement by its cost: acquisition must be one of "
                 f"{', '.join(map(repr, WITH_OTHERS))}, but is {self.acquisition!r}."
             )
-        if not isinstance(self.n_initial, Integral) or self.n_initial < 1:
+        if not _is_count(self.n_initial):
             raise ValueError(f"n_initial must be an integer from 1, but is {self.n_initial!r}.")
 
     def _checked_constraints(self, given: Any, values: np.ndarray, single: bool) -> np.ndarray:
@@ -348,12 +357,13 @@ class BayesianOptimizer:
         """At most n new points, (n_dimensions,) each, which are pending from then on."""
         objective = self._objective() if self._is_guided() else None
         for _ in range(n):
-            new = (u for u in self._ranked(objective) if self._key(u) not in self._seen)
+            new = (u for u in self._ranked(objective) if u not in self._known)
             u = None if self.exhausted else next(new, None)
             if u is None:
                 return
-            self._seen.add(self._key(u))
-            self._pending[self._key(u)] = u
+            u = self.space.canonical(u)
+            self._known.add(u)
+            self._pending[self.space.key(u)] = u
             yield u
             if objective is not None:
                 objective = objective.extended(self.space.columns(u[None]))
@@ -365,12 +375,19 @@ class BayesianOptimizer:
             rank = draw if self.acquisition == "thompson" else maximise
             yield from rank(objective, self.space, centres, self._rng)
         elif self.surrogate != "random":
-            yield from self._evenly
-            while np.isinf(self.space.size):
+            while True:
+                while self._n_passed < len(self._evenly):
+                    yield self._evenly[self._n_passed]
+                    self._n_passed += 1
+                if np.isfinite(self.space.size):
+                    break
                 self._n_even *= 2  # a Sobol sequence is balanced at powers of 2
                 self._evenly = self.space.snap(self._sobol.random(self._n_even // 2))
-                yield from self._evenly
-        yield from self.space.sample(len(self._seen) + N_OTHERS, self._rng)
+                self._n_passed = 0
+        yield from self.space.sample(len(self._known) + N_OTHERS, self._rng)
+        rare = self._known.another(self._rng)
+        if rare is not None:
+            yield rare
 
     def _is_guided(self) -> bool:
         """Whether a surrogate decides: there is one, and enough was told."""
@@ -380,17 +397,18 @@ class BayesianOptimizer:
 
     def _objective(self) -> Objective:
         """What the next point maximises, as if the pending ones had come out as expected."""
-        model, _ = self._fit_objective()
+        model, _ = self._fit_objective(look=False)
         columns = self._columns()
         feasible = self._feasible()
         constraints = [
-            self._fit(("constraint", k), columns[known], values[known])
+            self._fit(self._surrogate_of(("constraint", k)), columns[known], values[known])
             for k, values in enumerate([] if self._constraints is None else self._constraints.T)
             if (known := np.isfinite(values)).any()
         ]
         log_cost, unit = None, 1.0
         if self.per_cost:
-            log_cost, warp = self._fit("cost", columns, np.log(self._costs))
+            surrogate = self._surrogate_of("cost")
+            log_cost, warp = self._fit(surrogate, columns, np.log(self._costs))
             unit = warp.std * warp.spread
         mean = model.mean_and_variance(columns)[0]
         acquisition = ACQUISITIONS.get(self.acquisition, self.acquisition)  # type: ignore[arg-type]
@@ -409,25 +427,35 @@ class BayesianOptimizer:
             return objective
         return objective.extended(self.space.columns(np.array([*self._pending.values()])))
 
-    def _fit_objective(self) -> tuple[Model, Warp]:
-        """The model of the values; a failure counts as the worst value."""
+    def _fit_objective(self, look: bool = True) -> tuple[Model, Warp]:
+        """The model of the values; a failure counts as the worst value.
+
+        The next fit starts from where the last one ended, unless that was to ``look`` only.
+        """
         if self._fitted is None or self._fitted[0] != len(self._values):
             finite = np.isfinite(self._values)
             values = np.where(finite, self._values, self._values[finite].max())
-            found = self._fit("objective", self._columns(), values, self._noise)
-            self._fitted = len(values), found
+            values = values.clip(-LARGEST, LARGEST)
+            surrogate = deepcopy(self._surrogate_of("objective"))
+            found = self._fit(surrogate, self._columns(), values, self._noise)
+            self._fitted = len(values), found, surrogate
+        if not look:
+            self._surrogates["objective"] = self._fitted[2]
         return self._fitted[1]
 
     def _fit(
-        self, what: Any, columns: np.ndarray, values: np.ndarray, noise: np.ndarray | float = 0.0
+        self, surrogate: Any, columns: np.ndarray, values: np.ndarray, noise: np.ndarray | float = 0
     ) -> tuple[Model, Warp]:
-        """A model of some values, by the surrogate that has modelled the like before."""
+        """A surrogate's model of some values."""
+        rng = np.random.default_rng([self._seed, len(values)])
+        return surrogate.fit(columns, values, np.broadcast_to(noise, len(values)), rng)
+
+    def _surrogate_of(self, what: Any) -> GaussianProcess | Regressor:
+        """The surrogate that has modelled the like before."""
         if what not in self._surrogates:
             curvatures = CURVATURES if what == "objective" else (0.0,)
             self._surrogates[what] = self._new_surrogate(curvatures)
-        noise = np.broadcast_to(noise, len(values))
-        rng = np.random.default_rng([self._seed, len(values)])  # to look on the way changes nothing
-        return self._surrogates[what].fit(columns, values, noise, rng)
+        return self._surrogates[what]
 
     def _new_surrogate(self, curvatures: Sequence[float]) -> GaussianProcess | Regressor:
         if isinstance(self.surrogate, str) and self.surrogate == "gp":
@@ -436,21 +464,16 @@ class BayesianOptimizer:
             return Regressor(ExtraTreesRegressor(bootstrap=True))
         return Regressor(self.surrogate)
 
-    def _key(self, u: np.ndarray) -> bytes:
-        """What makes two points equal: u to 12 digits (and no negative zero), in one sub-space."""
-        if len(self.space.budgets) > 1:
-            u = self.space.encode(self.space.decode(u))
-        return (np.round(u, 12) + 0.0).tobytes()
-
     def _columns(self) -> np.ndarray:
         """What models see of the points that were told, (n, n_dimensions)."""
         return self.space.columns(self._points)
 
     def _feasible(self) -> np.ndarray:
-        """Which of the points that were told meet all constraints, (n,)."""
-        if self._constraints is None:
-            return np.ones(len(self._values), dtype=bool)
-        return np.all(self._constraints <= 0, axis=1)
+        """Which of the points that were told have a value and meet all constraints, (n,)."""
+        finite = np.isfinite(self._values)
+        return (
+            finite if self._constraints is None else finite & (self._constraints <= 0).all(axis=1)
+        )
 
     def _centres(self, mean: np.ndarray) -> np.ndarray:
         """The best points so far by their means, (n,): (n_centres, n_dimensions)."""
@@ -458,12 +481,15 @@ class BayesianOptimizer:
         return self._points[ranked[:N_CENTRES]].clip(0, 1)
 
 
+def _is_count(given: Any) -> bool:
+    return isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= 1
+
+
 def _numbers(name: str, given: Any, n: int, single: bool, low: float = -np.inf) -> np.ndarray:
     """Numbers, (n,), as they were told of n points, or one for all."""
-    try:
-        numbers = np.asarray(given, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be numbers, but is {given!r}.") from None
+    if np.asarray(given).dtype.kind not in "biuf":  # None is no nan, and words are no numbers
+        raise TypeError(f"{name} must be numbers, but is {given!r}.")
+    numbers = np.asarray(given, dtype=float)
     if numbers.shape != (() if single else (n,)) and numbers.shape != (n,):
         raise ValueError(
             f"{name} must be one number for each of {n} points, but has shape {numbers.shape}."

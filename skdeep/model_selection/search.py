@@ -86,6 +86,8 @@ class _SequentialSearchCV(BaseSearchCV):
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         """Evaluate round after round of candidates."""
+        if isinstance(self.stop, type):
+            raise TypeError(f"stop must be a rule, {self.stop.__name__}(), not its class.")
         phases = self._phases()
         n_iter = sum(n for _, n in phases)
         search_ctx = callback_ctx.subcontext(
@@ -93,7 +95,7 @@ class _SequentialSearchCV(BaseSearchCV):
         ).call_on_fit_task_begin(estimator=self)
         evaluation = Evaluation(self, evaluate_candidates, search_ctx)
         outer, token = raise_interrupts.get(), raise_interrupts.set(True)
-        with tqdm(total=n_iter, unit="candidate", disable=not self.verbose) as bar:
+        with tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1) as bar:
             try:
                 self.stop_reason_ = self._search(phases, evaluation, bar)
             except KeyboardInterrupt:
@@ -121,7 +123,10 @@ class _SequentialSearchCV(BaseSearchCV):
                 reason = self._reason_to_stop(evaluation, proposer, deadline)
                 if reason:
                     return reason
-                first = [] if evaluation.scores else [self._own_configuration(space)]
+                first = []
+                if not evaluation.scores:
+                    first = [self._own_configuration(space)]
+                    evaluation.starts_inside = space.holds(first[0])
                 candidates = self._round(proposer, space, min(self.n_points, n_iter), first)
                 for candidate, score in zip(candidates, evaluation.score(candidates)):
                     self._tell(proposer, candidate, -score)
@@ -234,7 +239,7 @@ class BayesSearchCV(_SequentialSearchCV):
     cv : int, cross-validation generator or iterable, default=None
         As in ``RandomizedSearchCV``. Splits are drawn once, for all candidates.
     verbose : int, default=0
-        From 1: a progress bar with the best score so far. From 2: a line for each fold too.
+        1: a progress bar with the best score so far. From 2: a line for each fold instead.
     pre_dispatch : int or str, default='2*n_jobs'
         As in ``RandomizedSearchCV``.
     max_time : float or None, default=None
@@ -382,7 +387,8 @@ class AnnealingSearchCV(_SequentialSearchCV):
         share of 1/e is taken. None stands for the standard deviation of the scores of some random
         candidates, two more than there are parameters, the best of which begins the walk.
     final_temperature : float or None, default=None
-        Temperature at last, reached geometrically. None stands for a thousandth of the initial one.
+        Temperature at last, reached geometrically; the initial one, if that is lower. None stands
+        for a thousandth of the initial one.
     step_size : float, default=0.5
         Standard deviation of the first steps of numbers, as a share of their range; steps shorten
         with the root of the temperature.
@@ -400,7 +406,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
     cv : int, cross-validation generator or iterable, default=None
         As in ``RandomizedSearchCV``. Splits are drawn once, for all candidates.
     verbose : int, default=0
-        From 1: a progress bar with the best score so far. From 2: a line for each fold too.
+        1: a progress bar with the best score so far. From 2: a line for each fold instead.
     pre_dispatch : int or str, default='2*n_jobs'
         As in ``RandomizedSearchCV``.
     max_time : float or None, default=None

@@ -10,7 +10,7 @@ nan where a fold failed; ``seen.fold_scores``, (n_candidates, n_splits); ``seen.
 """
 
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -38,15 +38,17 @@ class Plateau:
 
     def __post_init__(self) -> None:
         _check_count("patience", self.patience)
-        if not self.tolerance >= 0:
+        if not isinstance(self.tolerance, Real) or not self.tolerance >= 0:
             raise ValueError(f"tolerance must be at least 0, but is {self.tolerance!r}.")
 
     def reached(self, seen: Evaluation, optimizer: Any) -> bool:
         """Whether none of the last ``patience`` candidates was a gain."""
-        best = np.fmax.accumulate(seen.scores)
-        if len(best) <= self.patience:
+        # A failure, or minus infinity, is no score; from none to one is a gain.
+        scores = np.where(np.isfinite(seen.scores), seen.scores, -np.inf)
+        if len(scores) <= self.patience:
             return False
-        return bool(best[-1] - best[-1 - self.patience] <= self.tolerance)
+        now, before = scores.max(), scores[: -self.patience].max()
+        return bool(now == before or now - before <= self.tolerance)
 
 
 @saved

@@ -680,7 +680,7 @@ def test_kernels_that_cannot_be_are_refused_in_fit(kernel, error, message, data)
 @pytest.mark.parametrize(
     ("noise", "message"),
     [
-        (-np.ones(30), "at least 0, for each of 30 targets, but .* goes down to -1"),
+        (-np.ones(30), "at least 0, for each of 30 targets, but .* minimum of -1"),
         (np.ones(29), r"for each of 30 targets, but has shape \(29,\)"),
         (np.ones((30, 1)), r"has shape \(30, 1\)"),
         (np.full(30, np.nan), "noise_variance.* NaN"),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.stats import chisquare
 
 from skdeep.model_selection.annealing import Annealer
@@ -309,3 +310,24 @@ def test_a_temperature_that_would_rise_is_refused():
             initial_temperature=0.1,
             final_temperature=1.0,
         )
+
+
+def test_levels_that_are_never_drawn_are_visited_in_the_end():
+    rare = scipy.stats.rv_discrete(values=([0, 1, 2, 3], [1 - 3e-9, 1e-9, 1e-9, 1e-9]))
+    annealer = Annealer(Space({"k": rare}), n_evaluations=4, random_state=0)
+    for _ in range(4):
+        point = annealer.ask()
+        annealer.tell(point, float(point["k"]))
+    assert annealer.exhausted
+
+
+def test_a_high_final_temperature_heats_no_walk():
+    annealer = Annealer(
+        Space({"x": (0.0, 1.0)}), n_evaluations=20, final_temperature=1.0, random_state=0
+    )
+    temperatures = []
+    for _ in range(20):
+        point = annealer.ask()
+        annealer.tell(point, 0.01 * point["x"])
+        temperatures.append(annealer.temperature)
+    assert 0 < temperatures[-1] == temperatures[5] < 0.01

@@ -2,7 +2,9 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+import skopt.space
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
 
@@ -312,3 +314,66 @@ def test_nothing_is_evaluated_before_all_arguments_are_checked():
 
     with pytest.raises(ValueError, match="lies outside"):
         minimize(f, SQUARE, x0=[{"x": 0.0, "y": 0.0}, {"x": 2.0, "y": 0.0}])
+
+
+def test_what_f_does_to_its_point_is_its_own_affair():
+    def f(point):
+        return point.pop("x") ** 2 + point["y"]
+
+    x0 = {"x": 0.5, "y": 0.2}
+    result = minimize(f, SQUARE, x0=x0, n_calls=4, random_state=0)
+    assert x0 == {"x": 0.5, "y": 0.2} == result.x_iters[0]
+    assert all(set(point) == {"x", "y"} for point in result.x_iters)
+
+
+def test_first_points_may_come_from_a_generator_or_a_table():
+    points = [{"x": 0.1, "y": 0.2}, {"x": 0.3, "y": 0.4}]
+    for x0 in ((point for point in points), pd.DataFrame(points)):
+        result = minimize(lambda p: p["x"], SQUARE, x0=x0, n_calls=3, random_state=0)
+        assert result.x_iters[:2] == points
+
+
+def test_a_value_that_is_no_number_costs_its_point_once_there_was_one():
+    values = iter([3.0, None, "low", 2.0])
+    with pytest.warns(FitFailedWarning, match="f must return a number, but"):
+        result = minimize(lambda p: next(values), SQUARE, n_calls=4, random_state=0)
+    np.testing.assert_array_equal(result.func_vals, [3, np.nan, np.nan, 2])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+def test_a_function_that_never_works_is_not_called_for_ever():
+    calls = []
+
+    def f(point):
+        calls.append(point)
+        raise KeyError("z")
+
+    with pytest.raises(RuntimeError, match=r"f raised at each of the first 5 points.*KeyError"):
+        minimize(f, SQUARE, n_calls=50, random_state=0)
+    assert len(calls) == 5
+    result = minimize(f, SQUARE, n_calls=2, random_state=0)
+    assert result.message == "n_calls were made; none succeeded"
+
+
+def test_versions_in_the_wrong_order_are_refused():
+    with pytest.raises(ValueError, match="'tunnel' costs 20 and 'simulation' 1"):
+        minimize(lambda p, v: 1.0, SQUARE, fidelity={"tunnel": 20, "simulation": 1})
+
+
+def test_a_rest_that_pays_for_nothing_is_told():
+    costs = {"cheap": 0.3, "dear": 1.0}
+    result = minimize(lambda p, v: p["x"], SQUARE, n_calls=4, fidelity=costs, random_state=0)
+    assert result.message == f"what is left, {4 - result.cost:.3g}, is too little"
+
+
+def test_a_space_that_was_read_is_a_space():
+    first = minimize(lambda p: p["x"], SQUARE, n_calls=6, random_state=0)
+    again = minimize(lambda p: p["x"], first.space, n_calls=6, random_state=0)
+    assert again.x_iters == first.x_iters
+    theirs = skopt.space.Space([skopt.space.Real(0.0, 1.0), skopt.space.Integer(1, 2)])
+    assert len(minimize(lambda p: p[0], theirs, n_calls=2, random_state=0).x) == 2
+
+
+def test_choices_that_are_tuples_make_one_first_point():
+    result = minimize(lambda p: 0.0, [[(1, 2), (3, 4)]], x0=[(1, 2)], n_calls=2, random_state=0)
+    assert result.x_iters[0] == [(1, 2)]

@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
+from scipy.stats import rv_discrete
 from scipy.stats.qmc import discrepancy
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 from sklearn.linear_model import LinearRegression
 
 from skdeep.model_selection import When
-from skdeep.model_selection.acquisition import ConfidenceBound
+from skdeep.model_selection.acquisition import ConfidenceBound, ProbabilityOfImprovement
 from skdeep.model_selection.optimizer import BayesianOptimizer
+from skdeep.model_selection.spaces import Space
 
 BRANIN = {"x": (-5.0, 10.0), "y": (0.0, 15.0)}
 SQUARE = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
@@ -283,7 +285,8 @@ def test_improvement_per_cost_stays_where_it_is_cheap():
         for _ in range(20):
             point = optimizer.ask()
             costs.append(np.exp(5 * point["x"]))
-            optimizer.tell(point, np.cos(9 * point["y"]) + point["x"] * 1e-3, costs=costs[-1])
+            value = np.cos(9 * point["y"]) + point["x"] * 1e-3
+            optimizer.tell(point, value, costs=costs[-1] if per_cost else None)
         return np.mean(costs[4:])
 
     assert mean_cost(True) < 0.5 * mean_cost(False)
@@ -294,7 +297,8 @@ def test_log_cost_is_taken_off_in_its_own_unit(growth):
     def value_of(per_cost):
         optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, per_cost=per_cost, random_state=0)
         x = np.linspace(0, 1, 15)
-        optimizer.tell([{"x": v} for v in x], np.sin(6 * x), costs=np.exp(growth * x))
+        costs = np.exp(growth * x) if per_cost else None
+        optimizer.tell([{"x": v} for v in x], np.sin(6 * x), costs=costs)
         return optimizer._objective()(np.array([[0.0], [1.0]]))[0]
 
     difference = value_of(False) - value_of(True)
@@ -392,7 +396,7 @@ INSIDE = {"x": 0.5, "y": 0.5}
     ],
 )
 def test_what_cannot_be_told_is_refused_and_nothing_is_learnt(told, message):
-    optimizer = BayesianOptimizer(SQUARE, random_state=0)
+    optimizer = BayesianOptimizer(SQUARE, per_cost="costs" in told, random_state=0)
     with pytest.raises((ValueError, TypeError), match=message):
         optimizer.tell(**told)
     with pytest.raises(ValueError, match="no finite value at a feasible point"):
@@ -439,3 +443,118 @@ def test_a_point_told_twice_is_two_measurements():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert optimizer.ask() not in points
+
+
+@pytest.mark.parametrize(
+    ("points", "values", "message"),
+    [
+        ([], [], "no point was told"),
+        ([INSIDE] * 4, 1.0, "4 points need as many values"),
+        (INSIDE, None, "values must be numbers, but is None"),
+        (INSIDE, "3", "values must be numbers, but is '3'"),
+    ],
+)
+def test_values_that_are_none_are_refused(points, values, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        BayesianOptimizer(SQUARE).tell(points, values)
+
+
+def test_costs_without_a_use_are_refused():
+    with pytest.raises(ValueError, match="costs are for an optimizer with per_cost=True"):
+        BayesianOptimizer(SQUARE).tell(INSIDE, 1.0, costs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"acquisition": ConfidenceBound}, "acquisition must be one of"),
+        ({"surrogate": GaussianProcessRegressor}, "surrogate must be one of"),
+        ({"n_initial": True}, "n_initial must be an integer"),
+    ],
+)
+def test_classes_and_truths_are_no_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        BayesianOptimizer(SQUARE, **settings)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, "2", np.inf])
+def test_numbers_of_acquisitions_are_checked(wrong):
+    with pytest.raises(ValueError, match="kappa must be a number of at least 0"):
+        ConfidenceBound(wrong)
+    with pytest.raises(ValueError, match="margin must be a number of at least 0"):
+        ProbabilityOfImprovement(wrong)
+
+
+def test_confidence_is_a_probability():
+    with pytest.raises(ValueError, match="confidence must lie between 0 and 1"):
+        BayesianOptimizer(SQUARE).regret_bound(1.5)
+
+
+# --- corners
+
+
+@pytest.mark.parametrize("surrogate", ["gp", "random", "quasirandom"])
+def test_levels_that_are_never_drawn_are_visited_in_the_end(surrogate):
+    rare = rv_discrete(values=([0, 1, 2, 3], [1 - 3e-9, 1e-9, 1e-9, 1e-9]))
+    optimizer = BayesianOptimizer({"k": rare}, surrogate=surrogate, random_state=0)
+    for _ in range(4):
+        point = optimizer.ask()
+        optimizer.tell(point, float(point["k"]))
+    assert optimizer.exhausted
+
+
+def test_long_lists_of_sub_spaces_are_not_counted_through(monkeypatch):
+    optimizer = BayesianOptimizer([{"x": (0, 29_999)}, {"x": (10, 30_000)}], random_state=0)
+    asked = []
+    original = Space.key
+    monkeypatch.setattr(Space, "key", lambda self, u: asked.append(u) or original(self, u))
+    assert not optimizer.exhausted
+    optimizer.ask()
+    assert len(asked) < 20
+
+
+def test_looks_between_the_values_of_a_batch_change_no_point():
+    def asked(look):
+        optimizer, points = BayesianOptimizer(BRANIN, random_state=0), []
+        for _ in range(6):
+            batch = optimizer.ask(4)
+            points += batch
+            for point in batch:
+                optimizer.tell(point, branin(**point))
+                if look:
+                    optimizer.best()
+                    optimizer.regret_bound()
+        return points
+
+    assert asked(True) == asked(False)
+
+
+def test_a_failure_is_no_feasible_incumbent():
+    optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, n_initial=1, random_state=0)
+    for x, value, constraint in [(0.1, 1.0, 1.0), (0.5, 0.2, 1.0), (0.9, np.nan, -1.0)]:
+        optimizer.tell({"x": x}, value, constraints=[constraint])
+    assert optimizer._objective().acquisition is None
+
+
+def test_values_at_the_ends_of_the_floats_are_ranked():
+    optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(8):
+            point = optimizer.ask()
+            optimizer.tell(point, 1e308 if point["x"] > 0.5 else -1e308)
+        assert optimizer.best()["x"] <= 0.5
+        assert np.isfinite(optimizer.regret_bound())
+
+
+def test_neighbours_of_a_wide_range_are_two_points():
+    optimizer = BayesianOptimizer({"x": (0, 10**7)}, n_initial=50, random_state=0)
+    x = optimizer.ask()["x"]
+    optimizer.tell({"x": x + 1}, 0.0)
+    assert len(optimizer._pending) == 1
+
+
+def test_a_row_of_a_table_is_a_point():
+    optimizer = BayesianOptimizer(SQUARE, random_state=0)
+    optimizer.tell(pd.Series(INSIDE), 1.0)
+    assert optimizer.best() == INSIDE

@@ -957,3 +957,27 @@ def test_import_loads_neither_tensorflow_nor_scikit_optimize():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert printed.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("score", [np.nan, -np.inf])
+def test_a_plateau_of_no_scores_is_one(score):
+    seen = SimpleNamespace(scores=[score] * 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Plateau(2).reached(seen, None)
+        assert not Plateau(3).reached(seen, None)
+        seen.scores = [score, score, score, 0.5]
+        assert not Plateau(2).reached(seen, None)
+
+
+@pytest.mark.parametrize("cls", SEARCHES)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+def test_a_space_in_which_nothing_works_is_an_error(cls, iris):
+    search = cls(SVC(), {"C": (-10.0, -1.0)}, n_iter=3, cv=2, random_state=0)
+    with pytest.raises(ValueError, match=r"(?s)candidates from the search space failed.*'C'"):
+        search.fit(*iris)
+
+
+def test_a_rule_is_an_instance(iris):
+    with pytest.raises(TypeError, match=r"stop must be a rule, Plateau\(\), not its class"):
+        BayesSearchCV(SVC(), SVC_SPACE, stop=Plateau).fit(*iris)

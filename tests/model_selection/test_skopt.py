@@ -5,8 +5,11 @@ import pytest
 import skopt
 import skopt.plots
 from scipy.stats import norm
+from sklearn.datasets import load_iris
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, When, minimize, to_skopt
 
@@ -231,3 +234,21 @@ def test_other_objects_are_refused(other):
 def test_unfitted_search_is_refused():
     with pytest.raises(ValueError, match="not fitted"):
         to_skopt(BayesSearchCV(Ridge(), {"alpha": (0.1, 1.0)}))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "space"),
+    [
+        (SVC(), {"C": (1e-2, 1e3, "log"), "gamma": (1e-4, 1.0, "log")}),
+        (DecisionTreeClassifier(random_state=0), {"max_depth": (1, 9)}),
+    ],
+)
+def test_a_search_that_starts_outside_its_space_is_converted(estimator, space):
+    search = BayesSearchCV(estimator, space, n_iter=5, cv=2, random_state=0)
+    result = to_skopt(search.fit(*load_iris(return_X_y=True)))
+    assert len(result.x_iters) == 4
+
+
+def test_choices_whose_words_are_equal_stay_apart():
+    result = minimize(lambda p: 0.0, [[1, "1", None, True]], n_calls=4, random_state=0)
+    assert sorted(x for (x,) in to_skopt(result).x_iters) == ["'1'", "1", "None", "True"]

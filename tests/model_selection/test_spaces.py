@@ -3,6 +3,7 @@ import pickle
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from skopt.space import Categorical, Integer, Real
 
 import skdeep
 from skdeep.model_selection import BayesSearchCV, When
-from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.spaces import Known, Space
 from skdeep.model_selection.spaces.dimensions import Choice, Range
 
 finite = st.floats(-1e6, 1e6)
@@ -461,7 +462,7 @@ def test_points_of_sub_spaces_have_the_names_of_one():
     assert space.names == ["kernel", "C", "gamma"]
     assert space.budgets == [None, 7]
     U = space.sample(400, np.random.default_rng(0))
-    branch = space.branch(U)
+    branch = space.dimensions[""].index(U[:, 0])
     assert 150 < branch.sum() < 250
     for u, b in zip(U, branch):
         point = space.decode(u)
@@ -500,7 +501,7 @@ def test_a_point_is_placed_in_the_sub_space_that_it_fits():
     ]:
         u = space.encode(point)
         assert not np.isnan(u).any()
-        assert space.branch(u[None])[0] == branch
+        assert space.dimensions[""].index(u[:1])[0] == branch
     assert np.isnan(space.encode(full | {"gamma": "scale"})).any()
     assert np.isnan(space.encode({"kernel": "rbf"})).any()
 
@@ -727,3 +728,51 @@ def test_models_of_a_pipeline_equal_copies_of_themselves():
     space = Space({"scale": [StandardScaler(), "passthrough"]})
     assert space.encode({"scale": StandardScaler()}) == 0.25
     assert np.isnan(space.encode({"scale": StandardScaler(with_mean=False)})).all()
+
+
+# --- what is known
+
+
+RARE = scipy.stats.rv_discrete(values=([0, 1, 2, 3], [1 - 3e-9, 1e-9, 1e-9, 1e-9]))
+
+
+def test_a_point_of_two_sub_spaces_is_known_in_both():
+    space = Space([{"n": (0, 2)}, {"n": (1, 4)}])
+    known = Known(space)
+    for n in range(5):
+        assert not known.exhausted
+        known.add(space.check({"n": n}))
+    assert known.exhausted
+    assert known.another(np.random.default_rng(0)) is None
+    assert all(u in known for u in space.sample(100, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("dimension", [RARE, scipy.stats.beta(0.05, 0.05), (1e12, 1e12 + 1e-3)])
+def test_a_point_is_one_whatever_digits_it_has_lost(dimension):
+    space, rng = Space({"x": dimension}), np.random.default_rng(0)
+    for u in rng.random((200, 1)):
+        told = space.check(space.decode(u))
+        assert space.key(told) == space.key(u)
+
+
+def test_rare_points_are_found_when_all_others_are_known():
+    space, rng = Space({"k": RARE, "c": ["a", "b"]}), np.random.default_rng(0)
+    known = Known(space)
+    found = []
+    while not known.exhausted:
+        found.append(known.another(rng))
+        known.add(found[-1])
+    assert len({tuple(space.decode(u).values()) for u in found}) == 8
+
+
+def test_multiples_of_a_step_are_one_point_however_they_are_reckoned():
+    space = Space({"x": (0.0, 0.9, 0.3)})
+    assert space.key(space.check({"x": 3 * 0.3})) == space.key(space.check({"x": 0.9}))
+
+
+def test_rows_of_a_table_are_points_without_what_is_missing():
+    space = Space({"k": ["a", "b"], "x": When("k", "b", (0.0, 1.0))})
+    points = [{"k": "a"}, {"k": "b", "x": 0.25}]
+    assert space.points_of(pd.DataFrame(points)) == points
+    assert space.points_of(pd.Series(points[1])) == points[1]
+    assert Space([(0, 9), ["a", "b"]]).points_of(pd.DataFrame([[3, "b"]])) == [[3, "b"]]

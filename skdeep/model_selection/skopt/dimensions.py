@@ -13,6 +13,12 @@ def is_dimension(given: Any) -> bool:
     return skopt is not None and isinstance(given, skopt.Real | skopt.Integer | skopt.Categorical)
 
 
+def is_space(given: Any) -> bool:
+    """Whether an object is a space of scikit-optimize."""
+    skopt = sys.modules.get("skopt.space")
+    return skopt is not None and isinstance(given, skopt.Space)
+
+
 def plain(dimension: Any) -> tuple[tuple | list, list[float] | None]:
     """A dimension as it is written here, and the weights of its choices; it is not changed.
 

@@ -56,7 +56,11 @@ def to_skopt(result: Any) -> OptimizeResult:
         )
     theirs = skopt.space.Space([_theirs(name, d) for name, d in space.dimensions.items()])
     rows = [_row(space, point) for point in points]
-    kept = [i for i, row in enumerate(rows) if np.isfinite(values[i]) and row in theirs]
+    kept = [
+        i
+        for i, (point, row) in enumerate(zip(points, rows))
+        if np.isfinite(values[i]) and not np.isnan(space.encode(point)).any() and row in theirs
+    ]
     if not kept:
         raise ValueError("none of the values at points of the space is finite: nothing to plot.")
     rows, values = [rows[i] for i in kept], values[kept]
@@ -104,7 +108,8 @@ def _labels(choice: Choice) -> list:
     """Levels in their order, as words unless all are numbers."""
     if choice.ordered or all(isinstance(level, str) for level in choice.levels):
         return choice.levels
-    return [str(level) for level in choice.levels]
+    words = [str(level) for level in choice.levels]
+    return words if len(set(words)) == len(words) else [repr(level) for level in choice.levels]
 
 
 def _row(space: Space, point: Any) -> list:

@@ -11,6 +11,7 @@ conditions under which each is there.
 """
 
 from skdeep.model_selection.spaces.conditions import When
+from skdeep.model_selection.spaces.known import Known
 from skdeep.model_selection.spaces.space import Space
 
-__all__ = ["Space", "When"]
+__all__ = ["Known", "Space", "When"]

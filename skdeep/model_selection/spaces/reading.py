@@ -23,6 +23,8 @@ LARGEST = 2**53  # up to here each integer is a float
 
 def read_branches(given: Any) -> tuple[list[dict[str, Any]], list[int | None], bool]:
     """Sub-spaces as a user wrote them, the cap of each, and whether points are lists."""
+    if skopt.is_space(given):
+        given = list(given.dimensions)
     if isinstance(given, list) and not any(map(_is_sub_space, given)):
         names = [getattr(v, "name", None) if skopt.is_dimension(v) else None for v in given]
         names = [f"x{i}" if name is None else name for i, name in enumerate(names)]
@@ -94,15 +96,16 @@ def _choice(name: str, given: list, weights: Sequence[float] | None) -> Choice:
         )
     levels: list = []
     totals: list[float] = []
-    scalars: dict[tuple, int] = {}  # where they stand: thousands of numbers are told apart fast
+    plain: dict[tuple, int] = {}  # where they stand: thousands of them are told apart fast
     for value, weight in zip(given, [1.0] * len(given) if weights is None else weights):
-        if isinstance(value, str | Number):
-            place = scalars.get((type(value), value))
+        typed = _typed(value)
+        if typed is not None:
+            place = plain.get(typed)
         else:
             place = next((i for i, level in enumerate(levels) if same(level, value)), None)
         if place is None and weight:
-            if isinstance(value, str | Number):
-                scalars[type(value), value] = len(levels)
+            if typed is not None:
+                plain[typed] = len(levels)
             levels.append(value)
             totals.append(weight)
         elif place is not None:
@@ -112,6 +115,16 @@ def _choice(name: str, given: list, weights: Sequence[float] | None) -> Choice:
         order = sorted(range(len(levels)), key=levels.__getitem__)
         levels, totals = [levels[i] for i in order], [totals[i] for i in order]
     return Choice(levels, None if weights is None else totals, ordered)
+
+
+def _typed(value: Any) -> tuple | None:
+    """What words, numbers and tuples of these are one by: type and value; None for all else."""
+    if isinstance(value, str | Number):
+        return type(value), value
+    if type(value) is tuple:
+        parts = tuple(map(_typed, value))
+        return None if None in parts else (tuple, *parts)
+    return None
 
 
 def _has_nan(value: Any) -> bool:

@@ -93,6 +93,10 @@ class Space:
             )
         return u
 
+    def holds(self, point: Mapping[str, Any] | Sequence) -> bool:
+        """Whether a point lies in the space."""
+        return not self._nearest(point)[1]
+
     def decode(self, u: np.ndarray) -> Any:
         """The point at u, (n_dimensions,): a dict of what is there, or a list without names."""
         active = self.active(u[None])[0]
@@ -103,6 +107,14 @@ class Space:
         }
         values = {name: there[name] for name in self.names if name in there}
         return list(values.values()) if self.unnamed else values
+
+    def points_of(self, table: Any) -> Any:
+        """Points of a DataFrame, or the one of a Series, in which nan is what is not there."""
+        rows = table.to_dict("records") if table.ndim == 2 else [table.to_dict()]
+        points: list = [{k: v for k, v in row.items() if v == v} for row in rows]
+        if self.unnamed:
+            points = [list(point.values()) for point in points]
+        return points if table.ndim == 2 else points[0]
 
     def active(self, U: np.ndarray) -> np.ndarray:
         """Which dimensions are there at U, (n, n_dimensions): bools of the same shape."""
@@ -116,12 +128,6 @@ class Space:
                 active[:, j] &= active[:, parent] & met
         return active
 
-    def branch(self, U: np.ndarray) -> np.ndarray:
-        """Which sub-space each of U, (n, n_dimensions), lies in: integers (n,)."""
-        if len(self.budgets) == 1:
-            return np.zeros(len(U), dtype=np.int64)
-        return self._parts[0].dimension.index(U[:, 0])
-
     def snap(self, U: np.ndarray) -> np.ndarray:
         """Points U, (n, n_dimensions), with levels at the middle of their bins.
 
@@ -131,6 +137,24 @@ class Space:
             [part.dimension.snap(U[:, j]) for j, part in enumerate(self._parts)]
         )
         return np.where(self.active(U), snapped, ABSENT) if self.is_conditional else snapped
+
+    def canonical(self, u: np.ndarray) -> np.ndarray:
+        """u, (n_dimensions,), of the point to which u decodes: that of its first sub-space.
+
+        It differs in the last digits, too, and where a distribution is so dense that many u decode
+        to one value.
+        """
+        if len(self.budgets) > 1:
+            return self.encode(self.decode(u))
+        u = self.snap(u[None])[0]
+        for j in np.flatnonzero(self.is_real & self.active(u[None])[0]):
+            dimension = self._parts[j].dimension
+            u[j] = dimension.encode(dimension.decode(u[j]))
+        return u
+
+    def key(self, u: np.ndarray) -> bytes:
+        """What two u, (n_dimensions,), have in common if they are one point."""
+        return (np.round(self.canonical(u), 12) + 0.0).tobytes()  # without negative zeros
 
     def columns(self, U: np.ndarray) -> np.ndarray:
         """What a model sees of U, (n, n_dimensions), in the same shape.
@@ -151,6 +175,14 @@ class Space:
         if self.size <= n:
             return rng.permutation(self._grid)
         return self.snap(rng.random((n, len(self._parts))))
+
+    def sample_levels(self, rng: np.random.Generator) -> np.ndarray:
+        """A random point, (n_dimensions,), at which all levels are equally likely."""
+        u = rng.random(len(self._parts))
+        for j in np.flatnonzero(~self.is_real):
+            dimension = self._parts[j].dimension
+            u[j] = dimension.middle(np.asarray(rng.integers(int(dimension.size))))
+        return self.snap(u[None])[0]
 
     def neighbours(self, u: np.ndarray) -> np.ndarray:
         """Points that differ from snapped u, (n_dimensions,), in one level: (m, n_dimensions).
@@ -198,7 +230,7 @@ class Space:
         nested = [_nested_names(held_by.name, level) for level in levels]
         lacking = [level for level, names in zip(levels, nested) if part.name not in names]
         if len(lacking) == len(levels):
-            hint = did_you_mean(part.name, {*valid, *chain.from_iterable(nested)})
+            hint = did_you_mean(part.name, {*valid, *chain.from_iterable(nested)} - {part.name})
             raise ValueError(
                 f"{part.name!r} in search_spaces is no parameter of what {held_by.name!r} can "
                 f"be{hint}"
