@@ -234,6 +234,8 @@ def maximise(
             top, height = _better(objective, space, top, height, near)
         if not space.is_real.all():
             top, height = _better(objective, space, top, height, [*map(space.neighbours, top)])
+        elif gradient:
+            break  # where there is nothing to turn to, it is up there
         if (height <= before + 1e-6).all():
             break
     U, value = np.vstack([top, U]), np.concatenate([height, value])
@@ -289,7 +291,7 @@ def _climb(objective: Callable, space: Space, U: np.ndarray) -> np.ndarray:
     settings = {
         "method": "L-BFGS-B",
         "bounds": [(0, 1)] * len(start),
-        "options": {"maxiter": 50, "ftol": 1e-7},
+        "options": {"maxiter": 30, "ftol": 1e-6},
     }
     climbed = U.copy()
     climbed[free] = minimize(negative, start, jac=True, **settings).x
