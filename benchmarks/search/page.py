@@ -11,7 +11,7 @@ from statistics import median
 
 import numpy as np
 from fidelity import EXPERIMENTS, RUNS
-from ours import EARLY, KEPT_RUNS, OURS, kept, normalised, ranks, targets
+from ours import EARLY, OURS, kept, normalised, ranks, targets
 from peers import PEERS, stored
 from problems import BENCHMARKS, MEDIANS, PROBLEMS, RANKED, RESULTS, TABLES, problems, regret
 
@@ -140,7 +140,6 @@ def main() -> None:
     for problem in problems(list(PROBLEMS)):
         found = {label: kept(label, problem.name, problem.seeds) for label in LABELS}
         runs[problem.name] = problem, {label: each for label, each in found.items() if each}
-    KEPT_RUNS.clear()
     lines = [HEAD, *aims(runs)]
     lines += section(
         "Functions",
