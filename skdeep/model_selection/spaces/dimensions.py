@@ -106,8 +106,6 @@ class Range(Dimension):
         number = as_number(value)
         if self.log and number <= 0:
             return -0.1 if number == 0 else np.nan
-        if self.step is not None and self.holds(number):  # of 0.3 and 3 * 0.1 the same
-            return float(self.middle(np.round((number - self.low) / self.step)))
         start, stop = self._ends
         return float((self._scale(number) - start) / (stop - start))
 
