@@ -32,7 +32,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from problems import PROBLEMS, RESULTS, Choice, Problem, Range, applies, problems, random_point, run
+from problems import (
+    MOST,
+    PROBLEMS,
+    RESULTS,
+    Choice,
+    Problem,
+    Range,
+    applies,
+    problems,
+    random_point,
+    run,
+)
 
 PACKAGES = ("optuna", "scikit-optimize", "torch", "numpy", "scipy", "scikit-learn")
 
@@ -222,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("peers", nargs="*", metavar="peer", help=", ".join(PEERS))
     parser.add_argument("--problems", nargs="+", default=list(PROBLEMS), choices=PROBLEMS)
-    parser.add_argument("--seeds", type=int, default=20, help="the first ones only")
+    parser.add_argument("--seeds", type=int, default=MOST, help="the first ones only")
     arguments = parser.parse_args()
     if unknown := set(arguments.peers) - set(PEERS):
         parser.error(f"no peer is called {', '.join(unknown)}; there are {', '.join(PEERS)}.")

@@ -33,6 +33,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1]
 sys.path.append(str(BENCHMARKS))  # for figures.py and run.py, which lie beside this folder
 RESULTS = BENCHMARKS / "results"
 FEW, MANY = 10, 20  # seeds
+MOST = 60  # where four of ten runs end at the second lowest minimum: 20 would toss a coin
 
 
 @dataclass(frozen=True)
@@ -293,9 +294,9 @@ BRANIN = partial(real, domains=((-5, 10), (0, 15)), minimum=0.39788736, at=(np.p
 H6_AT = (0.20168952, 0.15001069, 0.47687398, 0.27533243, 0.31165162, 0.65730053)
 SIX = ((0, 1),) * 6
 PROBLEMS: dict[str, Callable[[], Problem]] = {
-    "branin": partial(BRANIN, "branin", branin, calls=30, seeds=MANY),
+    "branin": partial(BRANIN, "branin", branin, calls=30, seeds=MOST),
     "hartmann6": partial(
-        real, "hartmann6", hartmann6, SIX, -3.32236801, H6_AT, calls=60, seeds=MANY
+        real, "hartmann6", hartmann6, SIX, -3.32236801, H6_AT, calls=60, seeds=MOST
     ),
     "ackley5": partial(real, "ackley5", ackley, ((-32.768, 32.768),) * 5, 0.0, (0,) * 5),
     "levy10": partial(real, "levy10", levy, ((-10, 10),) * 10, 0.0, (1,) * 10),

@@ -44,7 +44,7 @@ from skdeep.model_selection.acquisition import (
 )
 from skdeep.model_selection.optimizer import N_CENTRES, even_points
 from skdeep.model_selection.spaces import Known, Space
-from skdeep.model_selection.surrogates import GROWTH
+from skdeep.model_selection.surrogates import GROWTH, lengthscale
 from skdeep.model_selection.warps import CURVATURES, Warp
 
 VARIANCE = LogNormal(1.0, 1.0)  # of g_0
@@ -114,6 +114,7 @@ class VersionsProcess(exact.Process):
 def versions_process(is_category: np.ndarray, n_versions: int) -> VersionsProcess:
     """What is believed of versions of a function of columns, of which some are categories."""
     correlation = Matern52(
+        lengthscale=lengthscale(len(is_category)),
         variance=1.0,
         columns=range(len(is_category)),
         categorical=np.flatnonzero(is_category).tolist(),

@@ -268,6 +268,27 @@ class BayesianOptimizer:
                 values = self._fit_objective()[0].mean_and_variance(self._columns())[0]
         return self.space.decode(self._points[np.argmin(np.where(feasible, values, np.inf))])
 
+    def expected_minimum(self) -> tuple[Any, float]:
+        """The point where the surrogate expects the lowest value, told or not, and that value.
+
+        Under noise it is nearer to the minimum than ``best()``, which must be one of the points
+        told. What is expected is the median.
+
+        Raises
+        ------
+        ValueError
+            Before the surrogate decides, and where there are constraints.
+        """
+        if not self._is_guided() or self._constraints is not None:
+            raise ValueError(
+                "only a surrogate expects a minimum, without constraints and once "
+                f"{self.n_initial} values were told, of which one is finite; see `best`."
+            )
+        with one_blas_thread():
+            u, lowest = self._lowest(0.0)
+        _, warp = self._fit_objective()
+        return self.space.decode(u), float(warp.inverse(np.array([lowest]))[0])
+
     def regret_bound(self, confidence: float = 0.95) -> float:
         """How much lower the minimum may be than the best point, in units of the values [1]_.
 
@@ -289,12 +310,18 @@ class BayesianOptimizer:
             kappa = norm.ppf((1 + confidence) / 2)
             mean, variance, _ = model.mean_and_variance(self._columns())
             upper = (mean + kappa * np.sqrt(variance)).min()
-            objective = Objective(ConfidenceBound(kappa), model, 0.0)
-            rng = np.random.default_rng([self._seed, len(mean)])
-            lowest = maximise(objective, self.space, self._centres(mean), rng)[:1]
-            lower = -objective(self.space.columns(lowest))[0][0]
+            _, lower = self._lowest(kappa)
         high, low = warp.inverse(np.array([upper, lower]))
         return float(max(high - low, 0.0))
+
+    def _lowest(self, kappa: float) -> tuple[np.ndarray, float]:
+        """Where mean - kappa deviations is lowest in the space, (n_dimensions,), and that bound."""
+        model, _ = self._fit_objective()
+        mean, _, _ = model.mean_and_variance(self._columns())
+        objective = Objective(ConfidenceBound(kappa), model, 0.0)
+        rng = np.random.default_rng([self._seed, len(mean)])
+        u = maximise(objective, self.space, self._centres(mean), rng)[:1]
+        return u[0], -objective(self.space.columns(u))[0][0]
 
     def _check_parameters(self) -> None:
         known = isinstance(self.surrogate, str) and self.surrogate in SURROGATES
