@@ -221,7 +221,7 @@ def test_what_is_known_tells_little_and_the_last_version_tells_more(model, rng):
 
 def run(space, f, costs, n, seed=0):
     """Points and versions of n evaluations."""
-    optimizer = MultiFidelityOptimizer(Space(space), costs, seed)
+    optimizer = MultiFidelityOptimizer(Space(space), costs, budget=n, random_state=seed)
     asked = []
     for _ in range(n):
         asked.append(optimizer.ask())
