@@ -267,6 +267,23 @@ def test_best_point_is_where_the_mean_is_low_not_where_the_noise_was():
     assert optimizer.best()["x"] == pytest.approx(0.5, abs=0.11)
 
 
+def test_expected_minimum_is_nearer_than_any_point_told():
+    told = np.linspace(0, 1, 11)  # of a parabola whose minimum lies between two of them
+    optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, random_state=0)
+    optimizer.tell([{"x": x} for x in told], (told - 0.35) ** 2 + 3)
+    point, value = optimizer.expected_minimum()
+    assert abs(point["x"] - 0.35) < 0.02
+    assert value == pytest.approx(3.0, abs=2e-3)
+
+
+def test_expected_minimum_needs_a_surrogate():
+    for settings in ({"surrogate": "random"}, {"n_initial": 9}):
+        optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, **settings)
+        optimizer.tell([{"x": 0.1}, {"x": 0.7}, {"x": 0.9}], [1.0, 2.0, 3.0])
+        with pytest.raises(ValueError, match="see `best`"):
+            optimizer.expected_minimum()
+
+
 def test_known_noise_is_believed():
     def surprise(noise):
         optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, random_state=0)
