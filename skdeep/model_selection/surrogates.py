@@ -64,7 +64,7 @@ class GaussianProcess:
     """
 
     def __init__(self, is_category: np.ndarray, curvatures: Sequence[float] = CURVATURES) -> None:
-        categorical = tuple(np.flatnonzero(is_category))
+        categorical = tuple(np.flatnonzero(is_category).tolist())
         kernel = Matern52(lengthscale=lengthscale(len(is_category)), categorical=categorical)
         self.process = exact.Process(kernel, basis="constant")
         self.prior = self.process.prior(len(is_category))
