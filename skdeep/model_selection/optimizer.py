@@ -82,8 +82,8 @@ class BayesianOptimizer:
 
     Notes
     -----
-    A Gaussian process costs O(n^3) for n values: about 0.04 s for each point asked at n = 100 in
-    six dimensions, and 0.5 s at n = 500.
+    A Gaussian process costs O(n^3) for n values: about 0.02 s for each point asked at n = 100 in
+    six dimensions, and 0.5 s at n = 500, on one core.
 
     Examples
     --------
