@@ -9,7 +9,7 @@
 Everything runs in this process, on one thread. Only seeds that are compared count: a peer that is
 not computed for all of them says for how many it is, and ranks are taken over those that all have.
 Under noise, what counts is the true value at the point that the optimizer recommends, of ours its
-`expected_minimum`; peers.py says what the peers recommend.
+`expected_minimum` if it has a model; peers.py says what the peers recommend.
 Kept runs of ours are a row of their own, to see what a change brought. Seconds per ask of kept runs
 were taken when the machine may have been busy: timing.py is for comparing them.
 """
@@ -54,11 +54,13 @@ class Ours:
         from skdeep.model_selection.optimizer import BayesianOptimizer
 
         self._optimizer = BayesianOptimizer(written(problem), random_state=seed, **settings)
+        self._has_model = self._optimizer.surrogate not in ("random", "quasirandom")
         self.ask = self.ask_many = self._optimizer.ask
         self.tell = self.learn = self._optimizer.tell
 
     def recommend(self) -> dict:
-        return self._optimizer.expected_minimum()[0]
+        optimizer = self._optimizer
+        return optimizer.expected_minimum()[0] if self._has_model else optimizer.best()
 
 
 def written(problem: Problem) -> dict[str, Any]:

@@ -271,8 +271,7 @@ class BayesianOptimizer:
     def expected_minimum(self) -> tuple[Any, float]:
         """The point where the surrogate expects the lowest value, told or not, and that value.
 
-        Under noise it is nearer to the minimum than ``best()``, which must be one of the points
-        told. What is expected is the median.
+        ``best()`` is one of the points told. What is expected is the median.
 
         Raises
         ------

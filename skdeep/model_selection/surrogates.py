@@ -26,13 +26,13 @@ MOST_TO_COMPARE = 150
 def lengthscale(d: int) -> LogNormal:
     """What is believed of the lengthscales of d columns of the unit cube.
 
-    They grow as the distance between two random points does, with the root of d: else a hundred
-    points of ten dimensions would tell nothing of each other [1]_.
+    They grow as the distance between two random points does, with the root of d: else
+    points would tell the less of each other, the more dimensions they have [1]_.
 
     References
     ----------
     .. [1] Hvarfner, Hellsten, Nardi. Vanilla Bayesian optimization performs great in high
-       dimensions. ICML, 2024, section 5.
+       dimensions. ICML, 2024.
     """
     return LogNormal(np.sqrt(d / 2), 1.0)
 
