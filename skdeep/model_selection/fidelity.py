@@ -17,6 +17,7 @@ version s that has the correlation r with f(x) then tells about the minimum at l
 
 The next version is that of the largest I_s(x) / cost_s, at its x. Only where f itself comes next
 is it evaluated where its expected improvement is largest: its values are what counts in the end.
+So the end of a budget is kept for f.
 
 .. [1] Kennedy, O'Hagan. Predicting the output from a complex computer code when fast
    approximations are available. Biometrika 87, 2000.
@@ -136,7 +137,7 @@ class MultiFidelityOptimizer:
         What an evaluation of each version costs, the version that counts last.
     budget : float
         What may be spent, in evaluations of the last version: at most half goes to evaluations of
-        it that are planned blindly.
+        it that are planned blindly, and the last evaluation is one of it.
     random_state : int, RandomState instance or None, default=None
         Seed.
     """
@@ -155,7 +156,8 @@ class MultiFidelityOptimizer:
             )
         self.space = space
         self.names = list(costs)
-        self.log_costs = np.log([*costs.values()])
+        self.costs = np.array([*costs.values()]) / [*costs.values()][-1]
+        self.budget = budget
         self._rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         self._process = versions_process(space.is_category, len(costs))
         self._known = [Known(space) for _ in costs]  # points told, by version
@@ -217,11 +219,12 @@ class MultiFidelityOptimizer:
         centres = told[np.argsort(mean, kind="stable")[:N_CENTRES]].clip(0, 1)
         minima = self._draw_minima(model, told, centres)
         found = []
-        for version, log_cost in enumerate(self.log_costs):
+        for version, price in self._prices().items():
             information = Information(model, version, last, minima)
             u = self._highest(information, version, centres)
             if u is not None:
-                found.append((information(self.space.columns(u[None]))[0] - log_cost, version, u))
+                log_gain = information(self.space.columns(u[None]))[0] - np.log(price)
+                found.append((log_gain, version, u))
         if not found:
             return None
         _, version, u = max(found, key=lambda each: each[0])
@@ -231,6 +234,17 @@ class MultiFidelityOptimizer:
             better = self._highest(improvement, last, centres)
             u = u if better is None else better
         return version, u
+
+    def _prices(self) -> dict[int, float]:
+        """What the versions cost of which the next may be.
+
+        After each an evaluation of the last version can be paid, which costs all that is left if it
+        leaves too little for another.
+        """
+        *others, last = range(len(self.names))
+        left = self.budget - self.costs[self._versions].sum()
+        prices = {s: float(self.costs[s]) for s in others if left >= 1 + self.costs[s]}
+        return prices | {last: left if 1 <= left < 2 else 1.0}
 
     def _highest(self, objective: Callable, version: int, centres: np.ndarray) -> np.ndarray | None:
         """Where an objective is highest among points at which the version was not told."""

@@ -286,6 +286,14 @@ def test_three_versions():
     assert set(result.fidelities) == set(costs)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_last_evaluation_is_of_the_version_that_counts(seed):
+    for cheap in (0.1, 0.3):
+        costs = {"cheap": cheap, "dear": 1.0}
+        result = minimize(wave, LINE, n_calls=6, fidelity=costs, random_state=seed)
+        assert result.fidelities[-1] == "dear"
+
+
 @pytest.mark.parametrize("failing", ["cheap", "dear"])
 def test_version_that_always_fails_ends_nothing(failing):
     asked, _ = run(
