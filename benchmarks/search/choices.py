@@ -20,7 +20,8 @@ from threadpoolctl import threadpool_limits
 
 PROBLEMS = ("branin", "hartmann6", "noisy_branin")
 CHOICES = {
-    "gp, logei": {},
+    "gp, mes": {},
+    "gp, logei": {"acquisition": "logei"},
     "gp, ei": {"acquisition": "ei"},
     "gp, pi": {"acquisition": "pi"},
     "gp, lcb": {"acquisition": "lcb"},

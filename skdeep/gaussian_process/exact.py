@@ -32,7 +32,7 @@ from skdeep.gaussian_process.kernels import Belief, Covariance, Kernel, LogNorma
 from skdeep.persistence import saved
 
 NOISE = LogNormal(1e-5, 2.0)
-LOWEST_NOISE = 1e-8
+LOWEST_NOISE = 1e-12
 N_SIGMAS = 6.0
 JITTERS = (0.0, *(10.0 ** np.arange(-12, 0)).tolist())
 
@@ -73,6 +73,11 @@ class Posterior:
     coefficients: np.ndarray  # b, (p,)
     weights: np.ndarray  # a, (n,)
     evidence: float
+
+    @property
+    def noise(self) -> float:
+        """Variance of a target's error, but for what is known of each."""
+        return float(np.exp(self.theta[-1]))
 
     def mean_and_variance(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, Callable]:
         """Mean and variance of f at X, (m, d), and a function for their gradient.

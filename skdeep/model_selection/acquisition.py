@@ -11,7 +11,9 @@ b. With z = (b - m) / s:
 Far from the best point h underflows and its gradient with it: EI is flat there, log EI is not,
 whose tails come from the scaled complementary error function. Where the point must also meet
 constraints c_k(x) <= 0, EI is multiplied by their probability [4]_; where it costs time, EI is
-divided by it [5]_. Both are sums of logarithms here.
+divided by it [5]_. Both are sums of logarithms here. What a point tells about the minimum is in
+:mod:`~skdeep.model_selection.information`; beside points under way it counts less, by the share of
+its deviation that they leave, as points of a determinantal process repel each other [6]_.
 
 .. [1] Jones, Schonlau, Welch. Efficient global optimization of expensive black-box functions.
    Journal of Global Optimization 13, 1998.
@@ -23,6 +25,8 @@ divided by it [5]_. Both are sums of logarithms here.
    constraints. ICML, 2014.
 .. [5] Snoek, Larochelle, Adams. Practical Bayesian optimization of machine learning algorithms.
    NeurIPS, 2012, section 3.2.
+.. [6] Moss, Leslie, Gonzalez, Rayson. GIBBON: general-purpose information-based Bayesian
+   optimisation. Journal of Machine Learning Research 22, 2021, section 5.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +37,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import erfcx, log_ndtr, ndtr
 
+from skdeep.model_selection.information import MinimumInformation
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import Model
 
@@ -106,6 +111,18 @@ class ConfidenceBound:
         return self.kappa * std - mean, -np.ones_like(mean), np.full_like(std, self.kappa)
 
 
+@dataclass(frozen=True)
+class LogDeviation:
+    """weight log of a value's deviation, of whose variance ``noise`` is its error's."""
+
+    noise: float
+    weight: float = 1.0
+
+    def __call__(self, mean, std, best):
+        whole = std**2 + self.noise
+        return 0.5 * self.weight * np.log(whole), np.zeros_like(mean), self.weight * std / whole
+
+
 ACQUISITIONS: dict[str, Acquisition] = {
     "logei": log_expected_improvement,
     "ei": expected_improvement,
@@ -159,6 +176,8 @@ class Objective:
         Of the logarithm of the cost, standardised.
     log_cost_unit : float
         What 1 in that model is.
+    alone : Model or None
+        Of the objective without the points under way, if there are any.
     """
 
     acquisition: Acquisition | None
@@ -168,6 +187,7 @@ class Objective:
     limits: Sequence[float] = ()
     log_cost: Model | None = None
     log_cost_unit: float = 1.0
+    alone: Model | None = None
 
     def __call__(self, columns: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray] | None]:
         """Values at columns, (n, d): (n,), and a function for the gradient, (n, d), if any."""
@@ -187,7 +207,13 @@ class Objective:
 
     def _terms(self) -> Iterator[tuple[Model, Acquisition, float]]:
         """Each model, what is added of it, and the value that it is compared with."""
-        if self.acquisition is not None:
+        if isinstance(self.acquisition, MinimumInformation) and self.alone is not None:
+            # What a point tells alone, times the share of its deviation that is not told beside it.
+            noise = self.acquisition.noise
+            yield self.alone, self.acquisition, self.best
+            yield self.alone, LogDeviation(noise, -1.0), 0.0
+            yield self.model, LogDeviation(noise), 0.0
+        elif self.acquisition is not None:
             yield self.model, self.acquisition, self.best
         for model, limit in zip(self.constraints, self.limits):
             yield model, ProbabilityOfImprovement(0.0), limit
@@ -206,6 +232,7 @@ class Objective:
         return replace(
             self,
             model=self.model.extended(Z),
+            alone=self.model if self.alone is None else self.alone,
             best=min(self.best, mean.min()),
             constraints=[model.extended(Z) for model in self.constraints],
         )

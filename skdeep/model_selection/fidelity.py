@@ -9,40 +9,27 @@ so that f_s(x) and f_q(x') covary by B_sq c(x, x') with B_sq = sum_r a_rs v_r a_
 rho_{r+1} ... rho_s for r <= s, else 0. One Gaussian process over (x, s) learns all versions at
 once; all share the correlation c, as a few expensive values cannot tell its lengthscales.
 
-What is sought is the minimum of f = f_{S-1}. Under draws m_k of it, f(x) >= m_k, which takes the
-share d_k = z (z + t) from its variance, t = (mean - m_k) / std, z = phi(t) / Phi(t). A value of
-version s that has the correlation r with f(x) then tells about the minimum at least [2]_
-
-    I_s(x) = -1 / (2 K) sum_k log(1 - r^2 d_k)                                      equation 11
-
-The next version is that of the largest I_s(x) / cost_s, at its x. Only where f itself comes next
-is it evaluated where its expected improvement is largest: its values are what counts in the end.
-So the end of a budget is kept for f.
+What is sought is the minimum of f = f_{S-1}. The next version is that whose value tells most about
+it for its cost, where it does: a value of version s has the correlation r with f(x), of which
+:mod:`~skdeep.model_selection.information` knows what it tells. What is left for one last evaluation
+of f goes to the lowest mean, as no other value can follow that would use what it tells.
 
 .. [1] Kennedy, O'Hagan. Predicting the output from a complex computer code when fast
    approximations are available. Biometrika 87, 2000.
-.. [2] Moss, Leslie, Gonzalez, Rayson. GIBBON: general-purpose information-based Bayesian
-   optimisation. Journal of Machine Learning Research 22, 2021.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import erfcx, log_ndtr
 from sklearn.utils import check_random_state
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.blas import one_blas_thread
 from skdeep.gaussian_process.kernels import Covariance, LogNormal, Matern52, Product, as_normal
-from skdeep.model_selection.acquisition import (
-    ACQUISITIONS,
-    LOG_SQRT_2PI,
-    Objective,
-    candidates,
-    maximise,
-)
+from skdeep.model_selection.acquisition import ConfidenceBound, Objective, candidates, maximise
+from skdeep.model_selection.information import MinimumInformation, draw_minima, log_information
 from skdeep.model_selection.optimizer import N_CENTRES, even_points
 from skdeep.model_selection.spaces import Known, Space
 from skdeep.model_selection.surrogates import GROWTH, lengthscale
@@ -51,8 +38,7 @@ from skdeep.model_selection.warps import CURVATURES, Warp
 VARIANCE = LogNormal(1.0, 1.0)  # of g_0
 OWN_VARIANCE = LogNormal(0.1, 1.5)  # of the other g_s: versions are expected to be alike
 MULTIPLE = (1.0, 0.5)  # mean and standard deviation of rho_s
-N_DRAWS = 16
-N_CANDIDATES = 500  # points at which the minimum is drawn
+NOISE = LogNormal(1e-10, 4.0)  # the model is global, but what counts are the last digits of f
 
 
 class Versions:
@@ -121,8 +107,7 @@ def versions_process(is_category: np.ndarray, n_versions: int) -> VersionsProces
         categorical=np.flatnonzero(is_category).tolist(),
     )
     return VersionsProcess(
-        Product(correlation, Versions(n_versions)),
-        n_versions=n_versions,
+        Product(correlation, Versions(n_versions)), noise=NOISE, n_versions=n_versions
     )
 
 
@@ -214,26 +199,32 @@ class MultiFidelityOptimizer:
         """The version and the point, (n_dimensions,), that tell most for their cost."""
         last = len(self.names) - 1
         model = self._fit()
-        told = self._points[self._counting()]
-        mean = model.mean(self._columns(told, last))
-        centres = told[np.argsort(mean, kind="stable")[:N_CENTRES]].clip(0, 1)
-        minima = self._draw_minima(model, told, centres)
+        view: Any = OneVersion(model, last)
+        told = self._points[self._counting()].clip(0, 1)
+        mean, _, _ = view.mean_and_variance(self.space.columns(told))
+        centres = told[np.argsort(mean, kind="stable")[:N_CENTRES]]
+        U = np.vstack([told, candidates(self.space, centres, self._rng)])
+        minima = draw_minima(view, self.space.columns(U), self._rng)
         found = []
         for version, price in self._prices().items():
-            information = Information(model, version, last, minima)
-            u = self._highest(information, version, centres)
+            objective: Callable = Information(model, version, last, minima)
+            if version == last:
+                objective = Objective(MinimumInformation(minima, model.noise), view, 0.0)
+            u = self._highest(objective, version, centres)
             if u is not None:
-                log_gain = information(self.space.columns(u[None]))[0] - np.log(price)
+                log_gain = objective(self.space.columns(u[None]))[0] - np.log(price)
                 found.append((log_gain, version, u))
         if not found:
             return None
         _, version, u = max(found, key=lambda each: each[0])
-        if version == last:
-            view: Any = OneVersion(model, last)
-            improvement = Objective(ACQUISITIONS["logei"], view, mean.min())
-            better = self._highest(improvement, last, centres)
-            u = u if better is None else better
+        if version == last and self._left() < 2:
+            lowest = self._highest(Objective(ConfidenceBound(0.0), view, 0.0), last, centres)
+            u = u if lowest is None else lowest
         return version, u
+
+    def _left(self) -> float:
+        """What is left of the budget."""
+        return self.budget - self.costs[self._versions].sum()
 
     def _prices(self) -> dict[int, float]:
         """What the versions cost of which the next may be.
@@ -242,7 +233,7 @@ class MultiFidelityOptimizer:
         leaves too little for another.
         """
         *others, last = range(len(self.names))
-        left = self.budget - self.costs[self._versions].sum()
+        left = self._left()
         prices = {s: float(self.costs[s]) for s in others if left >= 1 + self.costs[s]}
         return prices | {last: left if 1 <= left < 2 else 1.0}
 
@@ -250,14 +241,6 @@ class MultiFidelityOptimizer:
         """Where an objective is highest among points at which the version was not told."""
         ranked = maximise(objective, self.space, centres, self._rng)
         return next((u for u in ranked if u not in self._known[version]), None)
-
-    def _draw_minima(
-        self, model: exact.Posterior, told: np.ndarray, centres: np.ndarray
-    ) -> np.ndarray:
-        """Minima of the last version that the model believes possible, (N_DRAWS,)."""
-        U = candidates(self.space, centres, self._rng)
-        U = np.vstack([told, self._rng.permutation(U)[:N_CANDIDATES]])
-        return model.sample(self._columns(U, len(self.names) - 1), self._rng, N_DRAWS).min(axis=0)
 
     def _fit(self) -> exact.Posterior:
         """The model of all versions, whose warp is chosen anew from time to time."""
@@ -271,10 +254,10 @@ class MultiFidelityOptimizer:
     def _fit_warped(self, curvature: float) -> tuple[exact.Posterior, float]:
         """The model under a warp of each version, and the log density of the values."""
         t, log_slope = np.empty_like(self._values), 0.0
-        for version in range(len(self.names)):
+        for version, spread in enumerate(self._spreads()):
             here = self._versions == version
             values = _filled(self._values[here])
-            warp = Warp.of(values, curvature)
+            warp = Warp.of(values, curvature, spread)
             t[here] = warp(values)
             log_slope += warp.log_slope(values).sum()
         Z = self._columns(self._points, self._versions)
@@ -284,6 +267,24 @@ class MultiFidelityOptimizer:
         free = sigma > 0
         z = (model.theta - mean)[free] / sigma[free]
         return model, model.evidence + log_slope - 0.5 * z @ z
+
+    def _spreads(self) -> Sequence[float | None]:
+        """Units in which the versions are alike: their ranges at points that were told of all.
+
+        None where there are none: then each has the unit of its own values, which shrinks as they
+        gather at the minimum.
+        """
+        told = [
+            {
+                self.space.key(u): value
+                for u, value in zip(self._points[here], self._values[here])
+                if np.isfinite(value)
+            }
+            for here in (self._versions == version for version in range(len(self.names)))
+        ]
+        shared = set.intersection(*map(set, told))
+        ranges = [float(np.ptp([values[u] for u in shared] or [0.0])) for values in told]
+        return ranges if min(ranges) > 0 else [None] * len(told)
 
     def _columns(self, U: np.ndarray, versions: np.ndarray | int) -> np.ndarray:
         """What the model sees of points U, (n, n_dimensions), in their versions."""
@@ -298,9 +299,14 @@ class OneVersion:
     version: int
 
     def mean_and_variance(self, columns):
-        Z = np.column_stack([columns, np.full(len(columns), self.version)])
-        mean, variance, gradient = self.model.mean_and_variance(Z)
+        mean, variance, gradient = self.model.mean_and_variance(self.with_version(columns))
         return mean, variance, lambda *slopes: gradient(*slopes)[:, :-1]
+
+    def sample(self, columns, rng, n=1):
+        return self.model.sample(self.with_version(columns), rng, n)
+
+    def with_version(self, columns):
+        return np.column_stack([columns, np.full(len(columns), self.version)])
 
 
 @dataclass(frozen=True)
@@ -312,49 +318,17 @@ class Information:
     last: int
     minima: np.ndarray
 
-    def __call__(self, columns: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray] | None]:
-        """Values at columns, (n, d): (n,), and a function for the gradient, (n, d), if it is known.
-
-        It is for the last version, of which points matter to the last digit.
-        """
-        mean, variance, gradient = OneVersion(self.model, self.last).mean_and_variance(columns)
-        std, noise = np.sqrt(variance), np.exp(self.model.theta[-1])
-        if self.version < self.last:
-            Z = np.column_stack([columns, np.full(len(columns), self.last)])
-            Z_version = np.column_stack([columns, np.full(len(columns), self.version)])
-            own = self.model.mean_and_variance(Z_version)[1]
-            prior = self.model.process.kernel(self.model.theta[:-1], Z[:1], Z_version[:1]).matrix
-            cov = self.model.paired_covariance(Z, Z_version, prior[0, 0])
-            share = np.minimum(cov**2 / (variance * (own + noise)), 1.0)
-            return log_information(mean, std, self.minima, share)[0], None
-        share = variance / (variance + noise)
-        value, by_mean, by_std, by_share = log_information(mean, std, self.minima, share)
-        by_variance = by_std / (2 * std) + by_share * noise / (variance + noise) ** 2
-        return value, lambda: gradient(by_mean, by_variance)
-
-
-def log_information(
-    mean: np.ndarray, std: np.ndarray, minima: np.ndarray, share: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """log I, (n,), where r^2 is ``share``, and its derivatives by mean, deviation and share."""
-    t = (mean[:, None] - minima) / std[:, None]
-    z = np.sqrt(2 / np.pi) / erfcx(-t / np.sqrt(2))
-    above = np.maximum(z + t, 0.5 / (1 + np.abs(t)))  # far below zero they cancel
-    # Logarithms, as z underflows where f(x) is far above all minima.
-    log_z = -0.5 * t**2 - LOG_SQRT_2PI - log_ndtr(t)
-    log_taken = np.minimum(log_z + np.log(above), 0.0)
-    slope = (1 - np.exp(log_taken)) / above - above  # of log d_k by t
-    log_x = log_taken + np.log(np.maximum(share, 1e-300))[:, None]  # x = r^2 d_k
-    x = np.clip(np.exp(log_x), 1e-12, 1 - 1e-12)
-    log_terms = np.log(-np.log1p(-x) / x) + log_x
-    ratio = x / (1 - x) / -np.log1p(-x)  # of a term's logarithm by that of x
-    highest = log_terms.max(axis=1, keepdims=True)
-    weights = np.exp(log_terms - highest)
-    value = highest[:, 0] + np.log(0.5 * weights.mean(axis=1))
-    weights *= ratio / weights.sum(axis=1, keepdims=True)
-    by_t = weights * slope
-    by_share = weights.sum(axis=1) / np.maximum(share, 1e-300)
-    return value, by_t.sum(axis=1) / std, -(by_t * t).sum(axis=1) / std, by_share
+    def __call__(self, columns: np.ndarray) -> tuple[np.ndarray, None]:
+        """Values at columns, (n, d): (n,). Points of another version need no gradient."""
+        Z, own = (
+            np.column_stack([columns, np.full(len(columns), s)]) for s in (self.last, self.version)
+        )
+        mean, variance, _ = self.model.mean_and_variance(Z)
+        own_variance = self.model.mean_and_variance(own)[1]
+        prior = self.model.process.kernel(self.model.theta[:-1], Z[:1], own[:1]).matrix[0, 0]
+        cov = self.model.paired_covariance(Z, own, prior)
+        share = np.minimum(cov**2 / (variance * (own_variance + self.model.noise)), 1.0)
+        return log_information(mean, np.sqrt(variance), self.minima, share)[0], None
 
 
 def _filled(values: np.ndarray) -> np.ndarray:

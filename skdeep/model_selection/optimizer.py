@@ -6,7 +6,7 @@
         optimizer.tell(point, experiment(**point))
 
 The first points fill the cube evenly (a scrambled Sobol sequence); then a Gaussian process
-learns from all values so far, and the point of highest log expected improvement comes next. Points
+learns from all values so far, and the point that tells most about the minimum comes next. Points
 that were asked for and not told yet count as if they had come out as the model expects [1]_.
 
 .. [1] Ginsbourger, Le Riche, Carraro. Kriging is well-suited to parallelize optimization.
@@ -15,6 +15,7 @@ that were asked for and not told yet count as if they had come out as the model 
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from inspect import signature
 from numbers import Integral
 from typing import Any
@@ -31,9 +32,11 @@ from skdeep.model_selection.acquisition import (
     Acquisition,
     ConfidenceBound,
     Objective,
+    candidates,
     draw,
     maximise,
 )
+from skdeep.model_selection.information import MinimumInformation, draw_minima
 from skdeep.model_selection.spaces import Known, Space
 from skdeep.model_selection.surrogates import GaussianProcess, Model, Regressor
 from skdeep.model_selection.warps import CURVATURES, Warp
@@ -43,7 +46,7 @@ N_OTHERS = 1000
 SAME = 1e-6  # share of a dimension
 LARGEST = 1e300  # values beyond count as this
 UNGUIDED = ("random", "quasirandom")
-WITH_OTHERS = ("logei", "ei", "pi")  # whose logarithms add to those of feasibility and cost
+WITH_OTHERS = ("mes", "logei", "ei", "pi")  # whose logarithms add to those of feasibility and cost
 SURROGATES = ("gp", "forest", *UNGUIDED)
 
 
@@ -59,11 +62,14 @@ class BayesianOptimizer:
         What learns from the values: a Gaussian process, extremely randomised trees, nothing
         (random points, or a Sobol sequence), or a regressor of scikit-learn's whose ``predict``
         takes ``return_std``.
-    acquisition : {'logei', 'ei', 'pi', 'lcb', 'thompson'} or callable, default='logei'
-        What the next point maximises: the expected improvement or its logarithm, the probability
-        of improvement, a confidence bound (``ConfidenceBound(kappa)`` sets its width), or, turned
-        over, a draw of the function. A callable takes means, deviations and the best value, and
-        returns values and their derivatives by mean and by deviation.
+    acquisition : {'auto', 'mes', 'logei', 'ei', 'pi', 'lcb', 'thompson'} or callable, \
+            default='auto'
+        What the next point maximises: what it tells about the minimum (max-value entropy search),
+        the expected improvement or its logarithm, the probability of improvement, a confidence
+        bound (``ConfidenceBound(kappa)`` sets its width), or, turned over, a draw of the function.
+        'auto' is 'mes' for a Gaussian process, and 'logei' for other surrogates, which do not know
+        how values at two points go together. A callable takes means, deviations and the best
+        value, and returns values and their derivatives by mean and by deviation.
     n_initial : int, default=None
         Points, told ones included, before the surrogate decides; None stands for two more than
         there are dimensions.
@@ -101,7 +107,7 @@ class BayesianOptimizer:
         space: Any,
         *,
         surrogate: Any = "gp",
-        acquisition: str | Acquisition = "logei",
+        acquisition: str | Acquisition = "auto",
         n_initial: int | None = None,
         per_cost: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -115,6 +121,9 @@ class BayesianOptimizer:
         n_dimensions = len(self.space.dimensions)
         self.surrogate = surrogate
         self.acquisition = acquisition
+        if isinstance(acquisition, str) and acquisition == "auto":
+            is_gp = isinstance(surrogate, str) and surrogate == "gp"
+            self.acquisition = "mes" if is_gp else "logei"
         self.n_initial = n_dimensions + 2 if n_initial is None else n_initial
         self.per_cost = per_cost
         self._check_parameters()
@@ -337,12 +346,17 @@ class BayesianOptimizer:
                     f"surrogate must predict how sure it is, but {type(self.surrogate).__name__}'s "
                     "predict has no return_std; take a forest or a Gaussian process."
                 )
-        names = [*ACQUISITIONS, "thompson"]
+        names = ["auto", "mes", *ACQUISITIONS, "thompson"]
         given = self.acquisition
         if isinstance(given, type) or (not callable(given) and given not in names):
             raise ValueError(
                 f"acquisition must be one of {', '.join(map(repr, names))} or a function, but is "
                 f"{given!r}."
+            )
+        if given == "mes" and not (known and self.surrogate == "gp"):
+            raise ValueError(
+                "acquisition='mes' draws functions, for which the surrogate must be 'gp', but it "
+                f"is {self.surrogate!r}; take 'logei'."
             )
         if self.per_cost and self.acquisition not in WITH_OTHERS:
             raise ValueError(
@@ -437,11 +451,8 @@ class BayesianOptimizer:
             log_cost, warp = self._fit(surrogate, columns, np.log(self._costs))
             unit = warp.std * warp.spread
         mean = model.mean_and_variance(columns)[0]
-        acquisition = ACQUISITIONS.get(self.acquisition, self.acquisition)  # type: ignore[arg-type]
-        if self.acquisition == "ei" and (constraints or self.per_cost):
-            acquisition = ACQUISITIONS["logei"]  # whose logarithm is added to others
         objective = Objective(
-            acquisition if feasible.any() else None,
+            None,
             model,
             mean[feasible].min() if feasible.any() else np.inf,
             [constraint for constraint, _ in constraints],
@@ -449,9 +460,25 @@ class BayesianOptimizer:
             log_cost,
             unit,
         )
+        if feasible.any():
+            objective = replace(objective, acquisition=self._acquisition_for(objective, mean))
         if not self._pending:
             return objective
         return objective.extended(self.space.columns(np.array([*self._pending.values()])))
+
+    def _acquisition_for(self, objective: Objective, mean: np.ndarray) -> Acquisition:
+        """The acquisition, once there is a model, which has means, (n,), where values were told."""
+        if self.acquisition == "mes":
+            U = candidates(self.space, self._centres(mean), self._rng)
+            columns = self.space.columns(np.vstack([self._points.clip(0, 1), U]))
+            model, constraints, limits = objective.model, objective.constraints, objective.limits
+            minima = draw_minima(model, columns, self._rng, constraints, limits)
+            if len(minima):
+                return MinimumInformation(minima, model.noise)
+            return ACQUISITIONS["logei"]
+        if self.acquisition == "ei" and (objective.constraints or self.per_cost):
+            return ACQUISITIONS["logei"]  # whose logarithm is added to others
+        return ACQUISITIONS.get(self.acquisition, self.acquisition)  # type: ignore[arg-type]
 
     def _fit_objective(self, look: bool = True) -> tuple[Model, Warp]:
         """The model of the values; a failure counts as the worst value.

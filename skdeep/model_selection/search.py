@@ -226,7 +226,8 @@ class BayesSearchCV(_SequentialSearchCV):
         of the others when one is proposed.
     surrogate : {'gp', 'forest', 'random', 'quasirandom'} or regressor, default='gp'
         What learns from the scores, as in :class:`BayesianOptimizer`.
-    acquisition : {'logei', 'ei', 'pi', 'lcb', 'thompson'} or callable, default='logei'
+    acquisition : {'auto', 'mes', 'logei', 'ei', 'pi', 'lcb', 'thompson'} or callable, \
+            default='auto'
         What the next candidate maximises, as in :class:`BayesianOptimizer`: it is told of the
         negative of the score, which is minimised.
     scoring : str, callable, list, tuple or dict, default=None
@@ -307,7 +308,7 @@ class BayesSearchCV(_SequentialSearchCV):
         **_SequentialSearchCV._parameter_constraints,
         "n_points": [_COUNT],
         "surrogate": [StrOptions(set(SURROGATES)), HasMethods(["fit", "predict"])],
-        "acquisition": [StrOptions({*ACQUISITIONS, "thompson"}), callable],
+        "acquisition": [StrOptions({"auto", "mes", *ACQUISITIONS, "thompson"}), callable],
     }
 
     def __init__(
@@ -318,7 +319,7 @@ class BayesSearchCV(_SequentialSearchCV):
         n_iter=32,
         n_points=1,
         surrogate="gp",
-        acquisition="logei",
+        acquisition="auto",
         scoring=None,
         n_jobs=None,
         refit=True,

@@ -40,6 +40,8 @@ def lengthscale(d: int) -> LogNormal:
 class Model(Protocol):
     """A fitted surrogate of targets with mean 0 and variance 1."""
 
+    noise: float  # variance of a target's error, as far as it is not in that of the predictions
+
     def mean_and_variance(
         self, X: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray] | None]:
@@ -141,6 +143,8 @@ class Regressor:
 
 class RegressorModel:
     """A regressor that was fitted to targets t, (n,), at Z, (n, d)."""
+
+    noise = 0.0
 
     def __init__(self, regressor: Any, Z: np.ndarray, t: np.ndarray, seed: int) -> None:
         self.fitted = clone(regressor)

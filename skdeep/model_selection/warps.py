@@ -33,6 +33,8 @@ class Warp:
         Finite values of the objective.
     curvature : float in [0, inf)
         c: 0 scales only.
+    spread : float in (0, inf) or None, default=None
+        s, if it is known.
     """
 
     lowest: float
@@ -42,12 +44,13 @@ class Warp:
     std: float
 
     @classmethod
-    def of(cls, values: np.ndarray, curvature: float) -> "Warp":
+    def of(cls, values: np.ndarray, curvature: float, spread: float | None = None) -> "Warp":
         lowest = values.min()
-        middle, high = np.quantile(values, [0.5, 0.9]) - lowest
-        if middle <= ROUNDING * np.abs(values).min():  # more than half are the lowest value
-            middle = high
-        spread = middle or values.max() - lowest or 1.0
+        if spread is None:
+            middle, high = np.quantile(values, [0.5, 0.9]) - lowest
+            if middle <= ROUNDING * np.abs(values).min():  # more than half are the lowest value
+                middle = high
+            spread = middle or values.max() - lowest or 1.0
         bent = _bend(np.minimum((values - lowest) / spread, CAP), curvature)
         return cls(lowest, spread, curvature, bent.mean(), bent.std() or 1.0)
 

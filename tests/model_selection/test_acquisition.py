@@ -3,7 +3,7 @@ from decimal import Decimal, getcontext
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
-from scipy.stats import norm
+from scipy.stats import ks_2samp, norm
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.kernels import Matern52
@@ -15,6 +15,7 @@ from skdeep.model_selection.acquisition import (
     log_h,
     maximise,
 )
+from skdeep.model_selection.information import MinimumInformation, draw_minima
 from skdeep.model_selection.spaces import Space
 
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
@@ -113,6 +114,36 @@ def test_gradient_of_all_terms_together_agrees_with_finite_differences(posterior
     X = np.random.default_rng(1).random((4, 3))
     numeric = approx_fprime(X.ravel(), lambda x: objective(x.reshape(4, 3))[0].sum(), 1e-7)
     np.testing.assert_allclose(objective(X)[1]().ravel(), numeric, rtol=1e-5, atol=1e-5)
+
+
+def test_information_beside_points_under_way_agrees_with_finite_differences(posterior):
+    information = MinimumInformation(np.array([-1.0, -1.3]), noise=0.01)
+    alone = Objective(information, posterior, -0.5)
+    rng = np.random.default_rng(1)
+    Z, X = rng.random((2, 3)), rng.random((4, 3))
+    beside = alone.extended(Z[:1]).extended(Z[1:])
+    numeric = approx_fprime(X.ravel(), lambda x: beside(x.reshape(4, 3))[0].sum(), 1e-7)
+    np.testing.assert_allclose(beside(X)[1]().ravel(), numeric, rtol=1e-5, atol=1e-5)
+    # By the definition: the deviation of a measurement that the points under way leave.
+    left = posterior.extended(Z).mean_and_variance(X)[1] + 0.01
+    whole = posterior.mean_and_variance(X)[1] + 0.01
+    np.testing.assert_allclose(beside(X)[0], alone(X)[0] + 0.5 * np.log(left / whole), rtol=1e-6)
+
+
+def test_drawn_minima_are_distributed_as_those_of_draws_everywhere(posterior):
+    columns = np.random.default_rng(2).random((300, 3))
+    draws = [draw_minima(posterior, columns, np.random.default_rng(s)) for s in range(40)]
+    everywhere = posterior.sample(columns, np.random.default_rng(3), 640).min(axis=0)
+    assert ks_2samp(np.concatenate(draws), everywhere).pvalue > 1e-3
+
+
+def test_drawn_minima_meet_the_constraints(posterior):
+    columns = np.random.default_rng(2).random((50, 3))
+    other = exact.condition(posterior.process, posterior.theta, posterior.Z, -posterior.t)
+    rng = np.random.default_rng(0)
+    free, bound = (draw_minima(posterior, columns, rng, *c) for c in ((), ([other], [0.2])))
+    assert np.median(bound) > np.median(free)  # where -f <= 0.2
+    assert not len(draw_minima(posterior, columns, rng, [other], [-1e9]))
 
 
 def test_terms_are_feasibility_and_cost(posterior):

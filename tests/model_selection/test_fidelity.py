@@ -10,9 +10,9 @@ from skdeep.model_selection.fidelity import (
     Information,
     MultiFidelityOptimizer,
     Versions,
-    log_information,
     versions_process,
 )
+from skdeep.model_selection.information import log_information
 from skdeep.model_selection.spaces import Space
 
 RHO = [0.8, -0.5]
@@ -193,16 +193,6 @@ def model(rng):
 
 
 MINIMA = np.array([-1.2, -1.0, -1.3])
-
-
-def test_gradient_by_points_is_that_of_finite_differences(model, rng):
-    information = Information(model, 1, 1, MINIMA)
-    X = rng.random((5, 2))
-    gradient = information(X)[1]()
-    for j in range(2):
-        h = 1e-6 * np.eye(2)[j]
-        numeric = (information(X + h)[0] - information(X - h)[0]) / 2e-6
-        np.testing.assert_allclose(gradient[:, j], numeric, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_known_tells_little_and_the_last_version_tells_more(model, rng):

@@ -55,7 +55,9 @@ def mixed(x, n, kind):
 MIXED = {"x": (1e-4, 1e2, "log"), "n": (1, 30), "kind": ["a", "b", "c"]}
 
 
-@pytest.mark.parametrize("acquisition", ["logei", "ei", "lcb", "thompson", ConfidenceBound(3.0)])
+@pytest.mark.parametrize(
+    "acquisition", ["mes", "logei", "ei", "lcb", "thompson", ConfidenceBound(3.0)]
+)
 def test_mixed_space_is_solved_by_each_acquisition(acquisition):
     optimizer, _, values = run(MIXED, mixed, 30, acquisition=acquisition)
     assert values.min() < 0.3  # of 20 random searches the median is 0.46
@@ -168,7 +170,7 @@ def test_points_asked_together_are_told_together_and_solve_branin():
 
 
 def test_pending_points_count_as_what_the_model_expects():
-    optimizer, _, _ = run(BRANIN, branin, 8)
+    optimizer, _, _ = run(BRANIN, branin, 8, acquisition="logei")
     objective = optimizer._objective()
     first, second = optimizer.ask(2)
     u, v = optimizer.space.encode(first)[None], optimizer.space.encode(second)[None]
@@ -177,6 +179,12 @@ def test_pending_points_count_as_what_the_model_expects():
         assert known(u)[0] < objective(u)[0] - 3  # little is left to gain there
     assert objective.extended(u)(v)[0] > objective.extended(u)(u)[0] + 3
     assert pending.best <= objective.best
+
+
+def test_points_of_a_batch_are_spread():
+    optimizer, _, _ = run(BRANIN, branin, 8)
+    U = [optimizer.space.encode(point) for point in optimizer.ask(4)]
+    assert pdist(U).min() > 0.03
 
 
 def test_more_initial_points_than_planned_are_still_spread():
@@ -322,7 +330,7 @@ def test_log_cost_is_taken_off_in_its_own_unit(growth):
     assert difference[1] - difference[0] == pytest.approx(growth, rel=0.02)
 
 
-@pytest.mark.parametrize("acquisition", ["logei", "ei", "thompson"])
+@pytest.mark.parametrize("acquisition", ["mes", "logei", "ei", "thompson"])
 def test_constrained_minimum_is_found(acquisition):
     optimizer = BayesianOptimizer(SQUARE, acquisition=acquisition, random_state=0)
     for _ in range(30):
@@ -382,11 +390,12 @@ def test_regret_bound_is_above_the_regret_and_falls():
         ({"surrogate": "tree"}, "surrogate must be one of 'gp', 'forest'.* but is 'tree'"),
         ({"surrogate": 3}, "surrogate must be .* but is 3"),
         ({"surrogate": LinearRegression()}, "LinearRegression's predict has no return_std"),
-        ({"acquisition": "EI"}, "acquisition must be one of 'logei'.* but is 'EI'"),
+        ({"acquisition": "EI"}, "acquisition must be one of 'auto', 'mes'.* but is 'EI'"),
         (
             {"per_cost": True, "acquisition": "lcb"},
-            "acquisition must be one of 'logei', 'ei', 'pi'",
+            "acquisition must be one of 'mes', 'logei', 'ei', 'pi'",
         ),
+        ({"acquisition": "mes", "surrogate": "forest"}, "surrogate must be 'gp', but .* 'forest'"),
         ({"n_initial": 0}, "n_initial must be an integer from 1, but is 0"),
     ],
 )
@@ -441,7 +450,7 @@ def test_a_table_is_told_row_by_row():
 
 def test_constraints_need_an_acquisition_that_is_a_logarithm():
     optimizer = BayesianOptimizer(SQUARE, acquisition="lcb", random_state=0)
-    with pytest.raises(ValueError, match="constraints need an acquisition among 'logei'"):
+    with pytest.raises(ValueError, match="constraints need an acquisition among 'mes', 'logei'"):
         optimizer.tell(INSIDE, 1.0, constraints=[0.0])
 
 
