@@ -131,6 +131,21 @@ ACQUISITIONS: dict[str, Acquisition] = {
 }
 
 
+def checked(acquisition: Acquisition) -> Acquisition:
+    """An acquisition of a user's, which says so if it returns what it must not."""
+
+    def call(mean, std, best):
+        found = acquisition(mean, std, best)
+        if not isinstance(found, tuple | list) or [np.shape(p) for p in found] != [mean.shape] * 3:
+            raise ValueError(
+                "acquisition must return values and their derivatives by mean and by deviation, "
+                f"three arrays of shape {mean.shape}, but returned {found!r}."
+            )
+        return found
+
+    return call
+
+
 def log_h(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """log(phi(z) + z Phi(z)) and its derivative Phi(z) / h(z), elementwise."""
     value, slope = np.empty_like(z), np.empty_like(z)

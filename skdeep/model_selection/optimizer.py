@@ -33,6 +33,7 @@ from skdeep.model_selection.acquisition import (
     ConfidenceBound,
     Objective,
     candidates,
+    checked,
     draw,
     maximise,
 )
@@ -466,7 +467,7 @@ class BayesianOptimizer:
             return objective
         return objective.extended(self.space.columns(np.array([*self._pending.values()])))
 
-    def _acquisition_for(self, objective: Objective, mean: np.ndarray) -> Acquisition:
+    def _acquisition_for(self, objective: Objective, mean: np.ndarray) -> Acquisition | None:
         """The acquisition, once there is a model, which has means, (n,), where values were told."""
         if self.acquisition == "mes":
             U = candidates(self.space, self._centres(mean), self._rng)
@@ -478,7 +479,9 @@ class BayesianOptimizer:
             return ACQUISITIONS["logei"]
         if self.acquisition == "ei" and (objective.constraints or self.per_cost):
             return ACQUISITIONS["logei"]  # whose logarithm is added to others
-        return ACQUISITIONS.get(self.acquisition, self.acquisition)  # type: ignore[arg-type]
+        if callable(self.acquisition):
+            return checked(self.acquisition)
+        return ACQUISITIONS.get(self.acquisition)
 
     def _fit_objective(self, look: bool = True) -> tuple[Model, Warp]:
         """The model of the values; a failure counts as the worst value.

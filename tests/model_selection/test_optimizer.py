@@ -448,6 +448,15 @@ def test_a_table_is_told_row_by_row():
     assert asked[0] == asked[1]
 
 
+@pytest.mark.parametrize(
+    "acquisition", [lambda m, s, b: m - s, lambda m, s, b: (m, s), lambda m, s, b: (m, s, 0.0)]
+)
+def test_acquisition_that_returns_no_derivatives_is_refused(acquisition):
+    optimizer, _, _ = run(SQUARE, lambda x, y: x + y, 4, acquisition=acquisition)
+    with pytest.raises(ValueError, match=r"three arrays of shape .* but returned"):
+        optimizer.ask()
+
+
 def test_constraints_need_an_acquisition_that_is_a_logarithm():
     optimizer = BayesianOptimizer(SQUARE, acquisition="lcb", random_state=0)
     with pytest.raises(ValueError, match="constraints need an acquisition among 'mes', 'logei'"):
