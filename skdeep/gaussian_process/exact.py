@@ -85,24 +85,43 @@ class Posterior:
         The function takes the derivatives of an objective by mean and by variance, (m,) each,
         and returns those by X, (m, d).
         """
-        cross, half, excess = self._solved(X)
-        mean = cross.matrix @ self.weights + self.process.h(X) @ self.coefficients
-        variance = cross.variance - np.einsum("ij,ij->j", half, half)
-        variance += np.einsum("ij,ij->j", excess, excess)
+        mean, (variance,), gradient = self.mean_and_variances(X)
+        return mean, variance, gradient
 
-        def gradient(by_mean: np.ndarray, by_variance: np.ndarray) -> np.ndarray:
-            by_basis = 2 * by_variance * solve_triangular(self.basis_cholesky, excess, True)
-            # K^-1 k(Z, X) and what the basis adds, (n, m).
-            solved = solve_triangular(
-                self.cholesky, 2 * by_variance * half + self.half_basis @ by_basis, True
-            )
-            W = by_mean[:, None] * self.weights - solved.T
+    def mean_and_variances(
+        self, X: np.ndarray, *earlier: "Posterior"
+    ) -> tuple[np.ndarray, list[np.ndarray], Callable]:
+        """Mean and variance, and the variances of earlier posteriors, each of the first points.
+
+        They share the work. The function for the gradient takes derivatives by mean and by each
+        variance.
+        """
+        cross, half, excess = self._solved(X)
+        h, posteriors = self.process.h(X), (self, *earlier)
+        mean = cross.matrix @ self.weights + h @ self.coefficients
+        halves = [half[: len(p.t)] for p in posteriors]
+        parts = [(half, excess), *((u, p._excess(h, u)) for p, u in zip(earlier, halves[1:]))]
+        variances = [
+            cross.variance - np.einsum("ij,ij->j", u, u) + np.einsum("ij,ij->j", r, r)
+            for u, r in parts
+        ]
+
+        def gradient(by_mean: np.ndarray, *by_variances: np.ndarray) -> np.ndarray:
+            W = by_mean[:, None] * self.weights
+            by_h = by_mean[:, None] * self.coefficients
+            for posterior, (u, r), by_variance in zip(posteriors, parts, by_variances):
+                by_basis = 2 * by_variance * solve_triangular(posterior.basis_cholesky, r, True)
+                # K^-1 k(Z, X) and what the basis adds, (n, m).
+                W[:, : len(u)] -= solve_triangular(
+                    posterior.cholesky, 2 * by_variance * u + posterior.half_basis @ by_basis, True
+                ).T
+                by_h += by_basis.T
             found = cross.points_gradient(W)
             if self.process.basis == "linear":
-                found += by_mean[:, None] * self.coefficients[1:] + by_basis[1:].T
+                found += by_h[:, 1:]
             return found
 
-        return mean, np.maximum(variance, 1e-14 * cross.variance), gradient
+        return mean, [np.maximum(v, 1e-14 * cross.variance) for v in variances], gradient
 
     def mean(self, X: np.ndarray) -> np.ndarray:
         """Mean of f at X, (m,): O(n m), where the variance takes O(n^2 m)."""
@@ -165,8 +184,11 @@ class Posterior:
         """Covariance with Z, (m, n), L^-1 k(Z, X), (n, m), and r over A's root, (p, m)."""
         cross = self.process.kernel(self.theta[:-1], X, self.Z)
         half = solve_triangular(self.cholesky, cross.matrix.T)
-        r = self.process.h(X).T - self.half_basis.T @ half
-        return cross, half, solve_triangular(self.basis_cholesky, r)
+        return cross, half, self._excess(self.process.h(X), half)
+
+    def _excess(self, h: np.ndarray, half: np.ndarray) -> np.ndarray:
+        """r over A's root, (p, m), for h, (m, p), and L^-1 k(Z, X), (n, m)."""
+        return solve_triangular(self.basis_cholesky, h.T - self.half_basis.T @ half)
 
 
 def condition(

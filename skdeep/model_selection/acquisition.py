@@ -32,6 +32,7 @@ its deviation that they leave, as points of a determinantal process repel each o
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -109,18 +110,6 @@ class ConfidenceBound:
 
     def __call__(self, mean, std, best):
         return self.kappa * std - mean, -np.ones_like(mean), np.full_like(std, self.kappa)
-
-
-@dataclass(frozen=True)
-class LogDeviation:
-    """weight log of a value's deviation, of whose variance ``noise`` is its error's."""
-
-    noise: float
-    weight: float = 1.0
-
-    def __call__(self, mean, std, best):
-        whole = std**2 + self.noise
-        return 0.5 * self.weight * np.log(whole), np.zeros_like(mean), self.weight * std / whole
 
 
 ACQUISITIONS: dict[str, Acquisition] = {
@@ -206,34 +195,33 @@ class Objective:
 
     def __call__(self, columns: np.ndarray) -> tuple[np.ndarray, Callable[[], np.ndarray] | None]:
         """Values at columns, (n, d): (n,), and a function for the gradient, (n, d), if any."""
-        values, parts = [], []
-        for model, term, best in self._terms():
-            mean, variance, gradient = model.mean_and_variance(columns)
-            std = np.sqrt(variance)
-            value, by_mean, by_std = term(mean, std, best)
-            values.append(value)
-            parts.append((gradient, by_mean, by_std / (2 * std)))
-        known = [(gradient, *slopes) for gradient, *slopes in parts if gradient is not None]
-        if len(known) < len(parts):
+        values, gradients = zip(*self._parts(columns))
+        if None in gradients:
             return np.sum(values, axis=0), None
-        return np.sum(values, axis=0), lambda: np.sum(
-            [gradient(by_mean, by_variance) for gradient, by_mean, by_variance in known], axis=0
-        )
+        return np.sum(values, axis=0), lambda: np.sum([by() for by in gradients], axis=0)
 
-    def _terms(self) -> Iterator[tuple[Model, Acquisition, float]]:
-        """Each model, what is added of it, and the value that it is compared with."""
-        if isinstance(self.acquisition, MinimumInformation) and self.alone is not None:
-            # What a point tells alone, times the share of its deviation that is not told beside it.
-            noise = self.acquisition.noise
-            yield self.alone, self.acquisition, self.best
-            yield self.alone, LogDeviation(noise, -1.0), 0.0
-            yield self.model, LogDeviation(noise), 0.0
+    def _parts(self, columns: np.ndarray) -> Iterator[tuple[np.ndarray, Callable | None]]:
+        """What is added up: values, (n,), and functions for their gradients, if there are any."""
+        if self.alone is not None and isinstance(self.acquisition, MinimumInformation):
+            yield self._beside(self.acquisition, self.alone, columns)
         elif self.acquisition is not None:
-            yield self.model, self.acquisition, self.best
+            yield _part(self.model, self.acquisition, self.best, columns)
         for model, limit in zip(self.constraints, self.limits):
-            yield model, ProbabilityOfImprovement(0.0), limit
+            yield _part(model, ProbabilityOfImprovement(0.0), limit, columns)
         if self.log_cost is not None:
-            yield self.log_cost, self._minus_log_cost, 0.0
+            yield _part(self.log_cost, self._minus_log_cost, 0.0, columns)
+
+    def _beside(
+        self, information: MinimumInformation, alone: Any, columns: np.ndarray
+    ) -> tuple[np.ndarray, Callable]:
+        """What a point tells alone, times the share of its deviation that the others leave."""
+        model: Any = self.model
+        mean, (left, whole), gradient = model.mean_and_variances(columns, alone)
+        std, noise = np.sqrt(whole), information.noise
+        value, by_mean, by_std = information(mean, std, self.best)
+        by_left, by_whole = 0.5 / (left + noise), by_std / (2 * std) - 0.5 / (whole + noise)
+        value = value + 0.5 * np.log((left + noise) / (whole + noise))
+        return value, lambda: gradient(by_mean, by_left, by_whole)
 
     def _minus_log_cost(self, mean, std, best):
         unit = np.full_like(mean, self.log_cost_unit)
@@ -251,6 +239,16 @@ class Objective:
             best=min(self.best, mean.min()),
             constraints=[model.extended(Z) for model in self.constraints],
         )
+
+
+def _part(
+    model: Model, term: Acquisition, best: float, columns: np.ndarray
+) -> tuple[np.ndarray, Callable | None]:
+    """A function of one model's mean and deviation, (n,), and one for its gradient, if any."""
+    mean, variance, gradient = model.mean_and_variance(columns)
+    std = np.sqrt(variance)
+    value, by_mean, by_std = term(mean, std, best)
+    return value, None if gradient is None else lambda: gradient(by_mean, by_std / (2 * std))
 
 
 def maximise(
