@@ -54,8 +54,8 @@ class Process:
 
     def h(self, Z: np.ndarray) -> np.ndarray:
         """The basis at Z, (n, d): (n, p)."""
-        columns = {"zero": 0, "constant": 1, "linear": 1 + Z.shape[1]}[self.basis]
-        return np.hstack([np.ones((len(Z), 1)), Z])[:, :columns]
+        constant = np.ones((len(Z), 0 if self.basis == "zero" else 1))
+        return np.hstack([constant, Z]) if self.basis == "linear" else constant
 
 
 @saved

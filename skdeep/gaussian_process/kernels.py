@@ -212,6 +212,8 @@ class Stationary(Kernel):
 
     def _chosen(self, d):
         """Columns that the kernel uses, of d."""
+        if self.columns is None and not len(self.categorical):
+            return np.arange(d)
         chosen = range(d) if self.columns is None else self.columns
         for name, given in (("columns", chosen), ("categorical", self.categorical)):
             for j in given:

@@ -302,6 +302,9 @@ class OneVersion:
         mean, variance, gradient = self.model.mean_and_variance(self.with_version(columns))
         return mean, variance, lambda *slopes: gradient(*slopes)[:, :-1]
 
+    def mean(self, columns):
+        return self.model.mean(self.with_version(columns))
+
     def sample(self, columns, rng, n=1):
         return self.model.sample(self.with_version(columns), rng, n)
 

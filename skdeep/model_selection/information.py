@@ -1,7 +1,7 @@
 """Max-value entropy search: where a value tells most about the minimum of a function.
 
 The minimum is unknown, but draws m_k of it, k = 1, ..., K, are those of functions that the model
-believes possible, at points that may be lowest [1]_. If m_k is the minimum then f(x) >= m_k, which
+believes possible, at points of a low mean [1]_. If m_k is the minimum then f(x) >= m_k, which
 takes the share d_k = z (z + t) from the variance of f(x), where t = (mean - m_k) / std and z =
 phi(t) / Phi(t). A value that has the correlation r with f(x) then tells about the minimum, in nats,
 at least [2]_
@@ -22,13 +22,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import erfcx, log_ndtr
+from scipy.special import erfcx
 
 from skdeep.model_selection.surrogates import Model
 
-N_DRAWS = 16
+N_DRAWS = 10
 N_POINTS = 200  # where the minimum may be
-KAPPA = 1.0
+LARGEST_T = 30.0  # Phi is 1 to the last digit from there, and erfcx not yet infinite
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
 
@@ -60,12 +60,11 @@ def draw_minima(
     constraints: Sequence[Model] = (),
     limits: Sequence[float] = (),
 ) -> np.ndarray:
-    """Minima that a model believes possible, (n_draws,), at columns, (n, d), that may be lowest.
+    """Minima that a model believes possible, (n_draws,), at columns, (n, d), of a low mean.
 
     A draw in which no point meets the constraints has none.
     """
-    mean, variance, _ = model.mean_and_variance(columns)
-    columns = columns[np.argsort(mean - KAPPA * np.sqrt(variance), kind="stable")[:N_POINTS]]
+    columns = columns[np.argsort(model.mean(columns), kind="stable")[:N_POINTS]]
     draws = model.sample(columns, rng, N_DRAWS)
     for constraint, limit in zip(constraints, limits):
         draws[constraint.sample(columns, rng, N_DRAWS) > limit] = np.inf
@@ -78,10 +77,13 @@ def log_information(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """log I, (n,), where r^2 is ``share``, and its derivatives by mean, deviation and share."""
     t = (mean[:, None] - minima) / std[:, None]
-    z = np.sqrt(2 / np.pi) / erfcx(-t / np.sqrt(2))
+    reverse = erfcx(-np.minimum(t, LARGEST_T) / np.sqrt(2))
+    z = np.sqrt(2 / np.pi) / reverse
     above = np.maximum(z + t, 0.5 / (1 + np.abs(t)))  # far below zero they cancel
     # Logarithms, as z underflows where f(x) is far above all minima.
-    log_z = -0.5 * t**2 - LOG_SQRT_2PI - log_ndtr(t)
+    log_z = np.where(
+        t < LARGEST_T, 0.5 * np.log(2 / np.pi) - np.log(reverse), -0.5 * t**2 - LOG_SQRT_2PI
+    )
     log_taken = np.minimum(log_z + np.log(above), 0.0)
     slope = (1 - np.exp(log_taken)) / above - above  # of log d_k by t
     log_x = log_taken + np.log(np.maximum(share, 1e-300))[:, None]  # x = r^2 d_k

@@ -397,7 +397,7 @@ class BayesianOptimizer:
     def _ask(self, n: int) -> Iterator[np.ndarray]:
         """At most n new points, (n_dimensions,) each, which are pending from then on."""
         objective = self._objective() if self._is_guided() else None
-        for _ in range(n):
+        for i in range(n):
             new = (u for u in self._ranked(objective) if u not in self._known)
             u = None if self.exhausted else next(new, None)
             if u is None:
@@ -406,7 +406,7 @@ class BayesianOptimizer:
             self._known.add(u)
             self._pending[self.space.key(u)] = u
             yield u
-            if objective is not None:
+            if objective is not None and i < n - 1:
                 objective = objective.extended(self.space.columns(u[None]))
 
     def _ranked(self, objective: Objective | None) -> Iterator[np.ndarray]:

@@ -47,6 +47,9 @@ class Model(Protocol):
     ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray] | None]:
         """Mean and variance at X, (n, d), and a function for their gradient, if there is one."""
 
+    def mean(self, X: np.ndarray) -> np.ndarray:
+        """The mean alone."""
+
     def extended(self, Z: np.ndarray) -> "Model":
         """The model if points Z, (m, d), were evaluated as it expects."""
 
@@ -159,6 +162,9 @@ class RegressorModel:
             mean, std = self.fitted.predict(X, return_std=True)
             variance = std**2
         return mean, np.maximum(variance, SMALLEST_VARIANCE), None
+
+    def mean(self, X):
+        return self.fitted.predict(X)
 
     def extended(self, Z):
         t = self.mean_and_variance(Z)[0]
