@@ -82,6 +82,15 @@ def test_other_surrogates_beat_random_points(surrogate, n):
     assert max(ours) < np.median(random)
 
 
+@pytest.mark.parametrize(("surrogate", "acquisition"), [("gp", "mes"), ("forest", "logei")])
+def test_auto_is_entropy_search_where_functions_can_be_drawn(surrogate, acquisition):
+    given = [
+        run(SQUARE, lambda x, y: x * y, 6, surrogate=surrogate, acquisition=each)[1]
+        for each in ("auto", acquisition, "ei")
+    ]
+    assert given[0] == given[1] != given[2]
+
+
 def test_quasirandom_points_fill_the_square_more_evenly_than_random_ones():
     def unevenness(surrogate):
         optimizer = BayesianOptimizer(SQUARE, surrogate=surrogate, random_state=0)
