@@ -164,7 +164,7 @@ def main() -> None:
     for name, by_label in found.items():
         half, _, whole = (float(np.median(values)) for values in by_label.values())
         text = f"{name}: both versions at half the cost no worse than the last alone"
-        measured = f"{half:.5f} against {whole:.5f}"
+        measured = f"{half:.6f} against {whole:.6f}"
         result["targets"].append({"text": text, "measured": measured, "met": half <= whole})
         print(f"  {'met   ' if half <= whole else 'MISSED'}  {text}: {measured}")
     if arguments.save:
