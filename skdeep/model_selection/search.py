@@ -299,7 +299,7 @@ class BayesSearchCV(_SequentialSearchCV):
     >>> from skdeep.model_selection import BayesSearchCV
     >>> X, y = load_iris(return_X_y=True)
     >>> space = {"C": (1e-3, 1e3, "log"), "kernel": ["rbf", "linear"]}
-    >>> search = BayesSearchCV(SVC(C=1e-3), space, n_iter=8, random_state=0).fit(X, y)
+    >>> search = BayesSearchCV(SVC(C=1e-3), space, n_iter=12, random_state=0).fit(X, y)
     >>> print(search.cv_results_["mean_test_score"][0].round(2), search.best_score_.round(2))
     0.93 0.99
     """
