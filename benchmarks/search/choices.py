@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 
 PROBLEMS = ("branin", "hartmann6", "noisy_branin")
 CHOICES = {
-    "gp, mes": {},
-    "gp, logei": {"acquisition": "logei"},
+    "gp, logei": {},
+    "gp, mes": {"acquisition": "mes"},
     "gp, ei": {"acquisition": "ei"},
     "gp, pi": {"acquisition": "pi"},
     "gp, lcb": {"acquisition": "lcb"},

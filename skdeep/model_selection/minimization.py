@@ -27,7 +27,7 @@ def minimize(
     n_calls: int = 50,
     x0: Any = None,
     surrogate: Any = "gp",
-    acquisition: Any = "auto",
+    acquisition: Any = "logei",
     n_initial: int | None = None,
     fidelity: Mapping[str, float] | None = None,
     callback: Callable[[OptimizeResult], Any] | None = None,
@@ -278,7 +278,7 @@ def _check_fidelity(fidelity: Any, surrogate: Any, acquisition: Any, n_initial: 
                 f"the version to be minimised stands last in fidelity, and none may cost more, but "
                 f"{version!r} costs {cost!r} and {last!r} {whole!r}; turn their order round."
             )
-    if surrogate != "gp" or acquisition != "auto" or n_initial is not None:
+    if surrogate != "gp" or acquisition != "logei" or n_initial is not None:
         raise ValueError(
             "surrogate, acquisition and n_initial are for one version; leave them out with "
             "fidelity, which has its own."

@@ -6,7 +6,7 @@
         optimizer.tell(point, experiment(**point))
 
 The first points fill the cube evenly (a scrambled Sobol sequence); then a Gaussian process
-learns from all values so far, and the point that tells most about the minimum comes next. Points
+learns from all values so far, and the point of highest log expected improvement comes next. Points
 that were asked for and not told yet count as if they had come out as the model expects [1]_.
 
 .. [1] Ginsbourger, Le Riche, Carraro. Kriging is well-suited to parallelize optimization.
@@ -63,14 +63,12 @@ class BayesianOptimizer:
         What learns from the values: a Gaussian process, extremely randomised trees, nothing
         (random points, or a Sobol sequence), or a regressor of scikit-learn's whose ``predict``
         takes ``return_std``.
-    acquisition : {'auto', 'mes', 'logei', 'ei', 'pi', 'lcb', 'thompson'} or callable, \
-            default='auto'
-        What the next point maximises: what it tells about the minimum (max-value entropy search),
-        the expected improvement or its logarithm, the probability of improvement, a confidence
-        bound (``ConfidenceBound(kappa)`` sets its width), or, turned over, a draw of the function.
-        'auto' is 'mes' for a Gaussian process, and 'logei' for other surrogates, which do not know
-        how values at two points go together. A callable takes means, deviations and the best
-        value, and returns values and their derivatives by mean and by deviation.
+    acquisition : {'logei', 'mes', 'ei', 'pi', 'lcb', 'thompson'} or callable, default='logei'
+        What the next point maximises: the logarithm of the expected improvement, what the point
+        tells about the minimum (max-value entropy search, for a Gaussian process), the improvement
+        itself, its probability, a confidence bound (``ConfidenceBound(kappa)`` sets its width), or,
+        turned over, a draw of the function. A callable takes means, deviations and the best value,
+        and returns values and their derivatives by mean and by deviation.
     n_initial : int, default=None
         Points, told ones included, before the surrogate decides; None stands for two more than
         there are dimensions.
@@ -108,7 +106,7 @@ class BayesianOptimizer:
         space: Any,
         *,
         surrogate: Any = "gp",
-        acquisition: str | Acquisition = "auto",
+        acquisition: str | Acquisition = "logei",
         n_initial: int | None = None,
         per_cost: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -122,9 +120,6 @@ class BayesianOptimizer:
         n_dimensions = len(self.space.dimensions)
         self.surrogate = surrogate
         self.acquisition = acquisition
-        if isinstance(acquisition, str) and acquisition == "auto":
-            is_gp = isinstance(surrogate, str) and surrogate == "gp"
-            self.acquisition = "mes" if is_gp else "logei"
         self.n_initial = n_dimensions + 2 if n_initial is None else n_initial
         self.per_cost = per_cost
         self._check_parameters()
@@ -347,7 +342,7 @@ class BayesianOptimizer:
                     f"surrogate must predict how sure it is, but {type(self.surrogate).__name__}'s "
                     "predict has no return_std; take a forest or a Gaussian process."
                 )
-        names = ["auto", "mes", *ACQUISITIONS, "thompson"]
+        names = ["mes", *ACQUISITIONS, "thompson"]
         given = self.acquisition
         if isinstance(given, type) or (not callable(given) and given not in names):
             raise ValueError(

@@ -226,8 +226,7 @@ class BayesSearchCV(_SequentialSearchCV):
         of the others when one is proposed.
     surrogate : {'gp', 'forest', 'random', 'quasirandom'} or regressor, default='gp'
         What learns from the scores, as in :class:`BayesianOptimizer`.
-    acquisition : {'auto', 'mes', 'logei', 'ei', 'pi', 'lcb', 'thompson'} or callable, \
-            default='auto'
+    acquisition : {'logei', 'mes', 'ei', 'pi', 'lcb', 'thompson'} or callable, default='logei'
         What the next candidate maximises, as in :class:`BayesianOptimizer`: it is told of the
         negative of the score, which is minimised.
     scoring : str, callable, list, tuple or dict, default=None
@@ -299,7 +298,7 @@ class BayesSearchCV(_SequentialSearchCV):
     >>> from skdeep.model_selection import BayesSearchCV
     >>> X, y = load_iris(return_X_y=True)
     >>> space = {"C": (1e-3, 1e3, "log"), "kernel": ["rbf", "linear"]}
-    >>> search = BayesSearchCV(SVC(C=1e-3), space, n_iter=12, random_state=0).fit(X, y)
+    >>> search = BayesSearchCV(SVC(C=1e-3), space, n_iter=8, random_state=0).fit(X, y)
     >>> print(search.cv_results_["mean_test_score"][0].round(2), search.best_score_.round(2))
     0.93 0.99
     """
@@ -308,7 +307,7 @@ class BayesSearchCV(_SequentialSearchCV):
         **_SequentialSearchCV._parameter_constraints,
         "n_points": [_COUNT],
         "surrogate": [StrOptions(set(SURROGATES)), HasMethods(["fit", "predict"])],
-        "acquisition": [StrOptions({"auto", "mes", *ACQUISITIONS, "thompson"}), callable],
+        "acquisition": [StrOptions({"mes", *ACQUISITIONS, "thompson"}), callable],
     }
 
     def __init__(
@@ -319,7 +318,7 @@ class BayesSearchCV(_SequentialSearchCV):
         n_iter=32,
         n_points=1,
         surrogate="gp",
-        acquisition="auto",
+        acquisition="logei",
         scoring=None,
         n_jobs=None,
         refit=True,
