@@ -296,6 +296,25 @@ def test_version_that_always_fails_ends_nothing(failing):
     assert [version for _, version in asked].count("dear") >= 6
 
 
+def test_versions_that_are_alike_are_warped_in_units_alike():
+    def f(x, version):
+        value = 100 * (x[0] - 0.3) ** 2 + np.sin(9 * x[0])
+        return 3 * value + 7 if version == "cheap" else value
+
+    _, optimizer = run(LINE, f, {"cheap": 0.2, "dear": 1.0}, 14)
+    cheap, dear = optimizer._spreads()
+    assert cheap / dear == pytest.approx(3, rel=1e-9)
+
+
+def test_minimum_is_found_to_many_digits():
+    def f(x, version):
+        return np.sin(9 * x[0]) + x[0] + (0.5 * x[0] if version == "cheap" else 0.0)
+
+    minimum = min(f([x], "dear") for x in np.linspace(0.4, 0.6, 200001))
+    result = minimize(f, LINE, n_calls=8, fidelity={"cheap": 0.1, "dear": 1.0}, random_state=0)
+    assert result.fun - minimum < 1e-6
+
+
 def test_wide_values_do_not_hide_the_valley():
     def f(x, version):
         return 10 ** (8 * abs(x[0] - 0.3)) + (version == "cheap")
