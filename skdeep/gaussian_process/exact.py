@@ -32,7 +32,7 @@ from skdeep.gaussian_process.kernels import Belief, Covariance, Kernel, LogNorma
 from skdeep.persistence import saved
 
 NOISE = LogNormal(1e-5, 2.0)
-LOWEST_NOISE = 1e-8  # unless less is believed
+LOWEST_NOISE = 1e-8
 N_SIGMAS = 6.0
 JITTERS = (0.0, *(10.0 ** np.arange(-12, 0)).tolist())
 
@@ -235,6 +235,7 @@ def fit(
     scale = sigma[free]
     low, high = np.full(len(scale), -N_SIGMAS), np.full(len(scale), N_SIGMAS)
     if free[-1]:
+        # Or one standard deviation below what is believed, if that is lower.
         low[-1] = max(low[-1], min((np.log(LOWEST_NOISE) - mean[-1]) / sigma[-1], -1.0))
 
     def theta_at(z: np.ndarray) -> np.ndarray:

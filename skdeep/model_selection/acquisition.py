@@ -38,11 +38,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import erfcx, log_ndtr, ndtr
 
-from skdeep.model_selection.information import MinimumInformation
+from skdeep.model_selection.information import LOG_SQRT_2PI, MinimumInformation
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import Model
 
-LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 N_RANDOM = 1000
 N_NEAR = 300
 N_STARTS = 5

@@ -20,11 +20,10 @@ end, and seeks its next point ever closer to the best one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import erfcx
-
-from skdeep.model_selection.surrogates import Model
 
 N_DRAWS = 10
 N_POINTS = 200  # where the minimum may be
@@ -54,13 +53,13 @@ class MinimumInformation:
 
 
 def draw_minima(
-    model: Model,
+    model: Any,
     columns: np.ndarray,
     rng: np.random.Generator,
-    constraints: Sequence[Model] = (),
+    constraints: Sequence[Any] = (),
     limits: Sequence[float] = (),
 ) -> np.ndarray:
-    """Minima that a model believes possible, (n_draws,), at columns, (n, d), of a low mean.
+    """Minima that a process believes possible, (n_draws,), at columns, (n, d), of a low mean.
 
     A draw in which no point meets the constraints has none.
     """

@@ -467,7 +467,8 @@ class BayesianOptimizer:
         if self.acquisition == "mes":
             U = candidates(self.space, self._centres(mean), self._rng)
             columns = self.space.columns(np.vstack([self._points.clip(0, 1), U]))
-            model, constraints, limits = objective.model, objective.constraints, objective.limits
+            model: Any = objective.model
+            constraints, limits = objective.constraints, objective.limits
             minima = draw_minima(model, columns, self._rng, constraints, limits)
             if len(minima):
                 return MinimumInformation(minima, model.noise)

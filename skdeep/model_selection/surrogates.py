@@ -40,15 +40,10 @@ def lengthscale(d: int) -> LogNormal:
 class Model(Protocol):
     """A fitted surrogate of targets with mean 0 and variance 1."""
 
-    noise: float  # variance of a target's error, as far as it is not in that of the predictions
-
     def mean_and_variance(
         self, X: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray, np.ndarray], np.ndarray] | None]:
         """Mean and variance at X, (n, d), and a function for their gradient, if there is one."""
-
-    def mean(self, X: np.ndarray) -> np.ndarray:
-        """The mean alone."""
 
     def extended(self, Z: np.ndarray) -> "Model":
         """The model if points Z, (m, d), were evaluated as it expects."""
@@ -147,8 +142,6 @@ class Regressor:
 class RegressorModel:
     """A regressor that was fitted to targets t, (n,), at Z, (n, d)."""
 
-    noise = 0.0
-
     def __init__(self, regressor: Any, Z: np.ndarray, t: np.ndarray, seed: int) -> None:
         self.fitted = clone(regressor)
         seeds = {name: seed for name in self.fitted.get_params() if name.endswith("random_state")}
@@ -162,9 +155,6 @@ class RegressorModel:
             mean, std = self.fitted.predict(X, return_std=True)
             variance = std**2
         return mean, np.maximum(variance, SMALLEST_VARIANCE), None
-
-    def mean(self, X):
-        return self.fitted.predict(X)
 
     def extended(self, Z):
         t = self.mean_and_variance(Z)[0]

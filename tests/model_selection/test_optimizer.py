@@ -170,7 +170,7 @@ def test_points_asked_together_are_told_together_and_solve_branin():
 
 
 def test_pending_points_count_as_what_the_model_expects():
-    optimizer, _, _ = run(BRANIN, branin, 8, acquisition="logei")
+    optimizer, _, _ = run(BRANIN, branin, 8)
     objective = optimizer._objective()
     first, second = optimizer.ask(2)
     u, v = optimizer.space.encode(first)[None], optimizer.space.encode(second)[None]
