@@ -79,6 +79,14 @@ class Posterior:
         """Variance of a target's error, but for what is known of each."""
         return float(np.exp(self.theta[-1]))
 
+    @property
+    def log_density(self) -> float:
+        """Of the targets and of theta, but for a constant of the prior of theta."""
+        mean, sigma = self.process.prior(self.Z.shape[1])
+        free = sigma > 0
+        z = (self.theta - mean)[free] / sigma[free]
+        return float(self.evidence - 0.5 * z @ z)
+
     def mean_and_variance(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, Callable]:
         """Mean and variance of f at X, (m, d), and a function for their gradient.
 

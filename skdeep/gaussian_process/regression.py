@@ -185,8 +185,8 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         ------
         ValueError
             If X or y is not finite, ``noise_variance`` has another length or is negative, a kernel
-            or the prior mean does not fit X, or ``noise_variance`` and ``y_transform`` are both
-            given.
+            or the prior mean does not fit X, ``noise_variance`` and ``y_transform`` are both
+            given, or rows of equal X have different targets and ``noise`` is 0.
         """
         self._validate_params()
         with unchanged_on_error(self):
@@ -197,6 +197,8 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         X = self._checked_X(X, reset=True)
         y = self._checked_y(X, y)
         noise_variance = self._checked_noise(noise_variance, y)
+        if self.noise == 0:
+            _check_one_target_each(X, y, noise_variance)
         # Copies: what the user does with his own afterwards is no matter of this fit.
         self.X_train_, self.y_train_ = X.copy(), y.copy()
         kernel = self._new_kernel(X.shape[1])
@@ -521,3 +523,18 @@ def _usable(scale, is_zero, columns, name):
             f"{name} reaches {np.abs(columns).max():g}, whose square is no number; scale {name}."
         )
     return np.where(is_zero, 1.0, scale)
+
+
+def _check_one_target_each(X, y, noise_variance):
+    """Where there is no noise at all, equal rows of X have equal targets."""
+    _, place = np.unique(X, axis=0, return_inverse=True)
+    order = np.lexsort([noise_variance > 0, place.ravel()])
+    first, second = order[:-1], order[1:]
+    exact_twice = (place.flat[first] == place.flat[second]) & (noise_variance[second] == 0)
+    clash = np.flatnonzero(exact_twice & (y[first] != y[second]))
+    if len(clash):
+        i, j = sorted([first[clash[0]], second[clash[0]]])
+        raise ValueError(
+            f"with noise=0, f goes through all targets, but rows {i} and {j} of X are equal and "
+            f"their targets are {y[i]} and {y[j]}; leave noise to be found, or give it."
+        )

@@ -32,8 +32,9 @@ from skdeep.model_selection.acquisition import ConfidenceBound, Objective, candi
 from skdeep.model_selection.information import MinimumInformation, draw_minima, log_information
 from skdeep.model_selection.optimizer import N_CENTRES, even_points
 from skdeep.model_selection.spaces import Known, Space
-from skdeep.model_selection.surrogates import GROWTH, lengthscale
-from skdeep.model_selection.warps import CURVATURES, Warp
+from skdeep.model_selection.surrogates import lengthscale
+from skdeep.model_selection.told import filled
+from skdeep.model_selection.warps import CURVATURES, Curvature, Warp
 
 VARIANCE = LogNormal(1.0, 1.0)  # of g_0
 OWN_VARIANCE = LogNormal(0.1, 1.5)  # of the other g_s: versions are expected to be alike
@@ -150,9 +151,8 @@ class MultiFidelityOptimizer:
         self._versions = np.empty(0, dtype=int)
         self._points = np.empty((0, len(space.dimensions)))
         self._values = np.empty(0)
-        self._curvature = CURVATURES[0]
+        self._curvature = Curvature(CURVATURES)
         self._thetas: dict[float, np.ndarray] = {}  # of each warp's last fit
-        self._n_compared = 0  # values, when warps were compared last
 
     @property
     def exhausted(self) -> bool:
@@ -244,29 +244,27 @@ class MultiFidelityOptimizer:
 
     def _fit(self) -> exact.Posterior:
         """The model of all versions, whose warp is chosen anew from time to time."""
-        if len(self._values) < GROWTH * self._n_compared:
-            return self._fit_warped(self._curvature)[0]
-        self._n_compared = len(self._values)
+        n = len(self._values)
+        if not self._curvature.is_due(n):
+            return self._fit_warped(self._curvature.best)[0]
         fits = {curvature: self._fit_warped(curvature) for curvature in CURVATURES}
-        self._curvature = max(fits, key=lambda curvature: fits[curvature][1])
-        return fits[self._curvature][0]
+        self._curvature.choose(n, lambda curvature: fits[curvature][1])
+        return fits[self._curvature.best][0]
 
     def _fit_warped(self, curvature: float) -> tuple[exact.Posterior, float]:
         """The model under a warp of each version, and the log density of the values."""
         t, log_slope = np.empty_like(self._values), 0.0
         for version, spread in enumerate(self._spreads()):
             here = self._versions == version
-            values = _filled(self._values[here])
+            values = filled(self._values[here])
             warp = Warp.of(values, curvature, spread)
             t[here] = warp(values)
             log_slope += warp.log_slope(values).sum()
         Z = self._columns(self._points, self._versions)
-        mean, sigma = self._process.prior(Z.shape[1])
-        model = exact.fit(self._process, Z, t, self._thetas.get(curvature, mean)[None])
+        median, _ = self._process.prior(Z.shape[1])
+        model = exact.fit(self._process, Z, t, self._thetas.get(curvature, median)[None])
         self._thetas[curvature] = model.theta
-        free = sigma > 0
-        z = (model.theta - mean)[free] / sigma[free]
-        return model, model.evidence + log_slope - 0.5 * z @ z
+        return model, model.log_density + log_slope
 
     def _spreads(self) -> Sequence[float | None]:
         """Units in which the versions are alike: their ranges at points that were told of all.
@@ -332,9 +330,3 @@ class Information:
         cov = self.model.paired_covariance(Z, own, prior)
         share = np.minimum(cov**2 / (variance * (own_variance + self.model.noise)), 1.0)
         return log_information(mean, np.sqrt(variance), self.minima, share)[0], None
-
-
-def _filled(values: np.ndarray) -> np.ndarray:
-    """Values of one version, (n,), in which a failure counts as the worst of the others."""
-    finite = np.isfinite(values)
-    return np.where(finite, values, values[finite].max() if finite.any() else 0.0)

@@ -13,7 +13,7 @@ that were asked for and not told yet count as if they had come out as the model 
    Computational Intelligence in Expensive Optimization Problems, 2010: the kriging believer.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from inspect import signature
@@ -40,12 +40,12 @@ from skdeep.model_selection.acquisition import (
 from skdeep.model_selection.information import MinimumInformation, draw_minima
 from skdeep.model_selection.spaces import Known, Space
 from skdeep.model_selection.surrogates import GaussianProcess, Model, Regressor
+from skdeep.model_selection.told import Told, filled
 from skdeep.model_selection.warps import CURVATURES, Warp
 
 N_CENTRES = 5
 N_OTHERS = 1000
 SAME = 1e-6  # share of a dimension
-LARGEST = 1e300  # values beyond count as this
 UNGUIDED = ("random", "quasirandom")
 WITH_OTHERS = ("mes", "logei", "ei", "pi")  # whose logarithms add to those of feasibility and cost
 SURROGATES = ("gp", "forest", *UNGUIDED)
@@ -133,11 +133,7 @@ class BayesianOptimizer:
         self._surrogates: dict[Any, Any] = {}
         # To how many values, the model and its warp, and the surrogate that has fitted it.
         self._fitted: tuple[int, tuple[Model, Warp], Any] | None = None
-        self._points = np.empty((0, n_dimensions))
-        self._values = np.empty(0)
-        self._noise = np.empty(0)
-        self._costs = np.empty(0)
-        self._constraints: np.ndarray | None = None
+        self._told = Told.nothing(n_dimensions)
         self._known = Known(self.space)  # asked or told
         self._pending: dict[bytes, np.ndarray] = {}
 
@@ -202,55 +198,34 @@ class BayesianOptimizer:
         ValueError
             If a point lies outside the space, or lengths differ. Then nothing is learnt.
         """
-        single = np.ndim(values) == 0
-        if hasattr(points, "to_dict"):
-            points = self.space.points_of(points)
-        if isinstance(points, Mapping) and not single:
-            raise ValueError(f"one point has one value, not a list of them, but it is {values!r}.")
-        if single and isinstance(points, list) and points and isinstance(points[0], Mapping):
-            raise ValueError(f"{len(points)} points need as many values, but there is {values!r}.")
-        points = [points] if single else list(points)
-        if not points:
-            raise ValueError("no point was told: points is empty.")
-        values = _numbers("values", values, len(points), single)
-        U = np.array([self.space.check(point) for point in points]).reshape(len(points), -1)
         if noise is not None and self.surrogate != "gp":
             raise ValueError(
                 "noise of known variance is for the Gaussian process, surrogate='gp', but the "
                 f"surrogate is {self.surrogate!r}; leave it out."
             )
-        noise = _numbers("noise", 0.0 if noise is None else noise, len(points), True, low=0.0)
+        if costs is None and self.per_cost:
+            raise ValueError("an optimizer with per_cost=True needs costs: what each point took.")
         if costs is not None and not self.per_cost:
             raise ValueError("costs are for an optimizer with per_cost=True; leave them out here.")
-        if self.per_cost:
-            costs = _numbers("costs", costs, len(points), single, low=1e-300)
-        if constraints is not None or self._constraints is not None:
-            constraints = self._checked_constraints(constraints, values, single)
-        self.learn(U, values, noise, costs, constraints)
+        if constraints is not None and self.acquisition not in (*WITH_OTHERS, "thompson"):
+            raise ValueError(
+                f"constraints need an acquisition among {', '.join(map(repr, WITH_OTHERS))} and "
+                f"'thompson', but it is {self.acquisition!r}."
+            )
+        self._learn(self._told.checked(self.space, points, values, noise, costs, constraints))
 
-    def learn(
-        self,
-        U: np.ndarray,
-        values: np.ndarray,
-        noise: np.ndarray | float = 0.0,
-        costs: np.ndarray | float | None = None,
-        constraints: np.ndarray | None = None,
-    ) -> None:
-        """As ``tell``, of points in coordinates, (n, n_dimensions), also outside the space."""
-        inside = self.space.snap(U.clip(0, 1))
-        for u in U[(np.abs(U - inside) < SAME).all(axis=1)]:
+    def learn(self, u: np.ndarray, value: float) -> None:
+        """As ``tell``, of a point in coordinates, (n_dimensions,), also outside the space."""
+        of_one = np.array([value]), np.zeros(1), np.full(1, np.nan)
+        self._learn(Told(u[None], *of_one))
+
+    def _learn(self, told: Told) -> None:
+        inside = self.space.snap(told.points.clip(0, 1))
+        for u in told.points[(np.abs(told.points - inside) < SAME).all(axis=1)]:
             self._known.add(u)
             if self._pending.pop(self.space.key(u), None) is None and self._pending:
                 self._forget_near(u)
-        self._points = np.vstack([self._points, U])
-        self._values = np.append(self._values, values)
-        self._noise = np.append(self._noise, np.broadcast_to(noise, len(U)))
-        self._costs = np.append(
-            self._costs, np.broadcast_to(np.nan if costs is None else costs, len(U))
-        )
-        if constraints is not None:
-            told = [] if self._constraints is None else [self._constraints]
-            self._constraints = np.vstack([*told, constraints])
+        self._told += told
 
     def _forget_near(self, u: np.ndarray) -> None:
         """Drop what is pending at u but for digits that were lost on the way through a file."""
@@ -264,14 +239,14 @@ class BayesianOptimizer:
 
         Without a surrogate, and before it decides, the point of the lowest value told.
         """
-        feasible = self._feasible()
+        feasible = self._told.feasible
         if not feasible.any():
             raise ValueError("no finite value at a feasible point was told yet.")
-        values = self._values
+        values = self._told.values
         if self._is_guided():
             with one_blas_thread():
                 values = self._fit_objective()[0].mean_and_variance(self._columns())[0]
-        return self.space.decode(self._points[np.argmin(np.where(feasible, values, np.inf))])
+        return self.space.decode(self._told.points[np.argmin(np.where(feasible, values, np.inf))])
 
     def expected_minimum(self) -> tuple[Any, float]:
         """The point where the surrogate expects the lowest value, told or not, and that value.
@@ -283,7 +258,7 @@ class BayesianOptimizer:
         ValueError
             Before the surrogate decides, and where there are constraints.
         """
-        if not self._is_guided() or self._constraints is not None:
+        if not self._is_guided() or self._told.constraints is not None:
             raise ValueError(
                 "only a surrogate expects a minimum, without constraints and once "
                 f"{self.n_initial} values were told, of which one is finite; see `best`."
@@ -307,7 +282,7 @@ class BayesianOptimizer:
         """
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must lie between 0 and 1, but is {confidence!r}.")
-        if not self._is_guided() or self._constraints is not None:
+        if not self._is_guided() or self._told.constraints is not None:
             return np.inf
         with one_blas_thread():
             model, warp = self._fit_objective()
@@ -362,33 +337,6 @@ class BayesianOptimizer:
         if not _is_count(self.n_initial):
             raise ValueError(f"n_initial must be an integer from 1, but is {self.n_initial!r}.")
 
-    def _checked_constraints(self, given: Any, values: np.ndarray, single: bool) -> np.ndarray:
-        """Constraints, (n_points, n_constraints), as many as were told before."""
-        if self.acquisition not in (*WITH_OTHERS, "thompson"):
-            raise ValueError(
-                f"constraints need an acquisition among {', '.join(map(repr, WITH_OTHERS))} and "
-                f"'thompson', but it is {self.acquisition!r}."
-            )
-        constraints = np.asarray(np.nan if given is None else given, dtype=float)
-        constraints = constraints[None] if single else constraints
-        if constraints.ndim != 2 or len(constraints) != len(values):
-            raise ValueError(
-                "constraints must hold one sequence of numbers for each point, at every tell, but "
-                f"is {given!r}."
-            )
-        n_before = len(self._values) if self._constraints is None else len(self._constraints)
-        width = constraints.shape[1] if self._constraints is None else self._constraints.shape[1]
-        if constraints.shape[1] != width or n_before != len(self._values):
-            raise ValueError(
-                f"constraints must be {width} numbers for each point, as they were before, but "
-                f"are {constraints.shape[1]}."
-            )
-        if self._constraints is None and len(self._values):
-            raise ValueError("constraints must be told of all points, from the first one.")
-        if not np.isfinite(constraints[np.isfinite(values)]).all():
-            raise ValueError(f"constraints must be finite where the value is, but are {given!r}.")
-        return constraints
-
     def _ask(self, n: int) -> Iterator[np.ndarray]:
         """At most n new points, (n_dimensions,) each, which are pending from then on."""
         objective = self._objective() if self._is_guided() else None
@@ -429,22 +377,23 @@ class BayesianOptimizer:
         """Whether a surrogate decides: there is one, and enough was told."""
         if isinstance(self.surrogate, str) and self.surrogate in UNGUIDED:
             return False
-        return len(self._values) >= self.n_initial and bool(np.isfinite(self._values).any())
+        return len(self._told) >= self.n_initial and bool(np.isfinite(self._told.values).any())
 
     def _objective(self) -> Objective:
         """What the next point maximises, as if the pending ones had come out as expected."""
         model, _ = self._fit_objective(look=False)
         columns = self._columns()
-        feasible = self._feasible()
+        feasible = self._told.feasible
+        told = self._told.constraints
         constraints = [
             self._fit(self._surrogate_of(("constraint", k)), columns[known], values[known])
-            for k, values in enumerate([] if self._constraints is None else self._constraints.T)
+            for k, values in enumerate([] if told is None else told.T)
             if (known := np.isfinite(values)).any()
         ]
         log_cost, unit = None, 1.0
         if self.per_cost:
             surrogate = self._surrogate_of("cost")
-            log_cost, warp = self._fit(surrogate, columns, np.log(self._costs))
+            log_cost, warp = self._fit(surrogate, columns, np.log(self._told.costs))
             unit = warp.std * warp.spread
         mean = model.mean_and_variance(columns)[0]
         objective = Objective(
@@ -466,7 +415,7 @@ class BayesianOptimizer:
         """The acquisition, once there is a model, which has means, (n,), where values were told."""
         if self.acquisition == "mes":
             U = candidates(self.space, self._centres(mean), self._rng)
-            columns = self.space.columns(np.vstack([self._points.clip(0, 1), U]))
+            columns = self.space.columns(np.vstack([self._told.points.clip(0, 1), U]))
             model: Any = objective.model
             constraints, limits = objective.constraints, objective.limits
             minima = draw_minima(model, columns, self._rng, constraints, limits)
@@ -484,12 +433,10 @@ class BayesianOptimizer:
 
         The next fit starts from where the last one ended, unless that was to ``look`` only.
         """
-        if self._fitted is None or self._fitted[0] != len(self._values):
-            finite = np.isfinite(self._values)
-            values = np.where(finite, self._values, self._values[finite].max())
-            values = values.clip(-LARGEST, LARGEST)
+        if self._fitted is None or self._fitted[0] != len(self._told):
             surrogate = deepcopy(self._surrogate_of("objective"))
-            found = self._fit(surrogate, self._columns(), values, self._noise)
+            values = filled(self._told.values)
+            found = self._fit(surrogate, self._columns(), values, self._told.noise)
             self._fitted = len(values), found, surrogate
         if not look:
             self._surrogates["objective"] = self._fitted[2]
@@ -518,38 +465,16 @@ class BayesianOptimizer:
 
     def _columns(self) -> np.ndarray:
         """What models see of the points that were told, (n, n_dimensions)."""
-        return self.space.columns(self._points)
-
-    def _feasible(self) -> np.ndarray:
-        """Which of the points that were told have a value and meet all constraints, (n,)."""
-        finite = np.isfinite(self._values)
-        return (
-            finite if self._constraints is None else finite & (self._constraints <= 0).all(axis=1)
-        )
+        return self.space.columns(self._told.points)
 
     def _centres(self, mean: np.ndarray) -> np.ndarray:
         """The best points so far by their means, (n,): (n_centres, n_dimensions)."""
-        ranked = np.argsort(np.where(self._feasible(), mean, np.inf), kind="stable")
-        return self._points[ranked[:N_CENTRES]].clip(0, 1)
+        ranked = np.argsort(np.where(self._told.feasible, mean, np.inf), kind="stable")
+        return self._told.points[ranked[:N_CENTRES]].clip(0, 1)
 
 
 def _is_count(given: Any) -> bool:
     return isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= 1
-
-
-def _numbers(name: str, given: Any, n: int, single: bool, low: float = -np.inf) -> np.ndarray:
-    """Numbers, (n,), as they were told of n points, or one for all."""
-    if np.asarray(given).dtype.kind not in "biuf":  # None is no nan, and words are no numbers
-        raise TypeError(f"{name} must be numbers, but is {given!r}.")
-    numbers = np.asarray(given, dtype=float)
-    if numbers.shape != (() if single else (n,)) and numbers.shape != (n,):
-        raise ValueError(
-            f"{name} must be one number for each of {n} points, but has shape {numbers.shape}."
-        )
-    if low > -np.inf and not (np.isfinite(numbers) & (numbers >= low)).all():
-        kind = "positive" if low > 0 else "not negative"
-        raise ValueError(f"{name} must be finite and {kind}, but is {given!r}.")
-    return np.broadcast_to(numbers, n)
 
 
 def even_points(space: Space, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -359,7 +359,7 @@ class BayesSearchCV(_SequentialSearchCV):
     def _tell(self, proposer: BayesianOptimizer, candidate: dict[str, Any], value: float) -> None:
         u = proposer.space.encode(candidate)  # the estimator's own may lie outside the space
         if not np.isnan(u).any():
-            proposer.learn(u[None], np.array([value]))
+            proposer.learn(u, value)
 
 
 @saved

@@ -16,10 +16,9 @@ from sklearn.ensemble._forest import BaseForest
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.kernels import LogNormal, Matern52
-from skdeep.model_selection.warps import CURVATURES, Warp
+from skdeep.model_selection.warps import CURVATURES, Curvature, Warp
 
 SMALLEST_VARIANCE = 1e-12
-GROWTH = 1.25
 MOST_TO_COMPARE = 150
 
 
@@ -67,34 +66,31 @@ class GaussianProcess:
         categorical = tuple(np.flatnonzero(is_category).tolist())
         kernel = Matern52(lengthscale=lengthscale(len(is_category)), categorical=categorical)
         self.process = exact.Process(kernel, basis="constant")
-        self.prior = self.process.prior(len(is_category))
-        self.curvatures = curvatures
-        self.curvature = curvatures[0]
+        self.median = self.process.prior(len(is_category))[0]
+        self.curvature = Curvature(curvatures)
         self._thetas: dict[float, np.ndarray] = {}  # of each warp's last fit
-        self._n_compared = 0  # values, when warps were compared last
 
     def fit(
         self, Z: np.ndarray, values: np.ndarray, noise: np.ndarray, rng: np.random.Generator
     ) -> tuple[exact.Posterior, Warp]:
         """The posterior after values, (n,), at Z, (n, d), whose noise has known variances, (n,).
 
-        The warp is chosen anew whenever there are a quarter more values than when it was last, and
-        theta sought from afar; else the search for theta goes on from where it ended.
+        Where warps are compared, theta is sought from afar; else the search for it goes on from
+        where it ended.
         """
-        if len(values) < GROWTH * self._n_compared:
-            return self._fit(Z, values, noise, self.curvature, self._thetas[self.curvature][None])
-        self._n_compared = len(values)
-        some = rng.permutation(len(values))[:MOST_TO_COMPARE]  # enough to tell warps apart
-        part = Z[some], values[some], noise[some]
-        fits = {c: self._fit(*part, c, self._starts(c)) for c in self.curvatures}
-        self.curvature = max(fits, key=lambda c: self._density(values[some], *fits[c]))
-        return self._fit(Z, values, noise, self.curvature, self._thetas[self.curvature][None])
+        if self.curvature.is_due(len(values)):
+            some = rng.permutation(len(values))[:MOST_TO_COMPARE]  # enough to tell warps apart
+            part, present = (Z[some], values[some], noise[some]), self.curvature.best
 
-    def _starts(self, curvature: float) -> np.ndarray:
-        """Where to seek theta: where it was last; for the present warp, the prior's mean too."""
-        median = self.prior[0]
-        before = self._thetas.get(curvature, median)
-        return np.array([before, median] if curvature == self.curvature else [before])
+            def log_density(curvature: float) -> float:
+                starts = [self._thetas.get(curvature, self.median)]
+                starts += [self.median] * (curvature == present)
+                posterior, warp = self._fit(*part, curvature, np.array(starts))
+                return posterior.log_density + warp.log_slope(values[some]).sum()
+
+            self.curvature.choose(len(values), log_density)
+        best = self.curvature.best
+        return self._fit(Z, values, noise, best, self._thetas[best][None])
 
     def _fit(
         self,
@@ -110,12 +106,6 @@ class GaussianProcess:
         posterior = exact.fit(self.process, Z, warp(values), starts, known_noise=known_noise)
         self._thetas[curvature] = posterior.theta
         return posterior, warp
-
-    def _density(self, values: np.ndarray, posterior: exact.Posterior, warp: Warp) -> float:
-        """Log density of the values and of theta, but for a constant."""
-        mean, sigma = self.prior
-        z = (posterior.theta - mean) / sigma
-        return posterior.evidence + warp.log_slope(values).sum() - 0.5 * z @ z
 
 
 class Regressor:

@@ -14,11 +14,13 @@ with the slope at the cap.
 .. [1] Snelson, Rasmussen, Ghahramani. Warped Gaussian processes. NeurIPS, 2003, equation 5.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 CURVATURES = (0.0, 1.0, 10.0, 100.0)
+GROWTH = 1.25  # of the number of values, until warps are compared again
 CAP = 1e4
 ROUNDING = 1e-7
 
@@ -70,6 +72,30 @@ class Warp:
         bent = self.mean + self.std * t
         x = np.expm1(bent) / self.curvature if self.curvature else bent
         return self.lowest + self.spread * x
+
+
+class Curvature:
+    """Which of several curvatures fits best, asked anew whenever there are a quarter more values.
+
+    Parameters
+    ----------
+    choices : sequence of float in [0, inf)
+        The first is that of no values.
+    """
+
+    def __init__(self, choices: Sequence[float]) -> None:
+        self.choices = choices
+        self.best = choices[0]
+        self._n_compared = 0
+
+    def is_due(self, n: int) -> bool:
+        """Whether n values are enough more than there were at the last comparison."""
+        return n >= GROWTH * self._n_compared
+
+    def choose(self, n: int, log_density: Callable[[float], float]) -> None:
+        """Make that the best under which n values have the highest density."""
+        self._n_compared = n
+        self.best = max(self.choices, key=log_density)
 
 
 def _bend(x: np.ndarray, curvature: float) -> np.ndarray:

@@ -1,4 +1,5 @@
 import pickle
+import re
 from collections import Counter
 
 import numpy as np
@@ -303,6 +304,16 @@ def test_two_noisy_targets_at_one_place_count_as_their_mean(data, elsewhere):
         model.predict(elsewhere, return_std=True), merged.predict(elsewhere, return_std=True)
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_two_exact_targets_at_one_place_are_refused(data):
+    X, y = data
+    twice = np.vstack([X, X[4:5]]), np.append(y, y[4] + 1)
+    message = f"rows 4 and 30 of X are equal and their targets are {y[4]} and {y[4] + 1}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        process(noise=0).fit(*twice)
+    process(noise=0).fit(twice[0], np.append(y, y[4]))  # the same target twice
+    process(noise=0).fit(*twice, np.where(np.arange(31) == 4, 1.0, 0.0))
 
 
 def test_a_target_of_huge_noise_counts_for_nothing(data, elsewhere):

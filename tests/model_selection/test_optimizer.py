@@ -257,7 +257,7 @@ def test_to_look_on_the_way_changes_no_point():
 
 def test_points_outside_the_space_may_be_learnt_from_and_are_not_visited():
     optimizer = BayesianOptimizer({"a": (1, 3), "b": ["x", "y"]}, n_initial=2, random_state=0)
-    optimizer.learn(optimizer.space.encode({"a": 4, "b": "x"})[None], np.array([0.5]))
+    optimizer.learn(optimizer.space.encode({"a": 4, "b": "x"}), 0.5)
     points = visit_all(optimizer)
     assert len(points) == len({tuple(point.values()) for point in points}) == 6
 

@@ -333,7 +333,7 @@ class Bounded(BayesianOptimizer):
     """An optimizer whose bound on the regret is what is left of 30 candidates, in tenths."""
 
     def regret_bound(self):
-        return (30 - len(self._values)) / 10
+        return (30 - len(self._told)) / 10
 
 
 class BoundedSearchCV(BayesSearchCV):

@@ -15,6 +15,6 @@ def typical_correlation(d):
     """Of a function's values at two random points of the unit cube, at the prior's medians."""
     X = np.random.default_rng(0).random((200, d))
     surrogate = GaussianProcess(np.zeros(d, dtype=bool))
-    covariance = surrogate.process.kernel(surrogate.prior[0][:-1], X, X)
+    covariance = surrogate.process.kernel(surrogate.median[:-1], X, X)
     correlations = covariance.matrix / covariance.variance
     return np.median(correlations[np.triu_indices(200, 1)])
