@@ -12,11 +12,15 @@ process [1]_ or a random walk [2]_; all the rest (scoring, routing, callbacks, r
 import time
 import warnings
 from abc import abstractmethod
-from dataclasses import replace
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.base import _fit_context, clone
+from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -26,7 +30,8 @@ from skdeep._config import raise_interrupts
 from skdeep.hyperparameters import search_space
 from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
-from skdeep.model_selection.evaluation import Evaluation
+from skdeep.model_selection.engines import Pool
+from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.optimizer import SURROGATES, BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.persistence import saved
@@ -75,7 +80,22 @@ class _SequentialSearchCV(BaseSearchCV):
             As it was, if the search fails.
         """
         with unchanged_on_error(self):
-            return super().fit(X, y, **params)
+            return self._fit(X, y, params)
+
+    @_fit_context(prefer_skip_nested_validation=False)  # the estimator checks its own
+    def _fit(self, X, y, params):
+        work = Work(self, X, y, params)
+        context = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
+        context.call_on_fit_task_begin(estimator=self, **work.for_callbacks)
+        self.n_splits_ = work.n_splits
+        self.cv_results_ = results = self._run(work, context)
+        self._choose(results, work.refit_metric)
+        if self.refit:
+            self._refit(work, context)
+        several = isinstance(work.scorer, _MultimetricScorer)
+        self.scorer_ = work.scorer._scorers if several else work.scorer
+        context.call_on_fit_task_end(estimator=self, **work.for_callbacks)
+        return self
 
     @abstractmethod
     def _proposer(self, space: Space, n_iter: int, seed: int) -> Any:
@@ -84,84 +104,68 @@ class _SequentialSearchCV(BaseSearchCV):
     def _tell(self, proposer: Any, candidate: dict[str, Any], value: float) -> None:
         proposer.tell(candidate, value)
 
-    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        """Evaluate round after round of candidates."""
+    def _run(self, work: Work, context: Any) -> dict[str, np.ndarray]:
+        """Evaluate candidate after candidate: their results."""
         if isinstance(self.stop, type):
             raise TypeError(f"stop must be a rule, {self.stop.__name__}(), not its class.")
         phases = self._phases()
         n_iter = sum(n for _, n in phases)
-        search_ctx = callback_ctx.subcontext(
-            task_name="search", max_subtasks=n_iter
-        ).call_on_fit_task_begin(estimator=self)
-        evaluation = Evaluation(self, evaluate_candidates, search_ctx)
+        context = context.subcontext(task_name="search", max_subtasks=n_iter)
+        context.call_on_fit_task_begin(estimator=self)
+        history = History(self, work)
         outer, token = raise_interrupts.get(), raise_interrupts.set(True)
-        with tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1) as bar:
+        with (
+            tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1) as bar,
+            Pool(work, self.n_jobs) as pool,
+        ):
+            run = _Run(self, history, pool, context, bar)
             try:
-                self.stop_reason_ = self._search(phases, evaluation, bar)
+                self.stop_reason_ = run.over(phases)
             except KeyboardInterrupt:
-                if outer or not evaluation.results:  # inside another search: for that to end
+                pool.abandon()
+                if outer or not history.scores:  # inside another search: for that to end
                     raise
                 warnings.warn(
-                    f"the search was interrupted after {len(evaluation.scores)} of {n_iter} "
+                    f"the search was interrupted after {len(history.scores)} of {n_iter} "
                     "candidates; the best of these is kept.",
-                    stacklevel=2,
+                    stacklevel=4,
                 )
                 self.stop_reason_ = "interrupted"
+            except BaseException:
+                pool.abandon()
+                raise
             finally:
                 raise_interrupts.reset(token)
-        evaluation.finish()
-        search_ctx.call_on_fit_task_end(estimator=self)
+        results = history.results()
+        context.call_on_fit_task_end(estimator=self)
+        return results
 
-    def _search(self, phases: list[tuple[Space, int]], evaluation: Evaluation, bar: tqdm) -> str:
-        """Search space after space; why it ended."""
-        deadline = np.inf if self.max_time is None else time.perf_counter() + self.max_time
-        rng = check_random_state(self.random_state)
-        n_left = 0
-        for space, n_iter in phases:
-            proposer = self._proposer(space, n_iter, rng.randint(2**31))
-            while n_iter and not proposer.exhausted:
-                reason = self._reason_to_stop(evaluation, proposer, deadline)
-                if reason:
-                    return reason
-                first = []
-                if not evaluation.scores:
-                    first = [self._own_configuration(space)]
-                    evaluation.starts_inside = space.holds(first[0])
-                candidates = self._round(proposer, space, min(self.n_points, n_iter), first)
-                for candidate, score in zip(candidates, evaluation.score(candidates)):
-                    self._tell(proposer, candidate, -score)
-                n_iter -= len(candidates)
-                bar.set_postfix(best=f"{np.fmax.reduce(evaluation.scores):.4g}", refresh=False)
-                bar.update(len(candidates))
-            n_left += n_iter
-        return "exhausted" if n_left else "n_iter"
+    def _choose(self, results: dict[str, np.ndarray], refit_metric: Any) -> None:
+        """Set what tells of the best candidate."""
+        self.multimetric_ = "mean_test_score" not in results
+        if callable(self.scoring) and self.multimetric_:
+            refit_metric = self.refit
+        if self.refit or not self.multimetric_:
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+            self.best_params_ = results["params"][self.best_index_]
 
-    def _reason_to_stop(self, evaluation, proposer, deadline) -> str | None:
-        reached = self.stop is not None and self.stop.reached(evaluation, proposer)
-        if not evaluation.scores:
-            return None
-        if evaluation.callback_stops:
-            return "callback"
-        if time.perf_counter() >= deadline:
-            return "max_time"
-        return "stop" if reached else None
-
-    def _round(
-        self, proposer: Any, space: Space, n: int, first: list[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
-        """Candidates to evaluate side by side, at most n: first these, then proposed ones."""
-        candidates = list(first)
-        for _ in range(n - len(first)):
-            if proposer.exhausted:
-                break
-            candidate = proposer.ask()
-            if not any(_same(space, candidate, other) for other in first):
-                candidates.append(candidate)
-        return candidates
-
-    def _format_results(self, candidate_params, n_splits, out, more_results=None):
-        """Records of all fits so far, for Evaluation to format when the search is over."""
-        return {"fits": out}
+    def _refit(self, work: Work, context: Any) -> None:
+        """Fit the best candidate on all rows."""
+        # A clone of the parameters, of which some may be estimators.
+        parameters = clone(self.best_params_, safe=False)
+        self.best_estimator_ = clone(work.estimator).set_params(**parameters)
+        context = context.subcontext(task_name="refit-with-best-params")
+        targets = () if work.y is None else (work.y,)
+        with context.propagate_callback_context(self.best_estimator_):
+            context.call_on_fit_task_begin(estimator=self, **work.for_callbacks)
+            start = time.perf_counter()
+            self.best_estimator_.fit(work.X, *targets, **work.fit_params)
+            self.refit_time_ = time.perf_counter() - start
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+        context.call_on_fit_task_end(estimator=self, **work.for_callbacks)
 
     def _phases(self) -> list[tuple[Space, int]]:
         """Spaces to search one after another, and the number of candidates of each."""
@@ -531,6 +535,109 @@ class AnnealingSearchCV(_SequentialSearchCV):
             reevaluate=self.reevaluate,
             random_state=seed,
         )
+
+
+class _Run:
+    """A search that is under way.
+
+    Proposal t waits for the results of all proposals up to t - n_points, and is made as if those
+    under way had come out as expected: so that what is proposed depends on no clock.
+    """
+
+    def __init__(
+        self, search: _SequentialSearchCV, history: History, pool: Pool, context: Any, bar: tqdm
+    ) -> None:
+        self.search = search
+        self.history = history
+        self.pool = pool
+        self.context = context
+        self.bar = bar
+        self.under_way: deque[_Trial] = deque()
+        self.begun = 0
+        self.callback_stops = False
+        self.deadline = np.inf
+        if search.max_time is not None:
+            self.deadline = time.perf_counter() + search.max_time
+
+    def over(self, phases: list[tuple[Space, int]]) -> str:
+        """Search space after space; why it ended."""
+        rng = check_random_state(self.search.random_state)
+        ends = []
+        for space, n_iter in phases:
+            proposer = self.search._proposer(space, n_iter, rng.randint(2**31))
+            ends.append(self._over_space(space, n_iter, proposer))
+            if ends[-1] not in ("n_iter", "exhausted"):
+                return ends[-1]
+        return "exhausted" if "exhausted" in ends else "n_iter"
+
+    def _over_space(self, space: Space, n_iter: int, proposer: Any) -> str:
+        n_begun, end = 0, ""
+        while not end or self.under_way:
+            if end or len(self.under_way) == self.search.n_points:
+                self._finish(proposer, self.under_way.popleft())
+                continue
+            end = "n_iter" if n_begun == n_iter else self._reason_to_stop(proposer)
+            candidate = None if end else self._next(proposer, space)
+            if candidate is not None:
+                self._begin(candidate)
+                n_begun += 1
+            elif not end:
+                end = "exhausted"
+        return end
+
+    def _reason_to_stop(self, proposer: Any) -> str:
+        """Why there is to be no further proposal, if so."""
+        rule, history = self.search.stop, self.history
+        reached = rule is not None and not proposer.exhausted and rule.reached(history, proposer)
+        if not self.begun:
+            return ""
+        if self.callback_stops:
+            return "callback"
+        if time.perf_counter() >= self.deadline:
+            return "max_time"
+        return "stop" if reached else ""
+
+    def _next(self, proposer: Any, space: Space) -> dict[str, Any] | None:
+        """The next candidate, the estimator's own configuration at first; None if all were."""
+        if not self.begun:
+            own = self.search._own_configuration(space)
+            self.history.starts_inside = space.holds(own)
+            return own
+        while not proposer.exhausted:
+            candidate = proposer.ask()
+            # The own configuration has not been asked for: it may be proposed while under way.
+            if self.history.scores or not _same(space, candidate, self.under_way[0].candidate):
+                return candidate
+        return None
+
+    def _begin(self, candidate: dict[str, Any]) -> None:
+        n_splits = self.history.n_splits
+        context = self.context.subcontext(
+            task_name="candidate", max_subtasks=n_splits, sequential_subtasks=False
+        )
+        context.call_on_fit_task_begin(estimator=self.search)
+        self.begun += 1
+        fits = [self.pool.submit(candidate, split, context) for split in range(n_splits)]
+        self.under_way.append(_Trial(candidate, fits, context))
+
+    def _finish(self, proposer: Any, trial: "_Trial") -> None:
+        try:
+            fits = [fit.result() for fit in trial.fits]
+        finally:
+            self.callback_stops |= trial.context.call_on_fit_task_end(estimator=self.search)
+        score = self.history.add(trial.candidate, fits)
+        self.search._tell(proposer, trial.candidate, -score)
+        self.bar.set_postfix(best=f"{np.fmax.reduce(self.history.scores):.4g}", refresh=False)
+        self.bar.update()
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A candidate, its fits, one for each split, and scikit-learn's context of it."""
+
+    candidate: dict[str, Any]
+    fits: list[Future]
+    context: Any
 
 
 def _same(space: Space, a: dict[str, Any], b: dict[str, Any]) -> bool:

@@ -3,10 +3,11 @@
     BayesSearchCV(model, n_iter=200, stop=Plateau(patience=20))
     BayesSearchCV(model, n_iter=200, stop=RegretBound())
 
-A rule is any object with ``reached(seen, optimizer)``, which is asked before each round, the first
-too. Of what the search has seen it finds ``seen.scores``, the mean test score of each candidate,
-nan where a fold failed; ``seen.fold_scores``, (n_candidates, n_splits); ``seen.n_splits``; and
-``seen.test_to_train``, test rows for each training row. The ``optimizer`` is what proposes.
+A rule is any object with ``reached(seen, optimizer)``, which is asked before each proposal, the
+first too. Of what the search has seen it finds ``seen.scores``, the mean test score of each
+candidate, nan where a fold failed; ``seen.fold_scores``, (n_candidates, n_splits);
+``seen.n_splits``; and ``seen.test_to_train``, test rows for each training row. The ``optimizer`` is
+what proposes.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.model_selection.evaluation import Evaluation
+from skdeep.model_selection.evaluation import History
 from skdeep.model_selection.optimizer import UNGUIDED
 from skdeep.persistence import saved
 
@@ -41,7 +42,7 @@ class Plateau:
         if not isinstance(self.tolerance, Real) or not self.tolerance >= 0:
             raise ValueError(f"tolerance must be at least 0, but is {self.tolerance!r}.")
 
-    def reached(self, seen: Evaluation, optimizer: Any) -> bool:
+    def reached(self, seen: History, optimizer: Any) -> bool:
         """Whether none of the last ``patience`` candidates was a gain."""
         # A failure, or minus infinity, is no score; from none to one is a gain.
         scores = np.where(np.isfinite(seen.scores), seen.scores, -np.inf)
@@ -81,7 +82,7 @@ class RegretBound:
     def __post_init__(self) -> None:
         _check_count("min_candidates", self.min_candidates)
 
-    def reached(self, seen: Evaluation, optimizer: Any) -> bool:
+    def reached(self, seen: History, optimizer: Any) -> bool:
         """Whether the bound is at most the standard error."""
         if not hasattr(optimizer, "regret_bound"):
             raise TypeError(
