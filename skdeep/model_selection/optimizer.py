@@ -27,9 +27,11 @@ from sklearn.ensemble._forest import BaseForest
 from sklearn.utils import check_random_state
 
 from skdeep.gaussian_process.blas import one_blas_thread
+from skdeep.gaussian_process.exact import NOISE, Posterior
 from skdeep.model_selection.acquisition import (
     ACQUISITIONS,
     Acquisition,
+    AugmentedImprovement,
     ConfidenceBound,
     Objective,
     candidates,
@@ -420,13 +422,24 @@ class BayesianOptimizer:
             constraints, limits = objective.constraints, objective.limits
             minima = draw_minima(model, columns, self._rng, constraints, limits)
             if len(minima):
-                return MinimumInformation(minima, model.noise)
+                return MinimumInformation(minima, model.noise + self._known_noise())
             return ACQUISITIONS["logei"]
         if self.acquisition == "ei" and (objective.constraints or self.per_cost):
             return ACQUISITIONS["logei"]  # whose logarithm is added to others
+        if self.acquisition == "logei" and isinstance(objective.model, Posterior):
+            return AugmentedImprovement(self._noise(objective.model))
         if callable(self.acquisition):
             return checked(self.acquisition)
         return ACQUISITIONS.get(self.acquisition)
+
+    def _known_noise(self) -> float:
+        """Variance of the next value's noise as far as it is known: of those told, the median."""
+        _, warp = self._fit_objective()
+        return float(np.median(warp.noise(filled(self._told.values), self._told.noise)))
+
+    def _noise(self, model: Posterior) -> float:
+        """Variance of the next value's noise, but for what is believed of any function."""
+        return max(model.noise - NOISE.median, 0.0) + self._known_noise()
 
     def _fit_objective(self, look: bool = True) -> tuple[Model, Warp]:
         """The model of the values; a failure counts as the worst value.

@@ -16,7 +16,7 @@ from sklearn.ensemble._forest import BaseForest
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.kernels import LogNormal, Matern52
-from skdeep.model_selection.warps import CURVATURES, Curvature, Warp
+from skdeep.model_selection.warps import CURVATURES, Curvature, Warp, largest_curvature
 
 SMALLEST_VARIANCE = 1e-12
 MOST_TO_COMPARE = 150
@@ -78,7 +78,8 @@ class GaussianProcess:
         Where warps are compared, theta is sought from afar; else the search for it goes on from
         where it ended.
         """
-        if self.curvature.is_due(len(values)):
+        largest = largest_curvature(values, noise)
+        if self.curvature.is_due(len(values)) or self.curvature.best > largest:
             some = rng.permutation(len(values))[:MOST_TO_COMPARE]  # enough to tell warps apart
             part, present = (Z[some], values[some], noise[some]), self.curvature.best
 
@@ -88,7 +89,7 @@ class GaussianProcess:
                 posterior, warp = self._fit(*part, curvature, np.array(starts))
                 return posterior.log_density + warp.log_slope(values[some]).sum()
 
-            self.curvature.choose(len(values), log_density)
+            self.curvature.choose(len(values), log_density, largest)
         best = self.curvature.best
         return self._fit(Z, values, noise, best, self._thetas[best][None])
 
@@ -102,7 +103,7 @@ class GaussianProcess:
     ) -> tuple[exact.Posterior, Warp]:
         """The posterior under one warp."""
         warp = Warp.of(values, curvature)
-        known_noise = noise * np.exp(2 * warp.log_slope(values))
+        known_noise = warp.noise(values, noise)
         posterior = exact.fit(self.process, Z, warp(values), starts, known_noise=known_noise)
         self._thetas[curvature] = posterior.theta
         return posterior, warp

@@ -21,6 +21,7 @@ import numpy as np
 
 CURVATURES = (0.0, 1.0, 10.0, 100.0)
 GROWTH = 1.25  # of the number of values, until warps are compared again
+STRAIGHT = 0.3  # bend of a warp over the noise: of less, its slope tells how noise is warped
 CAP = 1e4
 ROUNDING = 1e-7
 
@@ -67,11 +68,26 @@ class Warp:
         bend = np.log(self.curvature) - np.log1p(self.curvature * x) if self.curvature else 0.0
         return bend - np.log(self.std * self.spread) + np.zeros_like(x)
 
+    def noise(self, values: np.ndarray, variance: np.ndarray) -> np.ndarray:
+        """Variance of the noise of warped values, (n,), from that of the values."""
+        with np.errstate(over="ignore"):
+            slope = np.exp(self.log_slope(values[variance > 0]))
+        warped = np.zeros_like(variance)
+        warped[variance > 0] = variance[variance > 0] * slope**2
+        return warped
+
     def inverse(self, t: np.ndarray) -> np.ndarray:
         """Values of warped t, (n,)."""
         bent = self.mean + self.std * t
         x = np.expm1(bent) / self.curvature if self.curvature else bent
         return self.lowest + self.spread * x
+
+
+def largest_curvature(values: np.ndarray, noise: np.ndarray) -> float:
+    """Up to which warps are straight over a deviation of the known noise, (n,), of values, (n,)."""
+    if not noise.any():
+        return np.inf
+    return STRAIGHT * Warp.of(values, 0.0).spread / np.sqrt(noise.max())
 
 
 class Curvature:
@@ -92,10 +108,12 @@ class Curvature:
         """Whether n values are enough more than there were at the last comparison."""
         return n >= GROWTH * self._n_compared
 
-    def choose(self, n: int, log_density: Callable[[float], float]) -> None:
+    def choose(
+        self, n: int, log_density: Callable[[float], float], at_most: float = np.inf
+    ) -> None:
         """Make that the best under which n values have the highest density."""
         self._n_compared = n
-        self.best = max(self.choices, key=log_density)
+        self.best = max((c for c in self.choices if c <= at_most), key=log_density)
 
 
 def _bend(x: np.ndarray, curvature: float) -> np.ndarray:
