@@ -317,7 +317,7 @@ def cholesky(K: np.ndarray, noise_variance: np.ndarray | float) -> np.ndarray:
         padded = K.T.copy(order="F")  # K is symmetric, and this order LAPACK's
         padded.flat[:: len(K) + 1] += noise_variance + jitter * scale
         L, info = lapack.dpotrf(padded, lower=True, overwrite_a=True, clean=True)
-        if info == 0:
+        if info == 0 and np.isfinite(L[-1, -1]):  # LAPACK takes nan for positive
             return L
     raise np.linalg.LinAlgError("the covariance matrix is far from positive definite.")
 

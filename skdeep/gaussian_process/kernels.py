@@ -224,9 +224,15 @@ class Stationary(Kernel):
                     )
             if len(set(given)) < len(given):
                 raise ValueError(f"{name} of {type(self).__name__} names one twice: {given!r}.")
+        if not len(chosen) or not set(self.categorical) <= set(chosen):
+            raise ValueError(
+                f"columns of {type(self).__name__} must name at least one, and all of categorical, "
+                f"but are {self.columns!r}, and categorical {self.categorical!r}."
+            )
         return np.array(chosen, dtype=int)
 
     def _is_category(self, d):
+        self._chosen(d)  # which refuses what is no column
         found = np.zeros(d, dtype=bool)
         found[list(self.categorical)] = True
         return found

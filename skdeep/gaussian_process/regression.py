@@ -261,6 +261,7 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         with one_blas_thread():
             if return_cov:
                 cov = self._y_scale**2 * self._posterior.covariance(Z)
+                np.fill_diagonal(cov, np.maximum(cov.diagonal(), 0.0))  # of rounding
                 return offset + self._y_scale * self._posterior.mean(Z), cov
             if not return_std and self._power is None:
                 return offset + self._y_scale * self._posterior.mean(Z)
@@ -496,14 +497,19 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
 def _scale_of(X, kernel):
     """What to take off columns and to divide them by, (n_features,) each, for about unit width."""
     parts = [kernel, *kernel.get_params().values()]
+    shift, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+    measured, _ = kernel.columns_read(X.shape[1])  # codes of categories are compared as they are
+    numbers = X[:, measured]
     if any(isinstance(part, Warped) for part in parts):
-        low = X.min(axis=0)
+        low = numbers.min(axis=0, initial=np.inf)
         with np.errstate(over="ignore"):
-            width = X.max(axis=0) - low
-        return low, _usable(width, width == 0, X, "X")
-    centre, spread = _centre_and_spread(X, "X")
-    # A uniform column of standard deviation 1 / sqrt(12) has width 1, which the priors expect.
-    return centre, spread * np.sqrt(12)
+            width = numbers.max(axis=0, initial=-np.inf) - low
+        shift[measured], scale[measured] = low, _usable(width, width == 0, numbers, "X")
+    elif measured.any():
+        # A uniform column of standard deviation 1 / sqrt(12) has width 1, which the priors expect.
+        shift[measured], spread = _centre_and_spread(numbers, "X")
+        scale[measured] = spread * np.sqrt(12)
+    return shift, scale
 
 
 def _centre_and_spread(columns, name, centre=None):
@@ -511,16 +517,21 @@ def _centre_and_spread(columns, name, centre=None):
     with np.errstate(over="ignore", invalid="ignore"):
         if centre is None:
             centre = columns.mean(axis=0)
-        spread = np.sqrt(np.mean((columns - centre) ** 2, axis=0))
+        far = np.abs(columns - centre).max(axis=0)
+        unit = np.where(far > 0, far, 1.0)  # squares of tiny numbers would be 0
+        spread = unit * np.sqrt(np.mean(((columns - centre) / unit) ** 2, axis=0))
     constant = spread <= 1e-14 * np.abs(columns).max(axis=0)
     return centre, _usable(spread, constant, columns, name)
 
 
 def _usable(scale, is_zero, columns, name):
     """Scales to divide by, with 1 for those that are zero."""
-    if not np.isfinite(scale).all():
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squared = np.where(is_zero, 1.0, scale) ** 2
+    if not np.isfinite(squared).all() or (squared < np.finfo(float).tiny).any():
         raise ValueError(
-            f"{name} reaches {np.abs(columns).max():g}, whose square is no number; scale {name}."
+            f"{name} reaches {np.abs(columns).max():g} and spreads by as little as "
+            f"{np.min(scale):g}, of which a square is no number; scale {name}."
         )
     return np.where(is_zero, 1.0, scale)
 

@@ -192,7 +192,8 @@ class Annealer:
         """T_0, or 0 as long as it is unknown."""
         if self.initial_temperature is not None:
             return self.initial_temperature
-        return float(np.std(self._first_values)) if self._n_told >= self._n_random else 0.0
+        enough = len(self._first_values) >= self._n_random
+        return float(np.std(self._first_values)) if enough else 0.0
 
     def _cooled(self) -> float:
         """T / T_0."""

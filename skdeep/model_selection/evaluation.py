@@ -127,8 +127,8 @@ class History:
         Number of splits.
     test_to_train : float
         Test rows for each training row.
-    starts_inside : bool
-        Whether the first candidate lies in the search space.
+    default : dict or None
+        The candidate that is the estimator's own configuration; None if it lies outside the space.
     """
 
     def __init__(self, search: BaseSearchCV, work: Work) -> None:
@@ -136,7 +136,7 @@ class History:
         self.scores: list[float] = []
         self.n_splits = work.n_splits
         self.test_to_train = work.test_to_train
-        self.starts_inside = True
+        self.default: dict[str, Any] | None = None
         self._search = search
         self._fits: list[list[dict]] = []  # of each candidate: its splits, again if evaluated again
         self._rows: dict[int, int] = {}  # by the candidate's identity
@@ -168,11 +168,6 @@ class History:
         failed = [[_failed(fit) for fit in fits] for fits in self._fits]
         if self._error and all(map(all, failed)):
             raise self._error
-        if len(failed) > 1 and all(map(all, failed[1:])) and not self.starts_inside:
-            raise ValueError(
-                "all fits of the candidates from the search space failed; only the estimator's own "
-                f"configuration has scores. The first error was:\n{self._error}"
-            )
         if callable(self._search.scoring):  # only its results tell which metrics there are
             _insert_error_scores([*chain(*self._fits)], self._search.error_score)
         n_splits = self.n_splits
@@ -180,7 +175,7 @@ class History:
             _averaged(fits[split::n_splits]) for fits in self._fits for split in range(n_splits)
         ]
         results = BaseSearchCV._format_results(self._search, self.candidates, n_splits, fits)
-        results["is_default"] = np.arange(len(self.candidates)) == 0
+        results["is_default"] = np.array([c is self.default for c in self.candidates])
         return results
 
     def _look_at(self, fits: list[dict]) -> None:

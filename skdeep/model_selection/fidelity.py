@@ -161,7 +161,8 @@ class MultiFidelityOptimizer:
 
     def ask(self) -> tuple[Any, str]:
         """The next point, and the version to evaluate there."""
-        planned = ((s, u) for s, u in self._initial if u not in self._known[s])
+        affordable = self._prices()
+        planned = ((s, u) for s, u in self._initial if s in affordable and u not in self._known[s])
         pair = next(planned, None)
         if pair is None and self._counting().any():
             with one_blas_thread():

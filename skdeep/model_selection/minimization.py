@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from copy import copy
+from copy import deepcopy
 from numbers import Integral, Real
 from typing import Any
 
@@ -40,8 +40,8 @@ def minimize(
     ----------
     f : callable
         ``f(point)`` returns a number, or nan where it cannot be evaluated; with ``fidelity`` it is
-        ``f(point, version)``. An exception costs its point only, with a warning; so does an
-        infinite value.
+        ``f(point, version)``. An exception costs its point only, with a warning; an infinite value
+        counts as a failure, too.
     space : dict or list
         What each parameter may be, as in :class:`BayesSearchCV`: points are dicts, or lists where
         the space is a list of dimensions.
@@ -109,6 +109,8 @@ def minimize(
     else:
         optimizer = MultiFidelityOptimizer(run.space, run.shares, n_calls, random_state)
     planned = _first_points(x0, run.space)
+    if len(planned) > n_calls:
+        raise ValueError(f"x0 has {len(planned)} points, but n_calls is {n_calls}; raise it.")
     outer, token = raise_interrupts.get(), raise_interrupts.set(True)
     with tqdm(total=n_calls, unit="call", disable=not verbose) as bar:
         try:
@@ -151,7 +153,7 @@ class _Run:
     def evaluate(self, point: Any, version: str | None) -> float:
         """The function's value at a point; nan, with a warning, where it raises."""
         try:
-            own = copy(point)  # f may change it
+            own = deepcopy(point)  # f may change it
             value = self.f(own) if version is None else self.f(own, version)
         except Exception as error:
             if self.n_raised == len(self.values) == PATIENCE - 1:
@@ -207,15 +209,15 @@ def _minimize(
 ) -> str:
     """Evaluate point after point; why it ended."""
     while planned or not optimizer.exhausted:
+        left = n_calls - run.cost
+        if left < 1 - SLACK:
+            return (
+                "n_calls were made" if left < SLACK else f"what is left, {left:.3g}, is too little"
+            )
         if planned:
             point, version = planned.pop(0), run.last
         else:
             point, version = (optimizer.ask(), None) if run.last is None else optimizer.ask()
-        if run.cost + run.shares[version] > n_calls + SLACK:
-            left = n_calls - run.cost
-            return (
-                "n_calls were made" if left < SLACK else f"what is left, {left:.3g}, is too little"
-            )
         value = run.evaluate(point, version)
         optimizer.tell(point, value, *([] if run.last is None else [version]))
         result = run.result()
@@ -241,10 +243,7 @@ def _first_points(x0: Any, space: Space) -> list[Any]:
         several and space.unnamed and len(x0) == len(space.names) and space.holds(x0)
     ):  # its choices are tuples
         several = False
-    points = [copy(point) for point in (x0 if several else [x0])]
-    for point in points:
-        space.check(point)
-    return points
+    return [space.own(point) for point in (x0 if several else [x0])]
 
 
 def _check_call(f: Any, n_calls: Any, callback: Any) -> None:

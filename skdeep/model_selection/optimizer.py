@@ -13,7 +13,7 @@ that were asked for and not told yet count as if they had come out as the model 
    Computational Intelligence in Expensive Optimization Problems, 2010: the kriging believer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from inspect import signature
@@ -50,6 +50,7 @@ N_OTHERS = 1000
 SAME = 1e-6  # share of a dimension
 UNGUIDED = ("random", "quasirandom")
 WITH_OTHERS = ("mes", "logei", "ei", "pi")  # whose logarithms add to those of feasibility and cost
+VARIANCES = ("squared_error", "friedman_mse")  # criteria of trees whose impurity is one
 SURROGATES = ("gp", "forest", *UNGUIDED)
 
 
@@ -138,11 +139,12 @@ class BayesianOptimizer:
         self._told = Told.nothing(n_dimensions)
         self._known = Known(self.space)  # asked or told
         self._pending: dict[bytes, np.ndarray] = {}
+        self._found_none = False  # a range of a few floats is finite, too
 
     @property
     def exhausted(self) -> bool:
         """Whether every point of a finite space was asked or told."""
-        return self._known.exhausted
+        return self._known.exhausted or self._found_none
 
     def ask(self, n: int | None = None) -> Any:
         """The next point, or a list of the next n.
@@ -214,20 +216,30 @@ class BayesianOptimizer:
                 f"constraints need an acquisition among {', '.join(map(repr, WITH_OTHERS))} and "
                 f"'thompson', but it is {self.acquisition!r}."
             )
-        self._learn(self._told.checked(self.space, points, values, noise, costs, constraints))
-
-    def learn(self, u: np.ndarray, value: float) -> None:
-        """As ``tell``, of a point in coordinates, (n_dimensions,), also outside the space."""
-        of_one = np.array([value]), np.zeros(1), np.full(1, np.nan)
-        self._learn(Told(u[None], *of_one))
-
-    def _learn(self, told: Told) -> None:
-        inside = self.space.snap(told.points.clip(0, 1))
-        for u in told.points[(np.abs(told.points - inside) < SAME).all(axis=1)]:
+        told = self._told.checked(self.space, points, values, noise, costs, constraints)
+        for u in told.points:
             self._known.add(u)
             if self._pending.pop(self.space.key(u), None) is None and self._pending:
                 self._forget_near(u)
         self._told += told
+
+    def forget(self, points: Any) -> None:
+        """Take back a point, or a list of points, that was asked for and will not be told.
+
+        It may be asked for again.
+
+        Raises
+        ------
+        ValueError
+            If it was not asked for, or told since.
+        """
+        one = isinstance(points, Mapping) or (self.space.unnamed and self.space.holds(points))
+        keys = [self.space.key(self.space.check(point)) for point in ([points] if one else points)]
+        if not all(key in self._pending for key in keys):
+            raise ValueError(f"a point of {points!r} is not under way: it was told, or not asked.")
+        for key in keys:
+            self._known.discard(self._pending.pop(key))
+        self._found_none = False
 
     def _forget_near(self, u: np.ndarray) -> None:
         """Drop what is pending at u but for digits that were lost on the way through a file."""
@@ -312,7 +324,15 @@ class BayesianOptimizer:
                 f"surrogate must be one of {', '.join(map(repr, SURROGATES))} or a regressor whose "
                 f"predict takes return_std, but is {self.surrogate!r}."
             )
-        if not known and not isinstance(self.surrogate, BaseForest):
+        if isinstance(self.surrogate, BaseForest):
+            criterion = self.surrogate.get_params().get("criterion")
+            if criterion not in VARIANCES:
+                raise ValueError(
+                    "a forest that is the surrogate must split by one of "
+                    f"{', '.join(map(repr, VARIANCES))}, as its leaves tell a variance then, but "
+                    f"its criterion is {criterion!r}."
+                )
+        elif not known:
             parameters = signature(self.surrogate.predict).parameters.values()
             if not any(p.name == "return_std" or p.kind is p.VAR_KEYWORD for p in parameters):
                 raise ValueError(
@@ -346,6 +366,7 @@ class BayesianOptimizer:
             new = (u for u in self._ranked(objective) if u not in self._known)
             u = None if self.exhausted else next(new, None)
             if u is None:
+                self._found_none = True
                 return
             u = self.space.canonical(u)
             self._known.add(u)
@@ -365,8 +386,8 @@ class BayesianOptimizer:
                 while self._n_passed < len(self._evenly):
                     yield self._evenly[self._n_passed]
                     self._n_passed += 1
-                if np.isfinite(self.space.size):
-                    break
+                if np.isfinite(self.space.size) or self._n_even > 4 * len(self._known) + N_OTHERS:
+                    break  # or, in a range of a few floats, all of so many are known
                 self._n_even *= 2  # a Sobol sequence is balanced at powers of 2
                 self._evenly = self.space.snap(self._sobol.random(self._n_even // 2))
                 self._n_passed = 0
@@ -388,7 +409,7 @@ class BayesianOptimizer:
         feasible = self._told.feasible
         told = self._told.constraints
         constraints = [
-            self._fit(self._surrogate_of(("constraint", k)), columns[known], values[known])
+            self._fit(self._surrogate_of(("constraint", k)), columns[known], _bent(values[known]))
             for k, values in enumerate([] if told is None else told.T)
             if (known := np.isfinite(values)).any()
         ]
@@ -417,7 +438,7 @@ class BayesianOptimizer:
         """The acquisition, once there is a model, which has means, (n,), where values were told."""
         if self.acquisition == "mes":
             U = candidates(self.space, self._centres(mean), self._rng)
-            columns = self.space.columns(np.vstack([self._told.points.clip(0, 1), U]))
+            columns = self.space.columns(np.vstack([self._told.points, U]))
             model: Any = objective.model
             constraints, limits = objective.constraints, objective.limits
             minima = draw_minima(model, columns, self._rng, constraints, limits)
@@ -483,7 +504,17 @@ class BayesianOptimizer:
     def _centres(self, mean: np.ndarray) -> np.ndarray:
         """The best points so far by their means, (n,): (n_centres, n_dimensions)."""
         ranked = np.argsort(np.where(self._told.feasible, mean, np.inf), kind="stable")
-        return self._told.points[ranked[:N_CENTRES]].clip(0, 1)
+        return self._told.points[ranked[:N_CENTRES]]
+
+
+def _bent(constraint: np.ndarray) -> np.ndarray:
+    """A constraint's values, (n,), bent towards its limit, whose side they keep.
+
+    What lies far beyond it, as exp(x) - 1 may, would else hide where it is met.
+    """
+    size = np.abs(constraint)
+    unit = np.median(size[size > 0]) if size.any() else 1.0
+    return np.arcsinh(constraint / unit)
 
 
 def _is_count(given: Any) -> bool:

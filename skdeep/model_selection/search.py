@@ -101,9 +101,6 @@ class _SequentialSearchCV(BaseSearchCV):
     def _proposer(self, space: Space, n_iter: int, seed: int) -> Any:
         """What minimises: it has ``ask()``, ``tell(candidate, value)`` and ``exhausted``."""
 
-    def _tell(self, proposer: Any, candidate: dict[str, Any], value: float) -> None:
-        proposer.tell(candidate, value)
-
     def _run(self, work: Work, context: Any) -> dict[str, np.ndarray]:
         """Evaluate candidate after candidate: their results."""
         if isinstance(self.stop, type):
@@ -190,13 +187,19 @@ class _SequentialSearchCV(BaseSearchCV):
         shared = [part for part, n in pairs if n is None]
         return phases + ([(Space(shared), self.n_iter)] if shared else [])
 
-    def _own_configuration(self, space: Space) -> dict[str, Any]:
-        """The estimator as it is, as a candidate: what of it has a place in the space, else all."""
+    def _ask(self, proposer: Any) -> dict[str, Any] | None:
+        """The next candidate, or None if there is no new one."""
+        return proposer.ask()
+
+    def _own_configuration(self, space: Space) -> dict[str, Any] | None:
+        """The estimator as it is, as a candidate, if it lies in the space."""
         current = self.estimator.get_params()
         candidate = {name: current[name] for name in space.names if name in current}
         u = space.encode(candidate)
-        names = candidate if np.isnan(u).any() else space.decode(u)
-        return {name: candidate[name] for name in names}
+        if np.isnan(u).any():
+            return None
+        own = {name: candidate[name] for name in space.decode(u.clip(0, 1))}
+        return own if space.holds(own) else None
 
 
 @saved
@@ -360,10 +363,8 @@ class BayesSearchCV(_SequentialSearchCV):
             space, surrogate=self.surrogate, acquisition=self.acquisition, random_state=seed
         )
 
-    def _tell(self, proposer: BayesianOptimizer, candidate: dict[str, Any], value: float) -> None:
-        u = proposer.space.encode(candidate)  # the estimator's own may lie outside the space
-        if not np.isnan(u).any():
-            proposer.learn(u, value)
+    def _ask(self, proposer: BayesianOptimizer) -> dict[str, Any] | None:
+        return next(iter(proposer.ask(1)), None)
 
 
 @saved
@@ -562,13 +563,13 @@ class _Run:
     def over(self, phases: list[tuple[Space, int]]) -> str:
         """Search space after space; why it ended."""
         rng = check_random_state(self.search.random_state)
-        ends = []
+        end = ""
         for space, n_iter in phases:
             proposer = self.search._proposer(space, n_iter, rng.randint(2**31))
-            ends.append(self._over_space(space, n_iter, proposer))
-            if ends[-1] not in ("n_iter", "exhausted"):
-                return ends[-1]
-        return "exhausted" if "exhausted" in ends else "n_iter"
+            end = self._over_space(space, n_iter, proposer)
+            if end not in ("n_iter", "exhausted"):
+                break
+        return end
 
     def _over_space(self, space: Space, n_iter: int, proposer: Any) -> str:
         n_begun, end = 0, ""
@@ -599,14 +600,16 @@ class _Run:
 
     def _next(self, proposer: Any, space: Space) -> dict[str, Any] | None:
         """The next candidate, the estimator's own configuration at first; None if all were."""
-        if not self.begun:
-            own = self.search._own_configuration(space)
-            self.history.starts_inside = space.holds(own)
+        own = self.history.default
+        if own is None and (own := self.search._own_configuration(space)) is not None:
+            self.history.default = own
             return own
         while not proposer.exhausted:
-            candidate = proposer.ask()
+            candidate = self.search._ask(proposer)
             # The own configuration has not been asked for: it may be proposed while under way.
-            if self.history.scores or not _same(space, candidate, self.under_way[0].candidate):
+            if candidate is None or not any(
+                trial.candidate is own and _same(space, candidate, own) for trial in self.under_way
+            ):
                 return candidate
         return None
 
@@ -626,7 +629,7 @@ class _Run:
         finally:
             self.callback_stops |= trial.context.call_on_fit_task_end(estimator=self.search)
         score = self.history.add(trial.candidate, fits)
-        self.search._tell(proposer, trial.candidate, -score)
+        proposer.tell(trial.candidate, -score)
         self.bar.set_postfix(best=f"{np.fmax.reduce(self.history.scores):.4g}", refresh=False)
         self.bar.update()
 

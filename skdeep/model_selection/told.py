@@ -18,7 +18,7 @@ class Told:
     Parameters
     ----------
     points : ndarray of shape (n, n_dimensions)
-        Coordinates, also outside the space.
+        Coordinates in the space.
     values : ndarray of shape (n,)
         Not finite where the evaluation failed.
     noise : ndarray of shape (n,)

@@ -3,12 +3,12 @@ import threading
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 from threadpoolctl import threadpool_info
 
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.blas import one_blas_thread
-from skdeep.gaussian_process.kernels import RBF, Exponential, Matern52
+from skdeep.gaussian_process.kernels import RBF, Exponential, LogNormal, Matern52
 
 
 @pytest.fixture
@@ -212,3 +212,23 @@ def test_blas_limit_holds_in_threads_side_by_side():
         thread.join()
     assert set(seen) == {1}
     assert blas_threads() == before
+
+
+def test_log_density_is_the_posterior_of_theta_but_for_a_constant(data):
+    """Compared at two theta, where the constant cancels."""
+    Z, t = data
+    own = process(noise=LogNormal(0.1, 1.5))
+    mean, sigma = own.prior(3)
+    thetas = [mean + shift * sigma for shift in (0.3, -0.7)]
+    densities = []
+    for theta in thetas:
+        K = own.kernel(theta[:-1], Z, Z).matrix + np.exp(theta[-1]) * np.eye(12)
+        log_prior = norm(mean, sigma).logpdf(theta).sum()
+        densities.append(multivariate_normal(cov=K).logpdf(t) + log_prior)
+    found = [exact.condition(own, theta, Z, t).log_density for theta in thetas]
+    assert found[0] - found[1] == pytest.approx(densities[0] - densities[1])
+
+
+def test_a_covariance_of_nan_is_refused():
+    with pytest.raises(np.linalg.LinAlgError):
+        exact.cholesky(np.full((2, 2), np.nan), 0.0)

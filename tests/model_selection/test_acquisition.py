@@ -9,6 +9,7 @@ from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.kernels import Matern52
 from skdeep.model_selection.acquisition import (
     ACQUISITIONS,
+    AugmentedImprovement,
     Objective,
     ProbabilityOfImprovement,
     draw,
@@ -80,6 +81,47 @@ def test_derivatives_by_mean_and_deviation_agree_with_finite_differences(name, b
             for sign in (1, -1)
         )
         np.testing.assert_allclose(slope, (up - down) / 2e-6, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("noise", [1e-8, 0.3, 50.0])
+def test_improvement_is_augmented_by_what_a_noisy_value_tells(noise):
+    """A value of noise v takes s to s sqrt(v / (s^2 + v)): [Huang et al., 2006], equation 12."""
+    mean, std = normal()
+    log_ei = ACQUISITIONS["logei"](mean, std, 0.3)[0]
+    found = AugmentedImprovement(noise)(mean, std, 0.3)
+    left = np.sqrt(1 / (1 / std**2 + 1 / noise))  # the deviation after the value
+    expected = log_ei + np.log1p(-left / std)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-7, atol=1e-7)
+    for slope, step in zip(found[1:], ([1e-6, 0], [0, 1e-6])):
+        (up, *_), (down, *_) = (
+            AugmentedImprovement(noise)(mean + sign * step[0], std + sign * step[1], 0.3)
+            for sign in (1, -1)
+        )
+        np.testing.assert_allclose(slope, (up - down) / 2e-6, rtol=1e-5, atol=1e-6)
+
+
+def test_improvement_without_noise_is_not_augmented():
+    mean, std = normal()
+    for found, expected in zip(
+        AugmentedImprovement(0.0)(mean, std, 0.3), ACQUISITIONS["logei"](mean, std, 0.3)
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_points_under_way_count_for_constraints_as_well(met, posterior):
+    """Their own uncertainty shrinks there, and those that are infeasible are no incumbent."""
+    limit = 10.0 if met else -10.0
+    constraint = exact.condition(posterior.process, posterior.theta, posterior.Z, posterior.t[::-1])
+    Z = np.array([[0.1, 0.2, 0.3], [0.9, 0.1, 0.5]])
+    mean = posterior.mean(Z)
+    objective = objective_of(posterior, best=5.0, constraints=[constraint], limits=[limit])
+    extended = objective.extended(Z)
+    assert extended.best == (min(mean) if met else 5.0)
+    before, after = (
+        model.mean_and_variance(Z)[1] for model in (constraint, extended.constraints[0])
+    )
+    assert (after < 0.01 * before).all()
 
 
 def test_acquisitions_equal_the_means_of_draws():

@@ -105,6 +105,34 @@ def test_steps_are_short_in_numbers_and_to_any_other_category():
     assert 0 < np.abs(x - 0.5).max() < 0.02
 
 
+def test_steps_shorten_with_the_root_of_the_temperature():
+    annealer = Annealer(
+        cube(2, 0.0, 1.0),
+        n_evaluations=1,
+        initial_temperature=16.0,
+        final_temperature=1.0,
+        step_size=1e-3,
+        random_state=0,
+    )
+    annealer.tell({"x0": 0.5, "x1": 0.5}, 0.0)
+    assert annealer.temperature == 1
+    steps = np.array([annealer._step() - 0.5 for _ in range(4000)])
+    assert (steps != 0).any(axis=1).all()  # each moves something
+    assert steps[steps != 0].std() == pytest.approx(1e-3 / 4, rel=0.05)
+
+
+@pytest.mark.parametrize("final_temperature", [None, 1e-3])
+def test_failures_at_first_leave_the_walk_as_it_is(final_temperature):
+    annealer = Annealer(
+        cube(1, 0.0, 1.0), n_evaluations=300, final_temperature=final_temperature, random_state=0
+    )
+    for _ in range(5):
+        annealer.tell(annealer.ask(), np.nan)
+    values, _ = walk(annealer, lambda point: float((vector(point)[0] - 0.2) ** 2), 300)
+    assert 0 < annealer.temperature < 0.1
+    assert np.mean(values[-50:]) < 0.01
+
+
 def test_the_temperature_falls_geometrically():
     annealer = Annealer(
         cube(1, 0.0, 1.0), n_evaluations=4, initial_temperature=16.0, final_temperature=1.0

@@ -351,3 +351,22 @@ def test_all_of_a_wide_finite_space_is_reached(monkeypatch):
     while not optimizer.exhausted:
         point, version = optimizer.ask()
         optimizer.tell(point, 0.0, version)
+
+
+def test_the_last_evaluation_is_where_the_mean_is_lowest():
+    """And one that leaves less than another is not for a cheap version."""
+    space = Space({"x": (0.0, 1.0)})
+    optimizer = MultiFidelityOptimizer(space, {"cheap": 0.2, "last": 1.0}, 4.5, random_state=0)
+    spent = 0.0
+    while spent < 3.3:
+        point, version = optimizer.ask()
+        spent += {"cheap": 0.2, "last": 1.0}[version]
+        optimizer.tell(point, np.sin(7 * point["x"]) + (version == "cheap") * point["x"], version)
+    point, version = optimizer.ask()
+    while version == "cheap":
+        optimizer.tell(point, np.sin(7 * point["x"]) + point["x"], version)
+        point, version = optimizer.ask()
+    model = optimizer._fit()
+    at = np.column_stack([np.append(np.linspace(0, 1, 2001), point["x"]), np.ones(2002)])
+    mean = model.mean(at)
+    assert mean[-1] <= mean.min() + 1e-4

@@ -96,7 +96,8 @@ def test_any_single_number_is_a_value(number):
         (SQUARE, {"x": 0.1, "y": 1.0}, [{"x": 0.1, "y": 1.0}]),
         (SQUARE, [{"x": 0.1, "y": 1.0}, {"x": 0.0, "y": 0.5}], 2),
         ([(0, 9), ["a", "b"]], [3, "b"], [[3, "b"]]),
-        ([(0, 9), ["a", "b"]], (3, "b"), [(3, "b")]),
+        ([(0, 9), ["a", "b"]], (3.0, "b"), [[3, "b"]]),
+        ([(0.0, 9.0), ["a", "b"]], np.array([3, "b"], dtype=object), [[3, "b"]]),
         ([(0, 9), ["a", "b"]], [[3, "b"], [4, "a"]], 2),
         ([[(1, 2), (3, 4)], (0, 9)], [(3, 4), 5], [[(3, 4), 5]]),
     ],
@@ -108,8 +109,50 @@ def test_first_points_are_the_users(space, x0, first):
     assert result.nfev == 4
 
 
-def test_no_more_first_points_are_evaluated_than_calls_are_left():
-    assert minimize(lambda x: x[0], [(0, 9)], x0=[[3], [4], [5]], n_calls=2).x_iters == [[3], [4]]
+def test_more_first_points_than_calls_are_refused():
+    with pytest.raises(ValueError, match="x0 has 3 points, but n_calls is 2"):
+        minimize(lambda x: x[0], [(0, 9)], x0=[[3], [4], [5]], n_calls=2)
+
+
+def test_integers_that_a_table_made_floats_are_integers_again():
+    space = {"kind": ["a", "b"], "n": When("kind", "a", (2, 5))}
+    table = pd.DataFrame({"kind": ["a", "b"], "n": [3, np.nan]})
+    result = minimize(
+        lambda p: sum(range(p.get("n", 0))), space, x0=table, n_calls=2, random_state=0
+    )
+    assert result.x_iters == [{"kind": "a", "n": 3}, {"kind": "b"}]
+    assert result.func_vals.tolist() == [3, 0]
+
+
+def test_columns_of_a_table_are_read_by_name():
+    space = [skopt.space.Real(0, 1, name="a"), skopt.space.Real(0, 1, name="b")]
+    table = pd.DataFrame({"b": [0.9, 0.8], "a": [0.1, 0.2]})
+    result = minimize(sum, space, x0=table, n_calls=2)
+    assert result.x_iters == [[0.1, 0.9], [0.2, 0.8]]
+    with pytest.raises(ValueError, match=r"must have values of \['a', 'b'\], but has"):
+        minimize(sum, space, x0=table.rename(columns={"b": "c"}), n_calls=2)
+
+
+def test_what_f_does_to_its_point_is_no_matter_of_the_search():
+    choices = [{"a": 1}, {"a": 2}]
+
+    def f(point):
+        point["c"]["a"] = 99
+        return 1.0
+
+    result = minimize(f, {"c": choices}, n_calls=2, random_state=0)
+    assert choices == [{"a": 1}, {"a": 2}]
+    assert result.x["c"] in choices
+
+
+@pytest.mark.parametrize("cheap", [{"a": 0.9}, {"a": 0.3, "b": 0.6}, {"a": 0.1}])
+@pytest.mark.parametrize("n_calls", [1, 2, 5])
+def test_the_last_version_is_evaluated_whatever_the_cheap_ones_cost(cheap, n_calls):
+    versions = {**cheap, "last": 1.0}
+    result = minimize(two_bowls, SQUARE, n_calls=n_calls, fidelity=versions, random_state=0)
+    assert result.fidelities[-1] == "last"
+    assert result.cost <= n_calls + 1e-9
+    assert result.success
 
 
 def test_callback_sees_the_result_so_far_and_ends_it():

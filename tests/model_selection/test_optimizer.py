@@ -8,6 +8,7 @@ import pytest
 from scipy.spatial.distance import pdist
 from scipy.stats import rv_discrete
 from scipy.stats.qmc import discrepancy
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 from sklearn.linear_model import LinearRegression
@@ -255,11 +256,27 @@ def test_to_look_on_the_way_changes_no_point():
     assert ask(True) == ask(False)
 
 
-def test_points_outside_the_space_may_be_learnt_from_and_are_not_visited():
-    optimizer = BayesianOptimizer({"a": (1, 3), "b": ["x", "y"]}, n_initial=2, random_state=0)
-    optimizer.learn(optimizer.space.encode({"a": 4, "b": "x"}), 0.5)
-    points = visit_all(optimizer)
-    assert len(points) == len({tuple(point.values()) for point in points}) == 6
+def test_a_point_that_is_taken_back_may_be_asked_for_again():
+    optimizer = BayesianOptimizer({"a": [1, 2, 3]}, random_state=0)
+    points = optimizer.ask(5)
+    assert len(points) == 3
+    assert optimizer.exhausted
+    optimizer.forget(points[1])
+    assert not optimizer.exhausted
+    assert optimizer.ask() == points[1]
+    optimizer.forget(points[:2])
+    optimizer.tell(points[2], 1.0)
+    assert sorted(p["a"] for p in optimizer.ask(3)) == sorted(p["a"] for p in points[:2])
+    for gone in (points[2], {"a": 9}):
+        with pytest.raises(ValueError, match=r"is not under way|lies outside"):
+            optimizer.forget(gone)
+
+
+def test_a_range_of_a_few_floats_is_exhausted_as_well():
+    optimizer = BayesianOptimizer({"x": (1.0, 1.0 + 1e-15)}, random_state=0)
+    points = optimizer.ask(30)
+    assert 1 <= len(points) < 30
+    assert optimizer.exhausted
 
 
 # --- noise, costs, constraints
@@ -594,3 +611,65 @@ def test_a_row_of_a_table_is_a_point():
     optimizer = BayesianOptimizer(SQUARE, random_state=0)
     optimizer.tell(pd.Series(INSIDE), 1.0)
     assert optimizer.best() == INSIDE
+
+
+def test_known_noise_is_no_reason_to_ask_for_one_point_again_and_again():
+    rng = np.random.default_rng(0)
+    optimizer = BayesianOptimizer({"x": (-5.0, 10.0), "y": (0.0, 15.0)}, random_state=0)
+    points = []
+    for _ in range(20):
+        points.append(optimizer.ask())
+        optimizer.tell(points[-1], branin(**points[-1]) + 2 * rng.standard_normal(), noise=4.0)
+    places = np.array([[*point.values()] for point in points])
+    near = np.abs(places[:, None] - places).max(axis=-1) < 0.1
+    assert near.sum(axis=1).max() <= 8  # of 16 that a model proposed
+
+
+def test_the_regret_bound_is_of_two_sided_confidence_intervals():
+    """Over a finite space: the 0.975 quantile of a normal is 1.96."""
+    space = {"x": [float(x) for x in range(9)]}
+    optimizer = BayesianOptimizer(space, n_initial=3, random_state=0)
+    told = [1.0, 3.0, 6.0]
+    optimizer.tell([{"x": x} for x in told], [4.0, 2.5, 3.0])
+    model, warp = optimizer._fit_objective()
+    mean, variance, _ = model.mean_and_variance(np.linspace(0, 1, 9)[:, None])
+    at = [space["x"].index(x) for x in told]
+    upper = (mean + 1.959964 * np.sqrt(variance))[at].min()
+    lower = (mean - 1.959964 * np.sqrt(variance)).min()
+    expected = warp.inverse(np.array([upper])) - warp.inverse(np.array([lower]))
+    assert optimizer.regret_bound() == pytest.approx(expected[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 1e3])
+def test_a_constraint_is_found_however_steep_it_is(size):
+    optimizer = BayesianOptimizer({"x": (0.0, 1.0), "y": (0.0, 1.0)}, random_state=0)
+    for _ in range(20):
+        point = optimizer.ask()
+        value = point["x"] + (point["y"] - 0.5) ** 2
+        optimizer.tell(point, value, constraints=[size * (np.exp(60 * (0.3 - point["x"])) - 1)])
+    best = optimizer.best()
+    assert best["x"] + (best["y"] - 0.5) ** 2 == pytest.approx(0.3, abs=0.01)
+
+
+def test_failed_and_infeasible_points_are_no_centres_while_there_are_others():
+    optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, random_state=0)
+    x = np.linspace(0, 0.9, 10)
+    values = np.where(x < 0.25, np.nan, x)
+    optimizer.tell([{"x": float(v)} for v in x], values, constraints=[[0.45 - v] for v in x])
+    np.testing.assert_allclose(optimizer._centres(x)[:, 0], x[5:])
+
+
+@pytest.mark.parametrize(
+    "acquisition", [lambda m, s, b: (m * np.nan, m, m), lambda m, s, b: "not arrays"]
+)
+def test_an_acquisition_that_makes_no_numbers_is_refused(acquisition):
+    optimizer = BayesianOptimizer({"x": (0.0, 1.0)}, acquisition=acquisition, n_initial=2)
+    optimizer.tell([{"x": 0.2}, {"x": 0.6}], [1.0, 2.0])
+    with pytest.raises(ValueError, match="acquisition must return"):
+        optimizer.ask()
+
+
+def test_a_forest_must_split_by_a_variance():
+    forest = ExtraTreesRegressor(criterion="absolute_error")
+    with pytest.raises(ValueError, match="leaves tell a variance then, but its criterion is 'abs"):
+        BayesianOptimizer({"x": (0.0, 1.0)}, surrogate=forest)

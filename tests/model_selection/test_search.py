@@ -9,6 +9,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import sklearn
@@ -35,8 +36,11 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep import config_context, get_config
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, Plateau, RegretBound, When
+from skdeep.model_selection.engines import Parcel, engine_for
+from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.persistence import load, save
 
@@ -128,10 +132,10 @@ def test_the_estimators_own_configuration_is_the_first_candidate(regression):
 
 
 @pytest.mark.parametrize("spaces", [{"x": (0.0, 0.5)}, {"x": [0.1, 0.2, 0.3]}])
-def test_a_configuration_outside_the_space_is_evaluated_too(spaces, regression):
+def test_a_configuration_outside_the_space_is_no_candidate(spaces, regression):
     search = search_bowl(regression, spaces=spaces, n_iter=3)
-    assert search.cv_results_["params"][0] == {"x": 0.9}
-    assert len(search.cv_results_["params"]) == 3
+    assert search.cv_results_["is_default"].tolist() == 3 * [False]
+    assert search.cv_results_["param_x"].max() <= 0.5
 
 
 def test_cv_results_of_the_whole_run_are_those_of_scikit_learn(iris):
@@ -421,15 +425,17 @@ def test_scikit_learns_callbacks_can_end_the_search(regression):
 
 @pytest.mark.parametrize("cls", SEARCHES)
 def test_sub_spaces_have_as_many_candidates_as_they_are_given(cls, regression):
-    spaces = [({"x": (0.0, 0.5)}, 4), ({"y": (0.5, 1.0), "x": [0.3]}, 3), ({"y": [0.4, 0.5]}, 9)]
+    spaces = [({"x": (0.0, 0.5)}, 4), ({"y": (0.5, 1.0), "x": [0.3]}, 3), ({"y": [0.1, 0.5]}, 9)]
     search = search_bowl(regression, spaces=spaces, cls=cls)
     x, y = columns(search, "param_x", "param_y")
     assert y.mask.tolist() == 4 * [True] + 5 * [False]
     assert x.mask.tolist() == 7 * [False] + 2 * [True]
-    assert search.cv_results_["params"][0] == {"x": 0.9}
-    assert (x[1:4] <= 0.5).all()
-    assert set(y[7:]) == {0.4, 0.5}
+    assert (x[:4] <= 0.5).all()
+    assert y[7:].tolist() == [0.1, 0.5]
+    # The configuration is the first candidate of the sub-space that it lies in.
+    assert np.flatnonzero(search.cv_results_["is_default"]).tolist() == [7]
     assert search.stop_reason_ == "exhausted"  # the last one was
+    assert search_bowl(regression, spaces=spaces[::-1], cls=cls).stop_reason_ == "n_iter"
 
 
 @pytest.mark.parametrize("cls", SEARCHES)
@@ -462,7 +468,9 @@ def test_conditional_parameters_are_set_only_where_they_are_there(cls, regressio
     assert params[0] == {"n": 1}
     assert all(("x" in candidate) == (candidate["n"] == 2) for candidate in params)
     search = search_bowl(regression, Deep(n=2), spaces, cls=cls)
-    assert search.cv_results_["params"][0] == {"n": 2, "x": 0.9}  # beyond the end, but there
+    assert not search.cv_results_["is_default"].any()  # its x is beyond the end
+    search = search_bowl(regression, Deep(n=2, x=0.4), spaces, cls=cls)
+    assert search.cv_results_["params"][0] == {"n": 2, "x": 0.4}
 
 
 def test_an_early_stop_ends_the_search_of_all_sub_spaces(regression):
@@ -978,10 +986,72 @@ def test_a_plateau_of_no_scores_is_one(score):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 def test_a_space_in_which_nothing_works_is_an_error(cls, iris):
     search = cls(SVC(), {"C": (-10.0, -1.0)}, n_iter=3, cv=2, random_state=0)
-    with pytest.raises(ValueError, match=r"(?s)candidates from the search space failed.*'C'"):
+    with pytest.raises(ValueError, match=r"(?s)All the 2 fits failed.*'C'"):
         search.fit(*iris)
 
 
 def test_a_rule_is_an_instance(iris):
     with pytest.raises(TypeError, match=r"stop must be a rule, Plateau\(\), not its class"):
         BayesSearchCV(SVC(), SVC_SPACE, stop=Plateau).fit(*iris)
+
+
+def test_an_evaluation_has_its_own_mean_and_its_row_that_of_all(regression):
+    search = BayesSearchCV(Ridge(), {"alpha": (0.1, 1.0)}, cv=2)
+    history = History(search, Work(search, *regression, {}))
+    candidate = {"alpha": 0.5}
+
+    def records(*scores):
+        return [
+            {"test_scores": s, "fit_error": None, "fit_time": 1.0, "score_time": 1.0}
+            for s in scores
+        ]
+
+    assert history.add(candidate, records(1.0, 2.0)) == 1.5
+    assert history.add(candidate, records(3.0, 5.0)) == 4.0
+    assert history.scores == [2.75]
+    np.testing.assert_array_equal(history.fold_scores, [[2.0, 3.5]])
+
+
+def test_threads_are_for_our_estimators_and_processes_for_others():
+    ours, theirs = Bowl(), SVC()
+    assert engine_for(ours, None) == engine_for(theirs, 1) == ("here", 1)
+    assert engine_for(ours, 2) == ("threads", 2)
+    assert engine_for(make_pipeline(StandardScaler(), ours), 2) == ("threads", 2)
+    assert engine_for(theirs, 2) == ("processes", 2)
+    with parallel_config("threading", n_jobs=3):
+        assert engine_for(theirs, None) == ("threads", 3)
+    with parallel_config("loky"):
+        assert engine_for(ours, 2) == ("processes", 2)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_workers_work_under_the_settings_of_the_search(backend, iris):
+    with (
+        parallel_config(backend),
+        sklearn.config_context(enable_metadata_routing=True),
+        config_context(precision="float64"),
+    ):
+        search = BayesSearchCV(Settings(), {"C": [1.0, 2.0]}, n_iter=2, cv=2, n_jobs=2).fit(*iris)
+    assert search.best_score_ == 1
+
+
+class Settings(SVC):
+    def score(self, X, y):
+        ours, theirs = get_config()["precision"], sklearn.get_config()["enable_metadata_routing"]
+        return float(ours == "float64" and theirs)
+
+
+def test_processes_map_the_data_instead_of_reading_them(iris):
+    search = BayesSearchCV(SVC(), SVC_SPACE, cv=2)
+    X, y = np.asfortranarray(iris[0]), pd.Series(iris[1])
+    parcel = Parcel(Work(search, X, y, {}))
+    work = Parcel.opened(*parcel.key)
+    np.testing.assert_array_equal(work.X, X)
+    pd.testing.assert_series_equal(work.y, y)
+    assert not work.X.flags.writeable
+    assert not work.X.flags.owndata
+    record = work.fit({"C": 2.0}, 1, None)
+    train, test = work.splits[1]
+    assert record["test_scores"] == SVC(C=2.0).fit(X[train], y[train]).score(X[test], y[test])
+    parcel.close()
+    assert not parcel.path.exists()

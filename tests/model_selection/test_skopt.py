@@ -5,11 +5,8 @@ import pytest
 import skopt
 import skopt.plots
 from scipy.stats import norm
-from sklearn.datasets import load_iris
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
-from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
 
 from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, When, minimize, to_skopt
 
@@ -128,10 +125,10 @@ def test_cheap_versions_are_left_out():
 @pytest.mark.parametrize("cls", [BayesSearchCV, AnnealingSearchCV])
 def test_search_is_minimised_scores(cls, regression):
     space = {"alpha": (1e-3, 1e3, "log"), "fit_intercept": [True, False]}
-    search = cls(Ridge(alpha=1e4), space, n_iter=8, cv=3, random_state=0).fit(*regression)
+    search = cls(Ridge(), space, n_iter=8, cv=3, random_state=0).fit(*regression)
     theirs = to_skopt(search)
     scores = search.cv_results_["mean_test_score"]
-    np.testing.assert_array_equal(theirs.func_vals, -scores[1:])  # the first lies outside
+    np.testing.assert_array_equal(theirs.func_vals, -scores)
     assert theirs.fun == -search.best_score_
     assert theirs.x == [search.best_params_["alpha"], str(search.best_params_["fit_intercept"])]
 
@@ -221,7 +218,7 @@ def test_conditions_are_refused(space):
 
 def test_nothing_finite_is_refused():
     result = minimize(lambda x: np.nan, [(0.0, 1.0)], n_calls=2, random_state=0)
-    with pytest.raises(ValueError, match="none of the values at points of the space is finite"):
+    with pytest.raises(ValueError, match="none of the values is finite"):
         to_skopt(result)
 
 
@@ -234,19 +231,6 @@ def test_other_objects_are_refused(other):
 def test_unfitted_search_is_refused():
     with pytest.raises(ValueError, match="not fitted"):
         to_skopt(BayesSearchCV(Ridge(), {"alpha": (0.1, 1.0)}))
-
-
-@pytest.mark.parametrize(
-    ("estimator", "space"),
-    [
-        (SVC(), {"C": (1e-2, 1e3, "log"), "gamma": (1e-4, 1.0, "log")}),
-        (DecisionTreeClassifier(random_state=0), {"max_depth": (1, 9)}),
-    ],
-)
-def test_a_search_that_starts_outside_its_space_is_converted(estimator, space):
-    search = BayesSearchCV(estimator, space, n_iter=5, cv=2, random_state=0)
-    result = to_skopt(search.fit(*load_iris(return_X_y=True)))
-    assert len(result.x_iters) == 4
 
 
 def test_choices_whose_words_are_equal_stay_apart():

@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from skdeep.model_selection.surrogates import GaussianProcess
-from skdeep.model_selection.warps import CURVATURES, Warp
+from skdeep.model_selection.warps import CURVATURES, Warp, largest_curvature
 
 VALUES = np.random.default_rng(0).normal(size=30) ** 3
 
@@ -24,6 +24,28 @@ def test_slope_agrees_with_finite_differences(curvature):
     at = VALUES[VALUES > VALUES.min()]
     slopes = [approx_fprime([v], lambda v: warp(v)[0], 1e-7)[0] for v in at]
     np.testing.assert_allclose(np.exp(warp.log_slope(at)), slopes, rtol=1e-5)
+
+
+@pytest.mark.parametrize("curvature", CURVATURES)
+def test_noise_is_warped_as_differences_of_values_are(curvature):
+    warp = Warp.of(VALUES, curvature)
+    at = VALUES[VALUES > VALUES.min()]
+    std = 1e-6 * np.arange(len(at))
+    expected = (warp(at + std) - warp(at)) ** 2
+    np.testing.assert_allclose(warp.noise(at, std**2), expected, rtol=1e-3, atol=0)
+
+
+def test_warps_are_straight_over_known_noise():
+    """At the lowest value, where they bend most, over a deviation."""
+    values = np.linspace(0.0, 10.0, 21)
+    for std in (1e-4, 1e-2, 0.5):
+        largest = largest_curvature(values, np.array([std**2, 0.0]))
+        warp = Warp.of(values, largest)
+        ratio = (
+            (warp(np.array([std])) - warp(np.zeros(1))) / std / np.exp(warp.log_slope(np.zeros(1)))
+        )
+        assert 0.8 < ratio[0] < 0.95
+    assert largest_curvature(values, np.zeros(21)) == np.inf
 
 
 def test_equal_values_and_values_out_of_all_proportion_are_warped_to_finite_ones():

@@ -28,9 +28,8 @@ def to_skopt(result: Any) -> OptimizeResult:
     result : OptimizeResult
         ``x``, ``fun``, ``x_iters``, ``func_vals``, ``space``, ``models`` (one Gaussian process,
         fitted to all values) and ``specs``, as ``skopt.gp_minimize`` returns them. Points are
-        lists. Failures, points outside the space (as the configuration that a search starts from
-        may be) and evaluations of cheap versions are left out. Choices that are neither words nor
-        numbers appear as words.
+        lists. Failures and evaluations of cheap versions are left out. Choices that are neither
+        words nor numbers appear as words.
 
     Raises
     ------
@@ -56,14 +55,10 @@ def to_skopt(result: Any) -> OptimizeResult:
         )
     theirs = skopt.space.Space([_theirs(name, d) for name, d in space.dimensions.items()])
     rows = [_row(space, point) for point in points]
-    kept = [
-        i
-        for i, (point, row) in enumerate(zip(points, rows))
-        if np.isfinite(values[i]) and not np.isnan(space.encode(point)).any() and row in theirs
-    ]
-    if not kept:
-        raise ValueError("none of the values at points of the space is finite: nothing to plot.")
-    rows, values = [rows[i] for i in kept], values[kept]
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise ValueError("none of the values is finite: nothing to plot.")
+    rows, values = [*compress(rows, finite)], values[finite]
     kernel = Matern52(categorical=np.flatnonzero(space.is_category).tolist())
     model = GaussianProcessRegressor(kernel=kernel, random_state=0)
     model.fit(theirs.transform(rows), values)
@@ -113,14 +108,12 @@ def _labels(choice: Choice) -> list:
 
 
 def _row(space: Space, point: Any) -> list:
-    """A point as scikit-optimize has it; None for a value that has no place."""
+    """A point as scikit-optimize has it."""
     values = dict(zip(space.names, point)) if space.unnamed else point
-    return [_value(dimension, values.get(name)) for name, dimension in space.dimensions.items()]
+    return [_value(dimension, values[name]) for name, dimension in space.dimensions.items()]
 
 
 def _value(dimension: Dimension, value: Any) -> Any:
     if not isinstance(dimension, Choice):
         return value
-    if not dimension.holds(value):
-        return None
     return _labels(dimension)[int(dimension.index(np.asarray(dimension.encode(value))))]

@@ -26,6 +26,10 @@ class Known:
     def add(self, u: np.ndarray) -> None:
         self._keys.add(self.space.key(u))
 
+    def discard(self, u: np.ndarray) -> None:
+        self._keys.discard(self.space.key(u))
+        self._n_passed = 0
+
     @property
     def exhausted(self) -> bool:
         """Whether every point of a finite space is known."""

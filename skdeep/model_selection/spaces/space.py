@@ -109,12 +109,35 @@ class Space:
         return list(values.values()) if self.unnamed else values
 
     def points_of(self, table: Any) -> Any:
-        """Points of a DataFrame, or the one of a Series, in which nan is what is not there."""
+        """Points of a DataFrame, or the one of a Series, in which nan is what is not there.
+
+        Where a list's dimensions have names, columns of these names may stand in any order.
+        """
         rows = table.to_dict("records") if table.ndim == 2 else [table.to_dict()]
         points: list = [{k: v for k, v in row.items() if v == v} for row in rows]
         if self.unnamed:
-            points = [list(point.values()) for point in points]
+            points = [self._in_order(point) for point in points]
         return points if table.ndim == 2 else points[0]
+
+    def _in_order(self, row: Mapping[str, Any]) -> list[Any]:
+        """Values of a row as a point of a list of dimensions."""
+        if not set(self.names) & set(row):
+            return [*row.values()]
+        if set(self.names) != set(row):
+            raise ValueError(f"a point must have values of {self.names}, but has {dict(row)!r}.")
+        return [row[name] for name in self.names]
+
+    def own(self, point: Mapping[str, Any] | Sequence) -> Any:
+        """A point that lies in the space, with its choices and steps as the space has them.
+
+        What a table made a float of is an integer again.
+        """
+        named = self._by_name(point)
+        found = self.decode(self.check(point))
+        own = dict(zip(self.names, found)) if self.unnamed else found
+        real = {part.name for part in self._parts if part.dimension.is_real}
+        own |= {name: value for name, value in named.items() if name in real}
+        return [*own.values()] if self.unnamed else own
 
     def active(self, U: np.ndarray) -> np.ndarray:
         """Which dimensions are there at U, (n, n_dimensions): bools of the same shape."""
