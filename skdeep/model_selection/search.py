@@ -45,7 +45,7 @@ _POSITIVE = Interval(Real, 0, None, closed="neither")
 class _SequentialSearchCV(BaseSearchCV):
     """A search whose next candidates depend on the scores so far; a subclass says how."""
 
-    n_points: int  # candidates of a round
+    n_points: int  # candidates under way at once
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSearchCV._parameter_constraints,
@@ -208,9 +208,10 @@ class BayesSearchCV(_SequentialSearchCV):
 
     It does what scikit-learn's ``RandomizedSearchCV`` does, with spaces in place of distributions,
     and spends each fit where its model of the scores expects the most improvement. The estimator's
-    own configuration is the first candidate, so that by cross-validation the search never ends
-    below it; the next few fill the space evenly, and all later ones are proposed by a Gaussian
-    process. Every candidate sees the same splits. One whose fits fail costs itself only.
+    own configuration, if it lies in the space, is the first candidate, so that by cross-validation
+    the search never ends below it; the next few fill the space evenly, and all later ones are
+    proposed by a Gaussian process. Every candidate sees the same splits. One whose fits fail costs
+    itself only.
 
     Parameters
     ----------
@@ -229,8 +230,9 @@ class BayesSearchCV(_SequentialSearchCV):
         Candidates to evaluate, the estimator's own configuration included, without those of
         sub-spaces that have a number. A finite space may be exhausted earlier.
     n_points : int, default=1
-        Candidates of a round, evaluated side by side with ``n_jobs``. The more, the less is known
-        of the others when one is proposed.
+        Candidates that may be under way at once: a proposal waits for the scores of all but the
+        last ``n_points`` - 1, which count as if they had come out as expected. The folds of all are
+        evaluated side by side with ``n_jobs``.
     surrogate : {'gp', 'forest', 'random', 'quasirandom'} or regressor, default='gp'
         What learns from the scores, as in :class:`BayesianOptimizer`.
     acquisition : {'logei', 'mes', 'ei', 'pi', 'lcb', 'thompson'} or callable, default='logei'
@@ -240,7 +242,9 @@ class BayesSearchCV(_SequentialSearchCV):
         As in ``RandomizedSearchCV``. With several metrics, the one that ``refit`` names is
         optimised, else the first.
     n_jobs : int or None, default=None
-        Fits that run in parallel. It changes the time, never the candidates.
+        Fits that run side by side: skdeep's estimators, and pipelines that have one, in threads,
+        which share programs, others in processes, unless ``joblib.parallel_config`` has it
+        otherwise. It changes the time, never the candidates.
     refit : bool, str or callable, default=True
         As in ``RandomizedSearchCV``.
     cv : int, cross-validation generator or iterable, default=None
@@ -248,10 +252,10 @@ class BayesSearchCV(_SequentialSearchCV):
     verbose : int, default=0
         1: a progress bar with the best score so far. From 2: a line for each fold instead.
     pre_dispatch : int or str, default='2*n_jobs'
-        As in ``RandomizedSearchCV``.
+        Without effect: no more fits wait than the candidates under way have.
     max_time : float or None, default=None
-        Seconds after which no round of candidates begins, but for the first. How many fit in
-        depends on the machine, so that with it an integer ``random_state`` does not decide all.
+        Seconds after which no candidate begins, but for the first. How many fit in depends on the
+        machine, so that with it an integer ``random_state`` does not decide all.
     stop : Plateau, RegretBound or None, default=None
         A rule that ends the search early.
     random_state : int, RandomState instance or None, default=None
@@ -375,8 +379,8 @@ class AnnealingSearchCV(_SequentialSearchCV):
     falls with the loss of score over a temperature [1]_; the temperature falls over the
     candidates. It needs no model of the scores, so that proposals cost next to nothing and ever
     new candidates near the best are tried; ``BayesSearchCV`` mostly needs fewer. The estimator's
-    own configuration is the first candidate. Every candidate sees the same splits. One whose fits
-    fail costs itself only.
+    own configuration, if it lies in the space, is the first candidate. Every candidate sees the
+    same splits. One whose fits fail costs itself only.
 
     Parameters
     ----------
@@ -385,8 +389,9 @@ class AnnealingSearchCV(_SequentialSearchCV):
     search_spaces : dict, list or None, default=None
         As in ``BayesSearchCV``.
     n_iter : int, default=32
-        Candidates to evaluate, the estimator's own configuration included. A finite space may
-        be exhausted earlier, for what was visited is not evaluated again.
+        Evaluations of candidates, the estimator's own configuration and what ``reevaluate`` takes
+        included. A finite space may be exhausted earlier, for what was visited is not evaluated
+        again.
     initial_temperature : float or None, default=None
         Temperature at first, in the unit of the score: of candidates that are worse by as much, a
         share of 1/e is taken. None stands for the standard deviation of the scores of some random
@@ -405,7 +410,8 @@ class AnnealingSearchCV(_SequentialSearchCV):
         As in ``RandomizedSearchCV``. With several metrics, the one that ``refit`` names is
         optimised, else the first.
     n_jobs : int or None, default=None
-        Folds that run in parallel. It changes the time, never the candidates.
+        Folds that run side by side, as in ``BayesSearchCV``. It changes the time, never the
+        candidates.
     refit : bool, str or callable, default=True
         As in ``RandomizedSearchCV``.
     cv : int, cross-validation generator or iterable, default=None
@@ -413,7 +419,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
     verbose : int, default=0
         1: a progress bar with the best score so far. From 2: a line for each fold instead.
     pre_dispatch : int or str, default='2*n_jobs'
-        As in ``RandomizedSearchCV``.
+        Without effect: no more fits wait than the candidates under way have.
     max_time : float or None, default=None
         Seconds after which no candidate begins, but for the first. How many fit in depends on the
         machine, so that with it an integer ``random_state`` does not decide all.
