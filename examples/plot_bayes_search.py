@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import loguniform
 from sklearn.datasets import load_diabetes
-from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV
+from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
@@ -29,11 +29,11 @@ folds = KFold(3, shuffle=True, random_state=0)
 ends = {"svr__C": (1e-2, 1e4), "svr__gamma": (1e-5, 1e1)}
 
 # %%
-# The search fits, predicts and scores like any model. Its first candidate is the pipeline as it is.
+# The search fits, predicts and scores like any model.
 
 space = {name: (*pair, "log") for name, pair in ends.items()}
 search = BayesSearchCV(pipe, space, n_iter=30, cv=folds, random_state=0).fit(X, y)
-print(f"R2 as it is {search.cv_results_['mean_test_score'][0]:.2f}")
+print(f"R2 as it is {cross_val_score(pipe, X, y, cv=folds).mean():.2f}")
 print(f"R2 tuned    {search.best_score_:.2f}, with {search.best_params_}")
 
 # %%
@@ -58,10 +58,8 @@ landscape = grid.reshape(15, 15).T.clip(0)
 figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
 for ax, (name, found) in zip(axes, results.items(), strict=False):
     ax.contourf(*levels.values(), landscape, levels=25, cmap="Greys_r")
-    # The pipeline as it is has a word, "scale", for gamma: it is nowhere in the square.
-    rows = [row for row in found[0]["params"] if row["svr__gamma"] != "scale"]
-    C, gamma = ([row[key] for row in rows] for key in ends)
-    order = ax.scatter(C, gamma, c=range(len(rows)), cmap="plasma", edgecolor="white")
+    C, gamma = ([row[key] for row in found[0]["params"]] for key in ends)
+    order = ax.scatter(C, gamma, c=range(30), cmap="plasma", edgecolor="white")
     ax.set(xscale="log", yscale="log", xlabel="C", ylabel="gamma", title=name)
 figure.colorbar(order, ax=axes[1], label="candidate")
 top = max(

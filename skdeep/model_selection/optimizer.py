@@ -71,8 +71,8 @@ class BayesianOptimizer:
         leaves less), what the point tells about the minimum (max-value entropy search, for a
         Gaussian process), the improvement itself, its probability, a confidence bound
         (``ConfidenceBound(kappa)`` sets its width), or, turned over, a draw of the function. A
-        callable takes means, deviations and the best value,
-        and returns values and their derivatives by mean and by deviation.
+        callable takes means, deviations and the best value, and returns values and their
+        derivatives by mean and by deviation.
     n_initial : int, default=None
         Points, told ones included, before the surrogate decides; None stands for two more than
         there are dimensions.
@@ -350,7 +350,7 @@ class BayesianOptimizer:
         if given == "mes" and not (known and self.surrogate == "gp"):
             raise ValueError(
                 "acquisition='mes' draws functions, for which surrogate must be 'gp', but it is "
-                f" {self.surrogate!r}; take 'logei'."
+                f"{self.surrogate!r}; take 'logei'."
             )
         if self.per_cost and self.acquisition not in WITH_OTHERS:
             raise ValueError(
