@@ -7,9 +7,11 @@ from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
+from scipy.stats import rv_discrete
 
 from skdeep.model_selection.skopt import dimensions as skopt
 from skdeep.model_selection.spaces.dimensions import (
+    TAIL,
     Choice,
     Dimension,
     Distribution,
@@ -19,6 +21,7 @@ from skdeep.model_selection.spaces.dimensions import (
 )
 
 LARGEST = 2**53  # up to here each integer is a float
+MOST_TERMS = 1_000_000
 
 
 def read_branches(given: Any) -> tuple[list[dict[str, Any]], list[int | None], bool]:
@@ -211,6 +214,7 @@ def _distribution(name: str, given: Any) -> Dimension:
     """A distribution; where it is uniform it is a range, and where it is a table choices."""
     shares = (np.arange(64) + math.sqrt(0.5)) / 64  # irrational: at no edge of a bin
     try:
+        _check_sums(given)
         quantiles = np.asarray(given.ppf(shares), dtype=float)
         found = Distribution(given, integer=hasattr(given, "pmf"))
         finite = np.isfinite([*quantiles, found.low, found.high]).all()
@@ -232,6 +236,15 @@ def _distribution(name: str, given: Any) -> Dimension:
         whole = all(level % 1 == 0 for level in levels)
         return _choice(name, [int(v) if whole else float(v) for v in levels], table.pk.tolist())
     return _uniform(found, shares) or found
+
+
+def _check_sums(given: Any) -> None:
+    """Refuse a distribution whose quantiles scipy would find by adding up its terms for ever."""
+    dist = getattr(given, "dist", None)
+    if not isinstance(dist, rv_discrete) or type(dist)._cdf is not rv_discrete._cdf:
+        return
+    if not hasattr(dist, "xk") and given.cdf(MOST_TERMS) < 1 - TAIL:
+        raise ValueError(f"one in a thousand is larger than {MOST_TERMS:,}")
 
 
 def _uniform(found: Distribution, shares: np.ndarray) -> Range | None:
