@@ -3,6 +3,7 @@
 from skdeep.model_selection.acquisition import ConfidenceBound, ProbabilityOfImprovement
 from skdeep.model_selection.minimization import minimize
 from skdeep.model_selection.optimizer import BayesianOptimizer
+from skdeep.model_selection.records import load_search
 from skdeep.model_selection.search import AnnealingSearchCV, BayesSearchCV
 from skdeep.model_selection.skopt.results import to_skopt
 from skdeep.model_selection.spaces import When
@@ -17,6 +18,7 @@ __all__ = [
     "ProbabilityOfImprovement",
     "RegretBound",
     "When",
+    "load_search",
     "minimize",
     "to_skopt",
 ]

@@ -117,6 +117,14 @@ class Annealer:
         self._asked = point, u
         return point
 
+    def state(self) -> dict[str, Any]:
+        """Nothing: its proposals cost so little that they are made again."""
+        return {}
+
+    def adopt(self, u: np.ndarray, state: dict[str, Any]) -> dict[str, Any]:
+        """The next point, which is the one at u, (n_dimensions,), if all is as it was."""
+        return self.ask()
+
     def tell(self, point: dict[str, Any], value: float) -> None:
         """What the function was at a point; a value that is not finite marks a failure.
 

@@ -164,7 +164,8 @@ class Pool:
 
     def __init__(self, work: Work, n_jobs: int | None) -> None:
         self.work = work
-        self.engine, n = engine_for(work.estimator, n_jobs)
+        self.engine, self.n_workers = engine_for(work.estimator, n_jobs)
+        n = self.n_workers
         self.parcel: Parcel | None = None
         self.executor: Any
         if self.engine == "processes":

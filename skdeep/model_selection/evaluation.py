@@ -65,11 +65,12 @@ class Work:
             raise ValueError("No fits were performed: cv has no split.")
         self.estimator = clone(search.estimator)
         self.fit_params = routed.estimator.fit
+        self.score_params = routed.scorer.score
         self.sample_weight = params.get("sample_weight")
         self._settings = {
             "scorer": self.scorer,
             "fit_params": self.fit_params,
-            "score_params": routed.scorer.score,
+            "score_params": self.score_params,
             "return_train_score": search.return_train_score,
             "return_n_test_samples": True,
             "return_times": True,

@@ -224,6 +224,29 @@ class BayesianOptimizer:
                 self._forget_near(u)
         self._told += told
 
+    def state(self) -> dict[str, Any]:
+        """What the next proposal depends on besides what was asked and told, for JSON."""
+        return {
+            "rng": self._rng.bit_generator.state,
+            "even": [self._n_even, self._n_passed],
+            "surrogates": [[what, s.state()] for what, s in self._surrogates.items()],
+        }
+
+    def adopt(self, u: np.ndarray, state: dict[str, Any]) -> Any:
+        """The point at u, (n_dimensions,), as if ``ask`` had returned it and left that state."""
+        u = self.space.canonical(u)
+        self._known.add(u)
+        self._pending[self.space.key(u)] = u
+        self._rng.bit_generator.state = state["rng"]
+        n_even, self._n_passed = state["even"]
+        while self._n_even < n_even:
+            self._more_even()
+        for what, of_surrogate in state["surrogates"]:
+            what = tuple(what) if isinstance(what, list) else what
+            self._surrogate_of(what).restore(of_surrogate)
+        self._fitted = None
+        return self.space.decode(u)
+
     def forget(self, points: Any) -> None:
         """Take back a point, or a list of points, that was asked for and will not be told.
 
@@ -389,13 +412,17 @@ class BayesianOptimizer:
                     self._n_passed += 1
                 if np.isfinite(self.space.size) or self._n_even > 4 * len(self._known) + N_OTHERS:
                     break  # or, in a range of a few floats, all of so many are known
-                self._n_even *= 2  # a Sobol sequence is balanced at powers of 2
-                self._evenly = self.space.snap(self._sobol.random(self._n_even // 2))
+                self._more_even()
                 self._n_passed = 0
         yield from self.space.sample(len(self._known) + N_OTHERS, self._rng)
         rare = self._known.another(self._rng)
         if rare is not None:
             yield rare
+
+    def _more_even(self) -> None:
+        """The next points of the Sobol sequence, which is balanced at powers of 2."""
+        self._n_even *= 2
+        self._evenly = self.space.snap(self._sobol.random(self._n_even // 2))
 
     def _is_guided(self) -> bool:
         """Whether a surrogate decides: there is one, and enough was told."""

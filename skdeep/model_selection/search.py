@@ -12,10 +12,10 @@ process [1]_ or a random walk [2]_; all the rest (scoring, routing, callbacks, r
 import time
 import warnings
 from abc import abstractmethod
-from collections import deque
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from contextlib import closing, nullcontext
+from dataclasses import replace
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,7 +32,9 @@ from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
 from skdeep.model_selection.engines import Pool
 from skdeep.model_selection.evaluation import History, Work
+from skdeep.model_selection.journal import Journal, identity
 from skdeep.model_selection.optimizer import SURROGATES, BayesianOptimizer
+from skdeep.model_selection.running import Fits, Run
 from skdeep.model_selection.spaces import Space
 from skdeep.persistence import saved
 from skdeep.validation import naming, unchanged_on_error
@@ -53,6 +55,7 @@ class _SequentialSearchCV(BaseSearchCV):
         "n_iter": [_COUNT],
         "max_time": [_POSITIVE, None],
         "stop": [HasMethods(["reached"]), None],
+        "storage": [str, Path, None],
         "random_state": ["random_state"],
     }
 
@@ -110,14 +113,21 @@ class _SequentialSearchCV(BaseSearchCV):
         context = context.subcontext(task_name="search", max_subtasks=n_iter)
         context.call_on_fit_task_begin(estimator=self)
         history = History(self, work)
+        rng = check_random_state(self.random_state)
+        seeds = [rng.randint(2**31) for _ in phases]
+        journal = None
+        if self.storage is not None:
+            journal = Journal(self.storage, identity(self, work, phases), seeds)
+            seeds = journal.seeds
         outer, token = raise_interrupts.get(), raise_interrupts.set(True)
         with (
             tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1) as bar,
             Pool(work, self.n_jobs) as pool,
+            nullcontext() if journal is None else closing(journal),
         ):
-            run = _Run(self, history, pool, context, bar)
+            run = Run(self, history, Fits(pool, journal), context, bar)
             try:
-                self.stop_reason_ = run.over(phases)
+                self.stop_reason_ = run.over(phases, seeds)
             except KeyboardInterrupt:
                 pool.abandon()
                 if outer or not history.scores:  # inside another search: for that to end
@@ -258,6 +268,9 @@ class BayesSearchCV(_SequentialSearchCV):
         machine, so that with it an integer ``random_state`` does not decide all.
     stop : Plateau, RegretBound or None, default=None
         A rule that ends the search early.
+    storage : str, Path or None, default=None
+        File in which every fit is noted as it ends. The same call finds them there, and goes on;
+        several processes that make it at once share the fits. It is made if there is none.
     random_state : int, RandomState instance or None, default=None
         Seed of the proposals.
     error_score : 'raise' or float, default=np.nan
@@ -338,6 +351,7 @@ class BayesSearchCV(_SequentialSearchCV):
         pre_dispatch="2*n_jobs",
         max_time=None,
         stop=None,
+        storage=None,
         random_state=None,
         error_score=np.nan,
         return_train_score=False,
@@ -360,6 +374,7 @@ class BayesSearchCV(_SequentialSearchCV):
         self.acquisition = acquisition
         self.max_time = max_time
         self.stop = stop
+        self.storage = storage
         self.random_state = random_state
 
     def _proposer(self, space: Space, n_iter: int, seed: int) -> BayesianOptimizer:
@@ -426,6 +441,9 @@ class AnnealingSearchCV(_SequentialSearchCV):
         The temperature falls over ``n_iter`` all the same.
     stop : Plateau or None, default=None
         A rule that ends the search early.
+    storage : str, Path or None, default=None
+        File in which every fit is noted as it ends. The same call finds them there, and goes on;
+        several processes that make it at once share the fits. It is made if there is none.
     random_state : int, RandomState instance or None, default=None
         Seed of the walk.
     error_score : 'raise' or float, default=np.nan
@@ -508,6 +526,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
         pre_dispatch="2*n_jobs",
         max_time=None,
         stop=None,
+        storage=None,
         random_state=None,
         error_score=np.nan,
         return_train_score=False,
@@ -531,6 +550,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
         self.reevaluate = reevaluate
         self.max_time = max_time
         self.stop = stop
+        self.storage = storage
         self.random_state = random_state
 
     def _proposer(self, space: Space, n_iter: int, seed: int) -> Annealer:
@@ -543,113 +563,3 @@ class AnnealingSearchCV(_SequentialSearchCV):
             reevaluate=self.reevaluate,
             random_state=seed,
         )
-
-
-class _Run:
-    """A search that is under way.
-
-    Proposal t waits for the results of all proposals up to t - n_points, and is made as if those
-    under way had come out as expected: so that what is proposed depends on no clock.
-    """
-
-    def __init__(
-        self, search: _SequentialSearchCV, history: History, pool: Pool, context: Any, bar: tqdm
-    ) -> None:
-        self.search = search
-        self.history = history
-        self.pool = pool
-        self.context = context
-        self.bar = bar
-        self.under_way: deque[_Trial] = deque()
-        self.begun = 0
-        self.callback_stops = False
-        self.deadline = np.inf
-        if search.max_time is not None:
-            self.deadline = time.perf_counter() + search.max_time
-
-    def over(self, phases: list[tuple[Space, int]]) -> str:
-        """Search space after space; why it ended."""
-        rng = check_random_state(self.search.random_state)
-        end = ""
-        for space, n_iter in phases:
-            proposer = self.search._proposer(space, n_iter, rng.randint(2**31))
-            end = self._over_space(space, n_iter, proposer)
-            if end not in ("n_iter", "exhausted"):
-                break
-        return end
-
-    def _over_space(self, space: Space, n_iter: int, proposer: Any) -> str:
-        n_begun, end = 0, ""
-        while not end or self.under_way:
-            if end or len(self.under_way) == self.search.n_points:
-                self._finish(proposer, self.under_way.popleft())
-                continue
-            end = "n_iter" if n_begun == n_iter else self._reason_to_stop(proposer)
-            candidate = None if end else self._next(proposer, space)
-            if candidate is not None:
-                self._begin(candidate)
-                n_begun += 1
-            elif not end:
-                end = "exhausted"
-        return end
-
-    def _reason_to_stop(self, proposer: Any) -> str:
-        """Why there is to be no further proposal, if so."""
-        rule, history = self.search.stop, self.history
-        reached = rule is not None and not proposer.exhausted and rule.reached(history, proposer)
-        if not self.begun:
-            return ""
-        if self.callback_stops:
-            return "callback"
-        if time.perf_counter() >= self.deadline:
-            return "max_time"
-        return "stop" if reached else ""
-
-    def _next(self, proposer: Any, space: Space) -> dict[str, Any] | None:
-        """The next candidate, the estimator's own configuration at first; None if all were."""
-        own = self.history.default
-        if own is None and (own := self.search._own_configuration(space)) is not None:
-            self.history.default = own
-            return own
-        while not proposer.exhausted:
-            candidate = self.search._ask(proposer)
-            # The own configuration has not been asked for: it may be proposed while under way.
-            if candidate is None or not any(
-                trial.candidate is own and _same(space, candidate, own) for trial in self.under_way
-            ):
-                return candidate
-        return None
-
-    def _begin(self, candidate: dict[str, Any]) -> None:
-        n_splits = self.history.n_splits
-        context = self.context.subcontext(
-            task_name="candidate", max_subtasks=n_splits, sequential_subtasks=False
-        )
-        context.call_on_fit_task_begin(estimator=self.search)
-        self.begun += 1
-        fits = [self.pool.submit(candidate, split, context) for split in range(n_splits)]
-        self.under_way.append(_Trial(candidate, fits, context))
-
-    def _finish(self, proposer: Any, trial: "_Trial") -> None:
-        try:
-            fits = [fit.result() for fit in trial.fits]
-        finally:
-            self.callback_stops |= trial.context.call_on_fit_task_end(estimator=self.search)
-        score = self.history.add(trial.candidate, fits)
-        proposer.tell(trial.candidate, -score)
-        self.bar.set_postfix(best=f"{np.fmax.reduce(self.history.scores):.4g}", refresh=False)
-        self.bar.update()
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """A candidate, its fits, one for each split, and scikit-learn's context of it."""
-
-    candidate: dict[str, Any]
-    fits: list[Future]
-    context: Any
-
-
-def _same(space: Space, a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two candidates are one point of the space."""
-    return np.array_equal(space.encode(a), space.encode(b), equal_nan=True)

@@ -93,6 +93,15 @@ class GaussianProcess:
         best = self.curvature.best
         return self._fit(Z, values, noise, best, self._thetas[best][None])
 
+    def state(self) -> dict[str, Any]:
+        """What the next fit starts from."""
+        thetas = [[c, theta.tolist()] for c, theta in self._thetas.items()]
+        return {"curvature": self.curvature.state(), "thetas": thetas}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.curvature.restore(state["curvature"])
+        self._thetas = {c: np.array(theta) for c, theta in state["thetas"]}
+
     def _fit(
         self,
         Z: np.ndarray,
@@ -128,6 +137,12 @@ class Regressor:
         warp = Warp.of(values, 0.0)
         seed = int(rng.integers(2**31))
         return RegressorModel(self.regressor, Z, warp(values), seed), warp
+
+    def state(self) -> None:
+        """Every fit is from scratch."""
+
+    def restore(self, state: None) -> None:
+        pass
 
 
 class RegressorModel:

@@ -102,7 +102,13 @@ class Curvature:
     def __init__(self, choices: Sequence[float]) -> None:
         self.choices = choices
         self.best = choices[0]
-        self._n_compared = 0
+        self._n_compared: float = 0
+
+    def state(self) -> list[float]:
+        return [self.best, self._n_compared]
+
+    def restore(self, state: list[float]) -> None:
+        self.best, self._n_compared = state
 
     def is_due(self, n: int) -> bool:
         """Whether n values are enough more than there were at the last comparison."""

@@ -1,0 +1,116 @@
+"""What a search's journal tells, while it runs and afterwards.
+
+load_search("search.db").trials       a DataFrame, a row for each candidate
+"""
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from skdeep.model_selection.journal import JournalError
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """What the journal of a search tells, whether it runs, has ended or was killed.
+
+    Attributes
+    ----------
+    identity : dict of str to str
+        What the search is: estimator, spaces, scoring and so on, in words.
+    trials : DataFrame
+        A row for each candidate, in order of proposal: ``params``, a column for each parameter
+        (``param_C``; in words if it is no number, word or list of these), the scores of its splits
+        and their mean (``split0_test_score``, ``mean_test_score``, for each metric if there are
+        several), ``n_splits`` (how many have ended), ``fit_time`` (seconds, of all) and
+        ``failure`` (the last line of the first error, or empty).
+    """
+
+    identity: dict[str, str]
+    trials: pd.DataFrame
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The candidate of the highest mean, of the first metric."""
+        means = self.trials.filter(regex="^mean_test_").iloc[:, 0]
+        return self.trials["params"].iloc[int(means.argmax())]
+
+
+def load_search(path: str | Path) -> SearchRecord:
+    """Read the journal of a search, which may be running.
+
+    Parameters
+    ----------
+    path : str or Path
+        What was given as ``storage``.
+
+    Returns
+    -------
+    record : SearchRecord
+        Candidates and scores.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    JournalError
+        If it is no journal.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> from skdeep.model_selection import BayesSearchCV, load_search
+    >>> X, y = load_iris(return_X_y=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     search = BayesSearchCV(SVC(), {"C": (1e-3, 1e3, "log")}, n_iter=3, random_state=0)
+    ...     search = search.set_params(storage=f"{folder}/search.db").fit(X, y)
+    ...     record = load_search(f"{folder}/search.db")
+    >>> record.trials[["param_C", "mean_test_score"]].shape
+    (3, 2)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {str(path)!r}.")
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            identity = dict(connection.execute("SELECT name, value FROM search"))
+            trials = [*connection.execute("SELECT number, params FROM trials ORDER BY number")]
+            ended = "SELECT trial, split, record FROM fits WHERE record IS NOT NULL"
+            fits = [*connection.execute(f"{ended} ORDER BY trial, split")]
+    except sqlite3.Error as error:
+        raise JournalError(f"{str(path)!r} is no journal of a search: {error}.") from error
+    rows = {number: _row_of(json.loads(params)) for number, params in trials}
+    for number, split, record in fits:
+        if number in rows:
+            _add_fit(rows[number], split, json.loads(record))
+    table = pd.DataFrame([*rows.values()], index=pd.Index(rows, name="trial"))
+    names = [str(name).partition("_") for name in table.columns]
+    for metric in dict.fromkeys(rest for split, _, rest in names if split.startswith("split")):
+        splits = table.filter(regex=rf"^split\d+_{re.escape(metric)}$")
+        table[f"mean_{metric}"] = splits.mean(axis=1, skipna=False)
+    return SearchRecord(identity, table)
+
+
+def _row_of(params: dict[str, Any]) -> dict[str, Any]:
+    columns = {f"param_{name}": value for name, value in params.items()}
+    return {"params": params, **columns, "n_splits": 0, "fit_time": 0.0, "failure": ""}
+
+
+def _add_fit(row: dict[str, Any], split: int, record: dict[str, Any]) -> None:
+    scores = record["test_scores"]
+    for name, score in scores.items() if isinstance(scores, dict) else [("score", scores)]:
+        row[f"split{split}_test_{name}"] = score
+    row["n_splits"] += 1
+    row["fit_time"] += record["fit_time"]
+    if record["fit_error"] and not row["failure"]:
+        row["failure"] = record["fit_error"].strip().splitlines()[-1]
