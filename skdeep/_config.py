@@ -1,6 +1,6 @@
 """Settings of a block of code: how and where programs are compiled."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -10,6 +10,11 @@ _DEFAULTS = {"compile": None, "device": None, "precision": "float32"}
 _settings: ContextVar[dict] = ContextVar("skdeep_settings", default=_DEFAULTS)
 # Whether Ctrl-C is for whoever runs the fits (a search sets it), not for the one fit under way.
 raise_interrupts: ContextVar[bool] = ContextVar("skdeep_raise_interrupts", default=False)
+
+# Called between two calls of a training program: what it raises ends the fit.
+between_calls: ContextVar[Callable[[], None]] = ContextVar(
+    "skdeep_between_calls", default=lambda: None
+)
 
 
 def get_config() -> dict:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from skdeep._config import raise_interrupts
+from skdeep._config import between_calls, raise_interrupts
 from skdeep.engine import interrupts, random, rows
 from skdeep.engine.cache import programs
 from skdeep.engine.loop import EVALUATED_ROWS, Counters, training_loop
@@ -279,6 +279,7 @@ class _Fit:
                 while self.step < epochs * self.order.steps_per_epoch and not self.stop:
                     self._call()
                     ctrl_c.raise_pending()
+                    between_calls.get()()
         except KeyboardInterrupt as error:
             failed = error.__cause__ is not None or self.step == begun
             others = ctrl_c.nested or raise_interrupts.get()  # for whom it is meant

@@ -8,19 +8,24 @@ What the fits share is sent once: to processes by a file, whose arrays all of th
 to an executor of the user's, of which nothing is known, with a first fit that did not find it.
 """
 
+import faulthandler
 import os
 import pickle
+import shutil
+import sys
 import tempfile
 import threading
+import time
+import uuid
 import warnings
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
-from functools import lru_cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import numpy as np
 import sklearn
 from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
@@ -28,7 +33,8 @@ from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
 from sklearn.utils.parallel import delayed
 
-from skdeep._config import config_context, get_config
+from skdeep._config import between_calls, config_context, get_config
+from skdeep.exceptions import FitTimeoutError
 from skdeep.hyperparameters import Declared
 from skdeep.model_selection.evaluation import Work
 
@@ -42,6 +48,7 @@ THREAD_LIMITS = (
     "TF_NUM_INTRAOP_THREADS",
 )
 ALIGNED = 64  # bytes
+GRACE_SECONDS = 10.0  # beyond its limit, in which a network of ours may end by itself
 
 
 class Here(Executor):
@@ -117,38 +124,95 @@ def kill(executor: ProcessPoolExecutor) -> None:
 
 
 class Parcel:
-    """Work in a file, of which a process maps what is large instead of reading it."""
+    """Work on its way to other processes, which take it once.
 
-    def __init__(self, work: Work) -> None:
+    Parameters
+    ----------
+    work : Work
+        What the fits of a search share.
+    by_file : bool
+        Whether the processes are of this machine: then they map a file into memory.
+    """
+
+    def __init__(self, work: Work, by_file: bool) -> None:
+        self.token = uuid.uuid4().hex
         buffers: list[pickle.PickleBuffer] = []
         head = cloudpickle.dumps(work, protocol=5, buffer_callback=buffers.append)
-        handle, name = tempfile.mkstemp(prefix="skdeep-")
-        self.path = Path(name)
-        spans = []
-        with os.fdopen(handle, "wb") as file:
-            for part in [head, *(buffer.raw() for buffer in buffers)]:
-                file.write(b"\0" * (-file.tell() % ALIGNED))
-                spans.append((file.tell(), len(part)))
-                file.write(part)
-        self.key = self.path, tuple(spans)
+        parts = [head, *(buffer.raw() for buffer in buffers)]
+        ends = np.cumsum([len(part) + -len(part) % ALIGNED for part in parts])
+        self.spans = [(int(end), len(part)) for end, part in zip([0, *ends], parts)]
+        filled = (bytes(part) + b"\0" * (-len(part) % ALIGNED) for part in parts)
+        self.folder = Path(tempfile.mkdtemp(prefix="skdeep-")) if by_file else None
+        self.data = b"" if by_file else b"".join(filled)
+        if self.folder is not None:
+            with (self.folder / "work").open("wb") as file:
+                file.writelines(filled)
 
     def close(self) -> None:
-        self.path.unlink(missing_ok=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    @staticmethod
-    @lru_cache(maxsize=2)
-    def opened(path: Path, spans: tuple[tuple[int, int], ...]) -> Work:
-        """The work, in another process."""
-        with path.open("rb") as file:
-            view = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+    def address(self, whole: bool) -> tuple:
+        """What another process opens it by; ``whole`` brings it along."""
+        return self.token, self.spans, self.folder, self.data if whole else b""
+
+
+_opened: dict[str, Work] = {}  # of another process, by token; the last one
+
+
+def opened(
+    token: str, spans: list[tuple[int, int]], folder: Path | None, data: bytes
+) -> Work | None:
+    """The work of a parcel, in another process; None if it has not been there."""
+    if token not in _opened and (folder is not None or data):
+        if folder is not None:
+            with (folder / "work").open("rb") as file:
+                view = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
+        else:
+            view = memoryview(data)
         head, *buffers = (view[start : start + length] for start, length in spans)
-        return pickle.loads(head, buffers=buffers)
+        _opened.clear()
+        _opened[token] = pickle.loads(head, buffers=buffers)
+    return _opened.get(token)
 
 
-def _fit_from(parcel: tuple, settings: dict[str, Any], *fit: Any) -> dict[str, Any]:
-    """A fit in another process, under the settings of this one."""
+def _fit_elsewhere(
+    address: tuple, settings: dict[str, Any], name: str, limit: float | None, fit: tuple
+) -> dict[str, Any] | None:
+    """A fit in another process, under the settings of this one; None if the work is not there."""
+    work, folder = opened(*address), address[2]
+    if work is None:
+        return None
     with config_context(**settings):
-        return Parcel.opened(*parcel).fit(*fit)
+        if limit is None or folder is None:
+            return _fit_within(limit, work, fit)
+        # Whatever hangs, a thread that needs nothing of Python's ends the process.
+        with (folder / name).open("w") as file:
+            grace = GRACE_SECONDS if is_ours(work.estimator) else 0.0
+            faulthandler.dump_traceback_later(limit + grace, exit=True, file=file)
+            try:
+                return _fit_within(limit, work, fit)
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+
+
+def _fit_within(
+    limit: float | None, work: Work, fit: tuple, end: threading.Event | None = None
+) -> dict[str, Any]:
+    """A fit whose networks look, between two calls, at the clock and at whether all is to end."""
+    deadline = np.inf if limit is None else time.perf_counter() + limit
+
+    def check() -> None:
+        if end is not None and end.is_set():
+            raise KeyboardInterrupt
+        if time.perf_counter() > deadline:
+            raise FitTimeoutError(f"the candidate took longer than its {limit:.3g} s")
+
+    token = between_calls.set(check)
+    try:
+        return work.fit(*fit)
+    finally:
+        between_calls.reset(token)
 
 
 class Pool:
@@ -160,41 +224,90 @@ class Pool:
         What the fits share.
     n_jobs : int or None
         How many run side by side, as joblib reads it.
+    executor : Executor or None
+        Where they run, if not where :func:`engine_for` has it.
+    limited : bool
+        Whether fits have a time limit, which must be kept.
+
+    Attributes
+    ----------
+    engine : {'here', 'threads', 'processes', 'executor'}
+        Where they run.
+    n_workers : int
+        How many run side by side.
     """
 
-    def __init__(self, work: Work, n_jobs: int | None) -> None:
+    def __init__(
+        self, work: Work, n_jobs: int | None, executor: Executor | None, limited: bool
+    ) -> None:
         self.work = work
-        self.engine, self.n_workers = engine_for(work.estimator, n_jobs)
-        n = self.n_workers
         self.parcel: Parcel | None = None
-        self.executor: Any
-        if self.engine == "processes":
-            self.executor, self.parcel = processes(n), Parcel(work)
+        self.executor: Any = executor
+        self._end = threading.Event()
+        if executor is not None:
+            self.engine, self.n_workers = "executor", sys.maxsize if n_jobs is None else n_jobs
+            if isinstance(executor, ThreadPoolExecutor):
+                self.engine = "threads"
         else:
-            self.executor = Here() if self.engine == "here" else Threads(n)
+            self.engine, self.n_workers = engine_for(work.estimator, n_jobs)
+        if limited and not is_ours(work.estimator) and self.engine != "processes":
+            if self.engine != "here":
+                raise ValueError(
+                    f"candidate_timeout can end fits of {type(work.estimator).__name__} in "
+                    "processes of this machine only, but they run in "
+                    f"{'threads' if self.engine == 'threads' else 'an executor of yours'}; leave "
+                    "out executor and parallel_config, or candidate_timeout."
+                )
+            self.engine = "processes"
+        if self.engine == "here":
+            self.executor = Here()
+        elif self.engine == "threads" and executor is None:
+            self.executor = Threads(self.n_workers)
+        elif self.engine == "processes":
+            self.executor, self.parcel = processes(self.n_workers), Parcel(work, by_file=True)
+        elif self.engine == "executor":
+            self.parcel = Parcel(work, by_file=False)
+        self._is_own = executor is None
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def close(self) -> None:
         if self.parcel is not None:
             self.parcel.close()
-        elif self.engine == "threads":
+        if self.engine == "threads" and self._is_own:
             self.executor.shutdown(cancel_futures=True)
 
-    def submit(self, candidate: dict[str, Any], split: int, context: Any) -> Future:
-        """The record of a candidate's fit on one split, to come."""
+    def submit(self, name: str, fit: tuple, limit: float | None, whole: bool = False) -> Future:
+        """The record of a fit, to come: of a candidate on a split, in scikit-learn's context.
+
+        In an executor of the user's it may be None: then the worker has no work yet, and
+        ``whole`` brings it along.
+        """
+        candidate, split, context = fit
         context = context.subcontext(task_name="candidate-split-evaluation", task_id=split)
         fit = candidate, split, context
         if self.parcel is None:
-            return self.executor.submit(self.work.fit, *fit)
-        call, arguments, _ = delayed(_fit_from)(self.parcel.key, get_config(), *fit)
+            return self.executor.submit(_fit_within, limit, self.work, fit, self._end)
+        call, arguments, _ = delayed(_fit_elsewhere)(
+            self.parcel.address(whole), get_config(), name, limit, fit
+        )
         call.with_config_and_warning_filters(sklearn.get_config(), warnings.filters)
         return self.executor.submit(call, *arguments)
 
+    def restart(self) -> list[str]:
+        """New processes, after one has died; the names of fits that were ended by the clock."""
+        kill(self.executor)
+        self.executor = processes(self.n_workers)
+        assert self.parcel is not None
+        assert self.parcel.folder is not None
+        left = [file for file in self.parcel.folder.iterdir() if file.name != "work"]
+        ended = [file.name for file in left if file.stat().st_size]
+        for file in left:
+            file.unlink()
+        return ended
+
     def abandon(self) -> None:
         """Let no further fit begin, and end those that run, where that can be done."""
+        self._end.set()
         if self.engine == "processes":
             kill(self.executor)
-        else:
+        elif self._is_own:
             self.executor.shutdown(wait=False, cancel_futures=True)

@@ -5,12 +5,14 @@ come back. Scoring, routing, callbacks and the columns of ``cv_results_`` are sc
 """
 
 import warnings
+from copy import copy
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
@@ -20,6 +22,8 @@ from sklearn.model_selection._validation import (
 )
 from sklearn.utils import indexable
 from sklearn.utils.validation import _check_method_params
+
+from skdeep.exceptions import FitFailedError
 
 
 class Work:
@@ -66,7 +70,10 @@ class Work:
         self.estimator = clone(search.estimator)
         self.fit_params = routed.estimator.fit
         self.score_params = routed.scorer.score
+        self.error_score = search.error_score
         self.sample_weight = params.get("sample_weight")
+        caller = copy(search)  # which travels, as executors cannot
+        caller.executor = None
         self._settings = {
             "scorer": self.scorer,
             "fit_params": self.fit_params,
@@ -75,9 +82,9 @@ class Work:
             "return_n_test_samples": True,
             "return_times": True,
             "return_parameters": False,
-            "error_score": search.error_score,
+            "error_score": self.error_score,
             "verbose": search.verbose if search.verbose > 1 else 0,  # 1 is our own bar
-            "caller": search,
+            "caller": caller,
         }
 
     @property
@@ -91,6 +98,22 @@ class Work:
     def test_to_train(self) -> float:
         """Test rows for each training row, a mean over the splits."""
         return float(np.mean([_count(test) / _count(train) for train, test in self.splits]))
+
+    def failed(self, split: int, reason: str, seconds: float = 0.0) -> dict[str, Any]:
+        """The record of a fit that ended without one."""
+        if self.error_score == "raise":
+            raise FitFailedError(f"a fit failed: {reason}")
+        scores = self.error_score
+        if isinstance(self.scorer, _MultimetricScorer):
+            scores = dict.fromkeys(self.scorer._scorers, scores)
+        record = {
+            "fit_error": reason,
+            "test_scores": scores,
+            "n_test_samples": _count(self.splits[split][1]),
+            "fit_time": seconds,
+            "score_time": 0.0,
+        }
+        return record | ({"train_scores": scores} if self._settings["return_train_score"] else {})
 
     def fit(self, candidate: dict[str, Any], split: int, context: Any) -> dict[str, Any]:
         """The record of one fit: scores and times, as scikit-learn's."""
@@ -176,6 +199,8 @@ class History:
             _averaged(fits[split::n_splits]) for fits in self._fits for split in range(n_splits)
         ]
         results = BaseSearchCV._format_results(self._search, self.candidates, n_splits, fits)
+        errors = [next((e for fit in fits if (e := fit["fit_error"])), "") for fits in self._fits]
+        results["failure"] = np.array([_last_line(error) for error in errors], dtype=object)
         results["is_default"] = np.array([c is self.default for c in self.candidates])
         return results
 
@@ -203,6 +228,11 @@ class History:
             named = self._search.refit if isinstance(self._search.refit, str) else None
             return scores[named or next(iter(scores))]
         return scores
+
+
+def _last_line(error: str) -> str:
+    """What a traceback says, or a reason in words."""
+    return next((line for line in reversed(error.splitlines()) if line.strip()), "")
 
 
 def _failed(fit: dict) -> bool:

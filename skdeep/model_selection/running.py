@@ -2,8 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from skdeep.model_selection.engines import Pool
-from skdeep.model_selection.evaluation import History
+from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.journal import Journal
 from skdeep.model_selection.spaces import Space
 
 POLL_SECONDS = 0.05  # between looks at what another process does
+GO_ON = "with storage= the same call goes on where this one was."
 
 
 @dataclass
@@ -39,24 +39,45 @@ class Trial:
     context: Any
     records: list[dict[str, Any]]
 
+    @property
+    def seconds(self) -> float:
+        """What its fits have taken so far."""
+        return sum(r["fit_time"] + r["score_time"] for r in self.records if r)
+
+
+Fit = tuple[Trial, int]  # and the split
+
 
 class Fits:
     """Hands the fits of trials out, as many at once as there are workers, in their order.
 
+    What dies with its worker is made again, alone: of several that were running nobody knows which
+    one it was that killed it. If it does so twice, that is its result.
+
     Parameters
     ----------
+    work : Work
+        What they share.
     pool : Pool
         Where they run.
     journal : Journal or None
         Where they are noted, and where those of before and of other processes are found.
+    timeout : float or None
+        Seconds that the fits of a trial may take together.
     """
 
-    def __init__(self, pool: Pool, journal: Journal | None) -> None:
+    def __init__(
+        self, work: Work, pool: Pool, journal: Journal | None, timeout: float | None
+    ) -> None:
+        self.work = work
         self.pool = pool
         self.journal = journal
-        self._waiting: deque[tuple[Trial, int]] = deque()
-        self._running: dict[Future, tuple[Trial, int]] = {}
-        self._elsewhere: list[tuple[Trial, int]] = []  # other processes are at these
+        self.timeout = timeout
+        self._waiting: deque[Fit] = deque()
+        self._running: dict[Future, Fit] = {}
+        self._suspects: deque[Fit] = deque()
+        self._alone: Fit | None = None  # the suspect that runs, and nothing else does
+        self._elsewhere: list[Fit] = []  # other processes are at these
 
     def add(self, trial: Trial) -> None:
         """Have the fits of a trial run, after those of all before."""
@@ -71,7 +92,12 @@ class Fits:
             self._collect()
 
     def _hand_out(self) -> None:
-        while self._waiting and len(self._running) < self.pool.n_workers:
+        if self._suspects and not self._running:
+            self._alone = self._suspects.popleft()
+            self._submit(self._alone)
+        while self._waiting and not self._suspects and self._alone is None:
+            if len(self._running) >= self.pool.n_workers:
+                break
             trial, split = self._waiting.popleft()
             if self.journal is not None:
                 trial.records[split] = self.journal.record(trial.number, split)
@@ -80,25 +106,89 @@ class Fits:
                 if not self.journal.claim(trial.number, split):
                     self._elsewhere.append((trial, split))
                     continue
-            future = self.pool.submit(trial.candidate, split, trial.context)
-            self._running[future] = trial, split
+            self._submit((trial, split))
+
+    def _submit(self, fit: Fit, whole: bool = False) -> None:
+        trial, split = fit
+        limit = None if self.timeout is None else self.timeout - trial.seconds
+        if limit is not None and limit <= 0:
+            self._fail(fit, f"TimeoutError: the candidate has had its {self.timeout:.3g} s")
+            return
+        try:
+            future = self.pool.submit(
+                _name(fit), (trial.candidate, split, trial.context), limit, whole
+            )
+        except BrokenExecutor:  # a worker died while none was at work
+            self.pool.restart()
+            self._submit(fit, whole)
+            return
+        self._running[future] = fit
 
     def _collect(self) -> None:
         """Take in what has ended; wait for something to end, if nothing has."""
-        patience = POLL_SECONDS if self._elsewhere else None
         if self._running:
-            self._take(wait(self._running, patience, FIRST_COMPLETED).done)
+            patience = POLL_SECONDS if self._elsewhere else None
+            for future in wait(self._running, patience, FIRST_COMPLETED).done:
+                if future in self._running:  # else its worker's death is dealt with
+                    self._take(future)
         elif self._elsewhere and not self._waiting:
             time.sleep(POLL_SECONDS)
         self._waiting.extendleft(reversed(self._elsewhere))
         self._elsewhere.clear()
 
-    def _take(self, ended: Iterable[Future]) -> None:
-        for future in ended:
-            trial, split = self._running.pop(future)
-            trial.records[split] = record = future.result()
-            if self.journal is not None:
-                self.journal.add_record(trial.number, split, record)
+    def _take(self, future: Future) -> None:
+        fit = self._running.pop(future)
+        try:
+            record = future.result()
+        except BrokenExecutor as error:
+            if self.pool.engine != "processes":
+                raise RuntimeError(f"the executor was lost: {error!r}; {GO_ON}") from error
+            self._bury([fit, *self._running.values()])
+            return
+        except CancelledError as error:
+            raise RuntimeError(f"the executor has dropped a fit; {GO_ON}") from error
+        except Exception as error:
+            if type(error).__name__ != "KilledWorker":  # Dask's, after some tries of its own
+                raise
+            record = self.work.failed(fit[1], f"WorkerDied: {error}")
+        self._alone = None
+        if record is None:
+            self._submit(fit, whole=True)
+        else:
+            self._note(fit, record)
+
+    def _bury(self, fits: list[Fit]) -> None:
+        """Workers have died that were at these fits."""
+        self._running.clear()
+        ended = self.pool.restart()
+        for fit in fits:
+            if _name(fit) in ended:
+                reason = f"TimeoutError: the candidate took longer than its {self.timeout:.3g} s"
+                self._fail(fit, reason, self.timeout)
+            elif fit is self._alone:
+                self._fail(
+                    fit,
+                    "WorkerDied: its process died twice: it was killed, or ran out of "
+                    "memory, or what it called ended it",
+                )
+            elif ended:
+                self._waiting.appendleft(fit)
+            else:
+                self._suspects.append(fit)
+        self._alone = None
+
+    def _fail(self, fit: Fit, reason: str, seconds: float | None = 0.0) -> None:
+        self._note(fit, self.work.failed(fit[1], reason, seconds or 0.0))
+
+    def _note(self, fit: Fit, record: dict[str, Any]) -> None:
+        trial, split = fit
+        trial.records[split] = record
+        if self.journal is not None:
+            self.journal.add_record(trial.number, split, record)
+
+
+def _name(fit: Fit) -> str:
+    return f"{fit[0].number}-{fit[1]}"
 
 
 class Run:

@@ -13,13 +13,14 @@ import time
 import warnings
 from abc import abstractmethod
 from contextlib import closing, nullcontext
+from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import _fit_context, clone
+from sklearn.base import _clone_parametrized, _fit_context, clone
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state, get_tags
@@ -56,6 +57,8 @@ class _SequentialSearchCV(BaseSearchCV):
         "max_time": [_POSITIVE, None],
         "stop": [HasMethods(["reached"]), None],
         "storage": [str, Path, None],
+        "candidate_timeout": [_POSITIVE, None],
+        "executor": [HasMethods(["submit", "shutdown"]), None],
         "random_state": ["random_state"],
     }
 
@@ -64,6 +67,11 @@ class _SequentialSearchCV(BaseSearchCV):
         # scikit-learn 1.9 leaves these out. Whether y is required is for the estimator to say.
         tags.target_tags = replace(get_tags(self.estimator).target_tags, required=False)
         return tags
+
+    def __sklearn_clone__(self):
+        shell = copy(self)
+        shell.executor = None  # executors cannot be copied, and need not be
+        return _clone_parametrized(shell).set_params(executor=self.executor)
 
     def fit(self, X, y=None, **params):
         """Search, and refit the best candidate.
@@ -113,6 +121,7 @@ class _SequentialSearchCV(BaseSearchCV):
         context = context.subcontext(task_name="search", max_subtasks=n_iter)
         context.call_on_fit_task_begin(estimator=self)
         history = History(self, work)
+        executor, timeout = self.executor, self.candidate_timeout
         rng = check_random_state(self.random_state)
         seeds = [rng.randint(2**31) for _ in phases]
         journal = None
@@ -122,10 +131,10 @@ class _SequentialSearchCV(BaseSearchCV):
         outer, token = raise_interrupts.get(), raise_interrupts.set(True)
         with (
             tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1) as bar,
-            Pool(work, self.n_jobs) as pool,
+            closing(Pool(work, self.n_jobs, executor, timeout is not None)) as pool,
             nullcontext() if journal is None else closing(journal),
         ):
-            run = Run(self, history, Fits(pool, journal), context, bar)
+            run = Run(self, history, Fits(work, pool, journal, timeout), context, bar)
             try:
                 self.stop_reason_ = run.over(phases, seeds)
             except KeyboardInterrupt:
@@ -271,6 +280,13 @@ class BayesSearchCV(_SequentialSearchCV):
     storage : str, Path or None, default=None
         File in which every fit is noted as it ends. The same call finds them there, and goes on;
         several processes that make it at once share the fits. It is made if there is none.
+    candidate_timeout : float or None, default=None
+        Seconds that the fits of a candidate may take together; it fails if they take longer.
+        skdeep's networks end between two steps, other fits with the process in which they run.
+    executor : concurrent.futures.Executor or None, default=None
+        Where the fits run, in place of threads and processes of this machine: Dask's
+        ``client.get_executor()``, for instance. ``n_jobs`` fits are handed out at once, or all of
+        the candidates under way.
     random_state : int, RandomState instance or None, default=None
         Seed of the proposals.
     error_score : 'raise' or float, default=np.nan
@@ -281,8 +297,9 @@ class BayesSearchCV(_SequentialSearchCV):
     Attributes
     ----------
     cv_results_ : dict of ndarrays
-        As in ``RandomizedSearchCV``, in order of evaluation, and ``is_default``: whether the
-        candidate is the estimator's own configuration.
+        As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
+        candidate is the estimator's own configuration, and ``failure``, why the first of its fits
+        that failed did, or "".
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
         "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
@@ -352,6 +369,8 @@ class BayesSearchCV(_SequentialSearchCV):
         max_time=None,
         stop=None,
         storage=None,
+        candidate_timeout=None,
+        executor=None,
         random_state=None,
         error_score=np.nan,
         return_train_score=False,
@@ -375,6 +394,8 @@ class BayesSearchCV(_SequentialSearchCV):
         self.max_time = max_time
         self.stop = stop
         self.storage = storage
+        self.candidate_timeout = candidate_timeout
+        self.executor = executor
         self.random_state = random_state
 
     def _proposer(self, space: Space, n_iter: int, seed: int) -> BayesianOptimizer:
@@ -444,6 +465,13 @@ class AnnealingSearchCV(_SequentialSearchCV):
     storage : str, Path or None, default=None
         File in which every fit is noted as it ends. The same call finds them there, and goes on;
         several processes that make it at once share the fits. It is made if there is none.
+    candidate_timeout : float or None, default=None
+        Seconds that the fits of a candidate may take together; it fails if they take longer.
+        skdeep's networks end between two steps, other fits with the process in which they run.
+    executor : concurrent.futures.Executor or None, default=None
+        Where the fits run, in place of threads and processes of this machine: Dask's
+        ``client.get_executor()``, for instance. ``n_jobs`` fits are handed out at once, or all of
+        the candidates under way.
     random_state : int, RandomState instance or None, default=None
         Seed of the walk.
     error_score : 'raise' or float, default=np.nan
@@ -454,8 +482,9 @@ class AnnealingSearchCV(_SequentialSearchCV):
     Attributes
     ----------
     cv_results_ : dict of ndarrays
-        As in ``RandomizedSearchCV``, in order of evaluation, and ``is_default``: whether the
-        candidate is the estimator's own configuration.
+        As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
+        candidate is the estimator's own configuration, and ``failure``, why the first of its fits
+        that failed did, or "".
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
         "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
@@ -527,6 +556,8 @@ class AnnealingSearchCV(_SequentialSearchCV):
         max_time=None,
         stop=None,
         storage=None,
+        candidate_timeout=None,
+        executor=None,
         random_state=None,
         error_score=np.nan,
         return_train_score=False,
@@ -551,6 +582,8 @@ class AnnealingSearchCV(_SequentialSearchCV):
         self.max_time = max_time
         self.stop = stop
         self.storage = storage
+        self.candidate_timeout = candidate_timeout
+        self.executor = executor
         self.random_state = random_state
 
     def _proposer(self, space: Space, n_iter: int, seed: int) -> Annealer:

@@ -39,7 +39,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep import config_context, get_config
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, Plateau, RegretBound, When
-from skdeep.model_selection.engines import Parcel, engine_for
+from skdeep.model_selection.engines import Parcel, engine_for, opened
 from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.persistence import load, save
@@ -144,7 +144,7 @@ def test_cv_results_of_the_whole_run_are_those_of_scikit_learn(iris):
     ).fit(*iris)
     others = RandomizedSearchCV(SVC(), {"C": [1, 2]}, n_iter=2, cv=3, return_train_score=True)
     others.fit(*iris)
-    expected = set(others.cv_results_) | {"param_gamma", "is_default"}
+    expected = set(others.cv_results_) | {"param_gamma", "is_default", "failure"}
     assert set(search.cv_results_) == expected
     assert {len(column) for column in search.cv_results_.values()} == {7}
     for candidate, score in zip(*columns(search, "params", "mean_test_score")):
@@ -1044,8 +1044,8 @@ class Settings(SVC):
 def test_processes_map_the_data_instead_of_reading_them(iris):
     search = BayesSearchCV(SVC(), SVC_SPACE, cv=2)
     X, y = np.asfortranarray(iris[0]), pd.Series(iris[1])
-    parcel = Parcel(Work(search, X, y, {}))
-    work = Parcel.opened(*parcel.key)
+    parcel = Parcel(Work(search, X, y, {}), by_file=True)
+    work = opened(*parcel.address(whole=False))
     np.testing.assert_array_equal(work.X, X)
     pd.testing.assert_series_equal(work.y, y)
     assert not work.X.flags.writeable
@@ -1054,4 +1054,4 @@ def test_processes_map_the_data_instead_of_reading_them(iris):
     train, test = work.splits[1]
     assert record["test_scores"] == SVC(C=2.0).fit(X[train], y[train]).score(X[test], y[test])
     parcel.close()
-    assert not parcel.path.exists()
+    assert not parcel.folder.exists()
