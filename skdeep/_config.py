@@ -17,6 +17,16 @@ between_calls: ContextVar[Callable[[], None]] = ContextVar(
 )
 
 
+@contextmanager
+def interrupts_are_ours() -> Iterator[bool]:
+    """Ctrl-C is for the code of this block, not for its fits; whether it is for one around it."""
+    outer, token = raise_interrupts.get(), raise_interrupts.set(True)
+    try:
+        yield outer
+    finally:
+        raise_interrupts.reset(token)
+
+
 def get_config() -> dict:
     """The settings in force: a dict with the keys of :func:`config_context`."""
     return dict(_settings.get())

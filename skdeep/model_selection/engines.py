@@ -281,9 +281,6 @@ class Pool:
         In an executor of the user's it may be None: then the worker has no work yet, and
         ``whole`` brings it along.
         """
-        candidate, split, context = fit
-        context = context.subcontext(task_name="candidate-split-evaluation", task_id=split)
-        fit = candidate, split, context
         if self.parcel is None:
             return self.executor.submit(_fit_within, limit, self.work, fit, self._end)
         call, arguments, _ = delayed(_fit_elsewhere)(

@@ -11,7 +11,7 @@ from scipy.optimize import OptimizeResult
 from sklearn.exceptions import FitFailedWarning
 from tqdm.auto import tqdm
 
-from skdeep._config import raise_interrupts
+from skdeep._config import interrupts_are_ours
 from skdeep.model_selection.fidelity import MultiFidelityOptimizer
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.spaces import Space
@@ -111,8 +111,10 @@ def minimize(
     planned = _first_points(x0, run.space)
     if len(planned) > n_calls:
         raise ValueError(f"x0 has {len(planned)} points, but n_calls is {n_calls}; raise it.")
-    outer, token = raise_interrupts.get(), raise_interrupts.set(True)
-    with tqdm(total=n_calls, unit="call", disable=not verbose) as bar:
+    with (
+        interrupts_are_ours() as outer,
+        tqdm(total=n_calls, unit="call", disable=not verbose) as bar,
+    ):
         try:
             run.message = _minimize(run, optimizer, planned, n_calls, callback, bar)
         except KeyboardInterrupt:
@@ -123,8 +125,6 @@ def minimize(
                 f"minimize was interrupted after {len(run.values)} calls; these are kept.",
                 stacklevel=2,
             )
-        finally:
-            raise_interrupts.reset(token)
     return run.result()
 
 

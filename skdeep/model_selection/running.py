@@ -30,6 +30,8 @@ class Trial:
         Parameters.
     context : CallbackContext
         scikit-learn's, of the candidate.
+    contexts : list of CallbackContext
+        Of its fits.
     records : list of dict
         Of the fits, empty as long as they have not ended.
     """
@@ -37,6 +39,7 @@ class Trial:
     number: int
     candidate: dict[str, Any]
     context: Any
+    contexts: list[Any]
     records: list[dict[str, Any]]
 
     @property
@@ -116,7 +119,7 @@ class Fits:
             return
         try:
             future = self.pool.submit(
-                _name(fit), (trial.candidate, split, trial.context), limit, whole
+                _name(fit), (trial.candidate, split, trial.contexts[split]), limit, whole
             )
         except BrokenExecutor:  # a worker died while none was at work
             self.pool.restart()
@@ -294,7 +297,9 @@ class Run:
             task_name="candidate", max_subtasks=n_splits, sequential_subtasks=False
         )
         context.call_on_fit_task_begin(estimator=self.search)
-        trial = Trial(self.begun, candidate, context, [{} for _ in range(n_splits)])
+        task = "candidate-split-evaluation"
+        contexts = [context.subcontext(task_name=task, task_id=i) for i in range(n_splits)]
+        trial = Trial(self.begun, candidate, context, contexts, [{} for _ in contexts])
         self.begun += 1
         self.under_way.append(trial)
         self.fits.add(trial)

@@ -27,7 +27,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm.auto import tqdm
 
-from skdeep._config import raise_interrupts
+from skdeep._config import interrupts_are_ours
 from skdeep.hyperparameters import search_space
 from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
@@ -128,8 +128,8 @@ class _SequentialSearchCV(BaseSearchCV):
         if self.storage is not None:
             journal = Journal(self.storage, identity(self, work, phases), seeds)
             seeds = journal.seeds
-        outer, token = raise_interrupts.get(), raise_interrupts.set(True)
         with (
+            interrupts_are_ours() as outer,
             tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1) as bar,
             closing(Pool(work, self.n_jobs, executor, timeout is not None)) as pool,
             nullcontext() if journal is None else closing(journal),
@@ -150,8 +150,6 @@ class _SequentialSearchCV(BaseSearchCV):
             except BaseException:
                 pool.abandon()
                 raise
-            finally:
-                raise_interrupts.reset(token)
         results = history.results()
         context.call_on_fit_task_end(estimator=self)
         return results

@@ -1,0 +1,211 @@
+"""What becomes of fits that raise, diverge, hang, or take their worker with them."""
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skdeep import BayesSearchCV, MLPClassifier
+from skdeep.exceptions import FitFailedError
+
+SPACE = {"C": (1e-3, 1e3, "log"), "gamma": (1e-4, 10.0, "log")}
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning"),
+    pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite"),
+    pytest.mark.filterwarnings("ignore:Scoring failed"),
+    pytest.mark.filterwarnings("ignore:A worker stopped while some jobs"),
+]
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+def fault_of(model, rows):
+    """A fault that is the same whenever the fit is made, in about 30% of them."""
+    draw = np.random.default_rng(int(1e6 * abs(np.log(model.C))) + len(rows) + int(rows.sum()))
+    return draw.choice(["raise", "nan", "hang", "exit", ""], p=[0.1, 0.1, 0.05, 0.05, 0.7])
+
+
+def faulty(faults):
+    """A class of the workers' own: tests are not importable there."""
+
+    class Faulty(SVC):
+        def fit(self, X, y):
+            self.fault_ = fault_of(self, X)
+            if self.fault_ in faults:
+                if self.fault_ == "raise":
+                    raise ValueError("it went wrong")
+                if self.fault_ == "hang":
+                    time.sleep(60)
+                if self.fault_ == "exit":
+                    os._exit(3)
+            return super().fit(X, y)
+
+        def score(self, X, y):
+            return np.nan if "nan" in faults and self.fault_ == "nan" else super().score(X, y)
+
+    return Faulty
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_faults_cost_their_candidates_only(n_jobs, iris):
+    check_faults(iris, n_jobs, n_iter=20, timeout=1.0)
+
+
+@pytest.mark.slow
+def test_a_search_of_200_trials_survives_faults_in_a_third_of_its_fits(iris):
+    check_faults(iris, n_jobs=2, n_iter=200, timeout=1.0)
+
+
+def check_faults(iris, n_jobs, n_iter, timeout):
+    faults = {"raise", "nan", "hang", "exit"}
+    settings = {"n_iter": n_iter, "cv": 3, "random_state": 0, "surrogate": "quasirandom"}
+    settings["refit"] = False  # which is made here
+    search = BayesSearchCV(
+        faulty(faults)(gamma=0.1), SPACE, n_jobs=n_jobs, candidate_timeout=timeout, **settings
+    )
+    with parallel_config("loky"):
+        search.fit(*iris)
+    whole = BayesSearchCV(SVC(gamma=0.1), SPACE, **settings).fit(*iris)
+    failure, params = (search.cv_results_[name] for name in ("failure", "params"))
+    assert len(params) == n_iter
+    assert search.best_score_ > 0.98 * whole.best_score_
+    scores = search.cv_results_["mean_test_score"]
+    assert 0.1 < np.isnan(scores).mean() < 0.9
+    seen = set()
+    for split, (train, _) in enumerate(search._checked_cv_orig.split(*iris)):
+        for candidate, reason, score in zip(
+            params, failure, search.cv_results_[f"split{split}_test_score"]
+        ):
+            fault = fault_of(SVC(**candidate), iris[0][train])
+            seen.add(fault)
+            if not reason and fault != "nan":
+                assert fault == ""
+                assert np.isfinite(score)
+            elif fault:
+                assert np.isnan(score)
+    if n_iter >= 200:
+        assert seen == {*faults, ""}
+    for words in (
+        "ValueError: it went wrong",
+        "TimeoutError: the candidate",
+        "WorkerDied: its pro",
+    ):
+        assert any(reason.startswith(words) for reason in failure)
+
+
+def test_a_worker_that_dies_once_costs_nothing(iris, tmp_path):
+    mark = tmp_path / "died"
+
+    class DiesOnce(SVC):
+        def fit(self, X, y):
+            if not mark.exists():
+                mark.touch()
+                os._exit(3)
+            return super().fit(X, y)
+
+    settings = {"n_iter": 5, "cv": 3, "random_state": 0, "n_jobs": 2}
+    with parallel_config("loky"):
+        search = BayesSearchCV(DiesOnce(), SPACE, **settings).fit(*iris)
+        whole = BayesSearchCV(SVC(), SPACE, **settings).fit(*iris)
+    assert set(search.cv_results_["failure"]) == {""}
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_score"], whole.cv_results_["mean_test_score"]
+    )
+
+
+def test_error_score_raise_raises_what_ended_a_worker(iris):
+    model = faulty({"exit"})(gamma=0.1)
+    search = BayesSearchCV(
+        model, SPACE, n_iter=30, random_state=0, n_jobs=2, error_score="raise", refit=False
+    )
+    with parallel_config("loky"), pytest.raises(FitFailedError, match="its process died twice"):
+        search.fit(*iris)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_networks_end_by_themselves_when_their_time_is_up(n_jobs, iris):
+    model = make_pipeline(StandardScaler(), MLPClassifier(epochs=10**6, batch_size=150))
+    space = {"mlpclassifier__epochs": [2, 10**6]}
+    search = BayesSearchCV(
+        model, space, n_iter=2, cv=2, candidate_timeout=1.5, n_jobs=n_jobs, refit=False
+    )
+    start = time.perf_counter()
+    search.fit(*iris)
+    assert time.perf_counter() - start < 15
+    epochs = search.cv_results_["param_mlpclassifier__epochs"]
+    failures = dict(zip(epochs, search.cv_results_["failure"]))
+    assert failures[2] == ""
+    assert "FitTimeoutError: the candidate took longer than its" in failures[10**6]
+
+
+def test_where_a_time_limit_cannot_be_kept_it_is_refused(iris):
+    search = BayesSearchCV(SVC(), SPACE, n_iter=2, candidate_timeout=5.0, n_jobs=2)
+    message = "candidate_timeout can end fits of SVC in processes of this machine only"
+    with parallel_config("threading"), pytest.raises(ValueError, match=message):
+        search.fit(*iris)
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ValueError, match=message):
+        search.set_params(executor=executor).fit(*iris)
+
+
+# --- executors
+
+
+def test_equal_seeds_give_equal_results_whatever_runs_the_fits(iris):
+    settings = {"n_iter": 12, "n_points": 2, "cv": 3, "random_state": 0}
+    searches = {"serial": BayesSearchCV(SVC(), SPACE, **settings).fit(*iris)}
+    for backend in ("threading", "loky"):
+        with parallel_config(backend):
+            searches[backend] = BayesSearchCV(SVC(), SPACE, n_jobs=2, **settings).fit(*iris)
+    with ThreadPoolExecutor(2) as executor:
+        searches["own"] = BayesSearchCV(SVC(), SPACE, executor=executor, **settings).fit(*iris)
+    expected = searches["serial"].cv_results_
+    for search in searches.values():
+        assert search.cv_results_["params"] == expected["params"]
+        for column in expected:
+            if "score" in column and "time" not in column:
+                np.testing.assert_array_equal(search.cv_results_[column], expected[column])
+
+
+def test_an_executor_survives_the_search_and_its_clones(iris):
+    with ThreadPoolExecutor(2) as executor:
+        search = BayesSearchCV(SVC(), SPACE, n_iter=2, cv=2, executor=executor)
+        assert clone(search).executor is executor
+        search.fit(*iris)
+        assert executor.submit(int, "3").result() == 3
+
+
+def test_ctrl_c_ends_networks_in_threads(iris):
+    scored = []
+
+    def accuracy(model, X, y):
+        scored.append(model.score(X, y))
+        return scored[-1]
+
+    def interrupt():
+        while len(scored) < 2:
+            time.sleep(0.1)
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    model = MLPClassifier(epochs=2, random_state=0)
+    search = BayesSearchCV(
+        model, {"epochs": [2, 10**7]}, n_iter=2, cv=2, n_jobs=2, refit=False, scoring=accuracy
+    )
+    threading.Thread(target=interrupt).start()
+    with pytest.warns(UserWarning, match="interrupted after 1 of 2"):
+        search.fit(*iris)
+    assert search.stop_reason_ == "interrupted"
+    assert len(search.cv_results_["params"]) == 1
