@@ -1,4 +1,4 @@
-"""The command line: ``skdeep demo``."""
+"""The command line: ``skdeep demo`` and ``skdeep search-status``."""
 
 import argparse
 import subprocess
@@ -28,9 +28,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "a picture and the model into the current directory.",
     )
     command.set_defaults(run=demo)
-    parsed = parser.parse_args(arguments)
-    parsed.run()
-    return 0
+    command = commands.add_parser(
+        "search-status",
+        help="how far a search is, from its journal",
+        description="Shows how far the search is whose storage= this file is, and its best "
+        "candidates so far; on a terminal until Ctrl-C, anew every few seconds.",
+    )
+    command.add_argument("path", help="the file that the search has as storage=")
+    command.add_argument(
+        "--every", type=float, metavar="SECONDS", help="show it anew; 2 on a terminal"
+    )
+    command.set_defaults(run=search_status)
+    parsed = vars(parser.parse_args(arguments))
+    run = parsed.pop("run")
+    return run(**parsed) or 0
+
+
+def search_status(path: str, every: float | None) -> int:
+    """Print the state of a search, once or again and again."""
+    from skdeep.model_selection import load_search
+
+    live = sys.stdout.isatty()
+    every = 2.0 if every is None and live else every
+    try:
+        while True:
+            try:
+                text = load_search(path).summary()
+            except (OSError, ValueError) as error:
+                print(error, file=sys.stderr)
+                return 1
+            print(f"\x1b[2J\x1b[H{text}" if live else text, flush=True)
+            if every is None:
+                return 0
+            time.sleep(every)
+    except KeyboardInterrupt:
+        return 0
 
 
 def demo() -> None:

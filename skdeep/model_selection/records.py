@@ -30,16 +30,39 @@ class SearchRecord:
         and their mean (``split0_test_score``, ``mean_test_score``, for each metric if there are
         several), ``n_splits`` (how many have ended), ``fit_time`` (seconds, of all) and
         ``failure`` (the last line of the first error, or empty).
+    n_running : int
+        Fits that were begun and have not ended; after a crash, those that it ended.
     """
 
     identity: dict[str, str]
     trials: pd.DataFrame
+    n_running: int
+
+    @property
+    def means(self) -> pd.Series:
+        """Mean test score of each candidate, of the first metric; nan until all splits ended."""
+        columns = self.trials.filter(regex="^mean_test_")
+        return columns.iloc[:, 0] if columns.shape[1] else pd.Series(dtype=float)
 
     @property
     def best_params(self) -> dict[str, Any]:
-        """The candidate of the highest mean, of the first metric."""
-        means = self.trials.filter(regex="^mean_test_").iloc[:, 0]
-        return self.trials["params"].iloc[int(means.argmax())]
+        """The candidate of the highest mean."""
+        return self.trials["params"].iloc[int(self.means.argmax())]
+
+    def summary(self, n_rows: int = 10) -> str:
+        """How far the search is, and a table of the best candidates, as text."""
+        scores = self.means.dropna().sort_values(ascending=False, kind="stable")
+        lines = [
+            self.identity["estimator"],
+            f"{len(self.trials)} candidates, {len(scores)} with a score, "
+            f"{(self.trials['failure'] != '').sum()} failed; {self.n_running} fits under way",
+        ]
+        if len(scores):
+            best = self.trials.loc[scores.index[:n_rows]]
+            table = best.filter(regex="^mean_").join(best.filter(regex="^param_"))
+            table = table.rename(columns=lambda name: str(name).removeprefix("param_"))
+            lines.append(table.to_string(float_format="{:.4g}".format, na_rep="-"))
+        return "\n".join(lines)
 
 
 def load_search(path: str | Path) -> SearchRecord:
@@ -85,6 +108,9 @@ def load_search(path: str | Path) -> SearchRecord:
         ) as connection:
             identity = dict(connection.execute("SELECT name, value FROM search"))
             trials = [*connection.execute("SELECT number, params FROM trials ORDER BY number")]
+            (n_running,) = connection.execute(
+                "SELECT COUNT(*) FROM fits WHERE record IS NULL"
+            ).fetchone()
             ended = "SELECT trial, split, record FROM fits WHERE record IS NOT NULL"
             fits = [*connection.execute(f"{ended} ORDER BY trial, split")]
     except sqlite3.Error as error:
@@ -94,11 +120,13 @@ def load_search(path: str | Path) -> SearchRecord:
         if number in rows:
             _add_fit(rows[number], split, json.loads(record))
     table = pd.DataFrame([*rows.values()], index=pd.Index(rows, name="trial"))
+    if not rows:
+        table = pd.DataFrame(columns=["params", "n_splits", "fit_time", "failure"])
     names = [str(name).partition("_") for name in table.columns]
     for metric in dict.fromkeys(rest for split, _, rest in names if split.startswith("split")):
         splits = table.filter(regex=rf"^split\d+_{re.escape(metric)}$")
         table[f"mean_{metric}"] = splits.mean(axis=1, skipna=False)
-    return SearchRecord(identity, table)
+    return SearchRecord(identity, table, n_running)
 
 
 def _row_of(params: dict[str, Any]) -> dict[str, Any]:

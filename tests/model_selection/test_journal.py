@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import ShuffleSplit
 from sklearn.svm import SVC
 
+from skdeep.cli import main
 from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, load_search
 from skdeep.model_selection.journal import Journal, JournalError
 
@@ -281,6 +282,31 @@ def test_a_journal_is_read_as_a_table(path, iris):
         np.testing.assert_array_equal(record.trials[column], search.cv_results_[column])
     assert record.trials["n_splits"].tolist() == 8 * [3]
     assert record.identity["estimator"] == "SVC()"
+
+
+def test_the_command_line_shows_how_far_a_search_is(path, iris, capsys):
+    search = search_iris(iris, storage=path)
+    assert main(["search-status", str(path)]) == 0
+    head, counts, names, *rows = capsys.readouterr().out.splitlines()
+    assert head == "SVC()"
+    assert counts == "8 candidates, 8 with a score, 0 failed; 0 fits under way"
+    assert {"mean_test_score", "C", "gamma", "kernel"} <= set(names.split())
+    best = [row.split()[1] for row in rows[1:]]
+    expected = np.sort(search.cv_results_["mean_test_score"])[::-1]
+    np.testing.assert_allclose([float(score) for score in best], expected, rtol=1e-3)
+    assert main(["search-status", str(path.parent / "other.db")]) == 1
+    assert "there is no file" in capsys.readouterr().err
+
+
+def test_a_journal_of_a_search_that_has_just_begun_is_read(path):
+    journal = Journal(path, {"estimator": "SVC()"}, [0])
+    assert load_search(path).summary().splitlines()[1].startswith("0 candidates, 0 with a score")
+    journal.add_trial(0, np.array([0.5]), {"C": 1.0}, {})
+    assert journal.claim(0, 1)
+    assert load_search(path).summary().splitlines()[1] == (
+        "1 candidates, 0 with a score, 0 failed; 1 fits under way"
+    )
+    journal.close()
 
 
 def test_what_is_no_journal_is_said(path):
