@@ -28,8 +28,8 @@ class SearchRecord:
         A row for each candidate, in order of proposal: ``params``, a column for each parameter
         (``param_C``; in words if it is no number, word or list of these), the scores of its splits
         and their mean (``split0_test_score``, ``mean_test_score``, for each metric if there are
-        several), ``n_splits`` (how many have ended), ``fit_time`` (seconds, of all) and
-        ``failure`` (the last line of the first error, or empty).
+        several), ``begun`` (when it was proposed), ``n_splits`` (how many have ended),
+        ``fit_time`` (seconds, of all) and ``failure`` (the last line of the first error, or empty).
     n_running : int
         Fits that were begun and have not ended; after a crash, those that it ended.
     """
@@ -107,7 +107,9 @@ def load_search(path: str | Path) -> SearchRecord:
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         ) as connection:
             identity = dict(connection.execute("SELECT name, value FROM search"))
-            trials = [*connection.execute("SELECT number, params FROM trials ORDER BY number")]
+            trials = [
+                *connection.execute("SELECT number, params, time FROM trials ORDER BY number")
+            ]
             (n_running,) = connection.execute(
                 "SELECT COUNT(*) FROM fits WHERE record IS NULL"
             ).fetchone()
@@ -115,13 +117,13 @@ def load_search(path: str | Path) -> SearchRecord:
             fits = [*connection.execute(f"{ended} ORDER BY trial, split")]
     except sqlite3.Error as error:
         raise JournalError(f"{str(path)!r} is no journal of a search: {error}.") from error
-    rows = {number: _row_of(json.loads(params)) for number, params in trials}
+    rows = {number: _row_of(json.loads(params), begun) for number, params, begun in trials}
     for number, split, record in fits:
         if number in rows:
             _add_fit(rows[number], split, json.loads(record))
     table = pd.DataFrame([*rows.values()], index=pd.Index(rows, name="trial"))
     if not rows:
-        table = pd.DataFrame(columns=["params", "n_splits", "fit_time", "failure"])
+        table = pd.DataFrame(columns=["params", "begun", "n_splits", "fit_time", "failure"])
     names = [str(name).partition("_") for name in table.columns]
     for metric in dict.fromkeys(rest for split, _, rest in names if split.startswith("split")):
         splits = table.filter(regex=rf"^split\d+_{re.escape(metric)}$")
@@ -129,9 +131,11 @@ def load_search(path: str | Path) -> SearchRecord:
     return SearchRecord(identity, table, n_running)
 
 
-def _row_of(params: dict[str, Any]) -> dict[str, Any]:
+def _row_of(params: dict[str, Any], begun: float) -> dict[str, Any]:
     columns = {f"param_{name}": value for name, value in params.items()}
-    return {"params": params, **columns, "n_splits": 0, "fit_time": 0.0, "failure": ""}
+    when = pd.Timestamp(begun, unit="s", tz="UTC")
+    rest = {"begun": when, "n_splits": 0, "fit_time": 0.0, "failure": ""}
+    return {"params": params, **columns, **rest}
 
 
 def _add_fit(row: dict[str, Any], split: int, record: dict[str, Any]) -> None:
