@@ -117,6 +117,9 @@ class Annealer:
         self._asked = point, u
         return point
 
+    def expect(self, point: dict[str, Any]) -> None:
+        """Nothing: it has one point under way at a time."""
+
     def state(self) -> dict[str, Any]:
         """Nothing: its proposals cost so little that they are made again."""
         return {}

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics._scorer import _MultimetricScorer
@@ -71,6 +72,7 @@ class Work:
         self.fit_params = routed.estimator.fit
         self.score_params = routed.scorer.score
         self.error_score = search.error_score
+        self.optimised = search.refit if isinstance(search.refit, str) else None
         self.sample_weight = params.get("sample_weight")
         caller = copy(search)  # which travels, as executors cannot
         caller.executor = None
@@ -98,6 +100,14 @@ class Work:
     def test_to_train(self) -> float:
         """Test rows for each training row, a mean over the splits."""
         return float(np.mean([_count(test) / _count(train) for train, test in self.splits]))
+
+    def score_of(self, fit: dict[str, Any]) -> float:
+        """The score that is optimised: of several the one that ``refit`` names, or the first.
+
+        nan for a fit that was not made.
+        """
+        scores = fit.get("test_scores", np.nan)
+        return scores[self.optimised or next(iter(scores))] if isinstance(scores, dict) else scores
 
     def failed(self, split: int, reason: str, seconds: float = 0.0) -> dict[str, Any]:
         """The record of a fit that ended without one."""
@@ -161,7 +171,7 @@ class History:
         self.n_splits = work.n_splits
         self.test_to_train = work.test_to_train
         self.default: dict[str, Any] | None = None
-        self._search = search
+        self._search, self._work = search, work
         self._fits: list[list[dict]] = []  # of each candidate: its splits, again if evaluated again
         self._rows: dict[int, int] = {}  # by the candidate's identity
         self._error: ValueError | None = None
@@ -175,9 +185,10 @@ class History:
     def add(self, candidate: dict[str, Any], fits: list[dict]) -> float:
         """A candidate's mean test score by the records of its fits; nan if a fold failed.
 
+        A record that is empty is of a fold that it lost, and then there is no mean.
         A dict that was added before was evaluated again, and its row becomes the mean.
         """
-        self._look_at(fits)
+        self._look_at([fit for fit in fits if fit])
         row = self._rows.setdefault(id(candidate), len(self._rows))
         if row == len(self._fits):
             self.candidates.append(candidate)
@@ -189,17 +200,25 @@ class History:
 
     def results(self) -> dict[str, np.ndarray]:
         """``cv_results_``."""
-        failed = [[_failed(fit) for fit in fits] for fits in self._fits]
-        if self._error and all(map(all, failed)):
+        made = [fit for fit in chain(*self._fits) if fit]
+        if self._error and all(map(_failed, made)):
             raise self._error
         if callable(self._search.scoring):  # only its results tell which metrics there are
-            _insert_error_scores([*chain(*self._fits)], self._search.error_score)
+            _insert_error_scores(made, self._search.error_score)
         n_splits = self.n_splits
         fits = [
-            _averaged(fits[split::n_splits]) for fits in self._fits for split in range(n_splits)
+            _averaged(fits[split::n_splits])
+            for fits in map(_completed, self._fits)
+            for split in range(n_splits)
         ]
         results = BaseSearchCV._format_results(self._search, self.candidates, n_splits, fits)
-        errors = [next((e for fit in fits if (e := fit["fit_error"])), "") for fits in self._fits]
+        lost = np.array([[not fit for fit in fits[:n_splits]] for fits in self._fits])
+        if lost.any():
+            _mask(results, lost)
+        results["n_splits"] = n_splits - lost.sum(axis=1)
+        errors = [
+            next((e for fit in fits if (e := fit.get("fit_error"))), "") for fits in self._fits
+        ]
         results["failure"] = np.array([_last_line(error) for error in errors], dtype=object)
         results["is_default"] = np.array([c is self.default for c in self.candidates])
         return results
@@ -219,15 +238,8 @@ class History:
 
     def _of_splits(self, fits: list[dict]) -> np.ndarray:
         """Scores to optimise, (n_evaluations, n_splits)."""
-        scores = [self._optimised(fit["test_scores"]) for fit in fits]
+        scores = [self._work.score_of(fit) for fit in fits]
         return np.array(scores, dtype="float64").reshape(-1, self.n_splits)
-
-    def _optimised(self, scores: Any) -> float:
-        """The score itself, or of several the one that ``refit`` names, or the first."""
-        if isinstance(scores, dict):
-            named = self._search.refit if isinstance(self._search.refit, str) else None
-            return scores[named or next(iter(scores))]
-        return scores
 
 
 def _last_line(error: str) -> str:
@@ -242,6 +254,30 @@ def _failed(fit: dict) -> bool:
 def _count(rows: np.ndarray) -> int:
     """How many rows there are in indices or in a mask."""
     return int(np.count_nonzero(rows)) if np.asarray(rows).dtype == bool else len(rows)
+
+
+def _completed(fits: list[dict]) -> list[dict]:
+    """Records of a candidate, in which folds that it lost have the means of the others."""
+    if all(fits):
+        return fits
+    made = [fit for fit in fits if fit]
+    mean = _averaged(made) | {"fit_error": None}
+    return [fit or mean for fit in fits]
+
+
+def _mask(results: dict[str, np.ndarray], lost: np.ndarray) -> None:
+    """Take out what is not known of candidates that lost folds, (n_candidates, n_splits)."""
+    raced = lost.any(axis=1)
+    for name in results:
+        kind, _, rest = name.partition("_")
+        if kind != "rank" and rest.startswith(("test_", "train_")):  # split0_, mean_, std_
+            unknown = lost[:, int(kind[5:])] if kind.startswith("split") else raced
+            results[name] = np.where(unknown, np.nan, results[name])
+    for name in [name for name in results if name.startswith("rank_test_")]:
+        mean = results[f"mean_{name.removeprefix('rank_')}"]
+        worst = np.nanmin(mean, initial=0.0) - 1
+        ranks = rankdata(-np.nan_to_num(mean, nan=worst), method="min")
+        results[name] = ranks.astype(np.int32)
 
 
 def _averaged(fits: list[dict]) -> dict:

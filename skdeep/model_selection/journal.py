@@ -43,7 +43,7 @@ DEAD_SECONDS = 60.0  # without a beat, for an owner on another machine
 # What may be another in the call that goes on: it decides how long and where, not what.
 FREE = {
     "estimator", "search_spaces", "cv", "random_state", "n_iter", "n_jobs", "pre_dispatch",
-    "verbose", "max_time", "stop", "storage", "executor", "refit",
+    "verbose", "max_time", "stop", "storage", "executor", "refit", "x0",
 }  # fmt: skip
 HINT = "give another file, or delete this one."
 HINTS = {
@@ -135,7 +135,7 @@ class Journal:
 
     def add_trial(self, number: int, u: np.ndarray, params: Mapping[str, Any], state: dict) -> None:
         """Note a proposal; if another process was first, nothing changes."""
-        row = number, _json(u), _json(params), _json(state), time.time()
+        row = number, as_json(u), as_json(params), as_json(state), time.time()
         with self._surviving() as connection:
             if connection is not None:
                 connection.execute("INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)", row)
@@ -168,7 +168,7 @@ class Journal:
 
     def add_record(self, trial: int, split: int, record: Mapping[str, Any]) -> None:
         """Note that a fit has ended."""
-        row = trial, split, self.owner, _json(record)
+        row = trial, split, self.owner, as_json(record)
         with self._surviving() as connection:
             if connection is not None:
                 connection.execute("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)", row)
@@ -197,7 +197,7 @@ class Journal:
         with _transaction(self._connection) as connection:
             found = dict(connection.execute("SELECT name, value FROM search"))
             if not found:
-                found = {**identity, "seeds": _json(self.seeds)}
+                found = {**identity, "seeds": as_json(self.seeds)}
                 connection.executemany("INSERT INTO search VALUES (?, ?)", found.items())
         for name, value in identity.items():
             if found.get(name) != value:
@@ -289,7 +289,8 @@ def _is_process(pid: int) -> bool:
     return True
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """A value as it is noted."""
     return json.dumps(value, default=_plain, separators=(",", ":"))
 
 

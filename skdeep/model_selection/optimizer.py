@@ -224,6 +224,12 @@ class BayesianOptimizer:
                 self._forget_near(u)
         self._told += told
 
+    def expect(self, point: Any) -> None:
+        """Count a point as under way that was not asked for, and will be told."""
+        u = self.space.canonical(self.space.check(point))
+        self._known.add(u)
+        self._pending[self.space.key(u)] = u
+
     def state(self) -> dict[str, Any]:
         """What the next proposal depends on besides what was asked and told, for JSON."""
         return {

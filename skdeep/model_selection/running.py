@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from skdeep.model_selection.beginning import Beginning
 from skdeep.model_selection.engines import Pool
 from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.journal import Journal
+from skdeep.model_selection.racing import LEAST_CHANCE, Race
 from skdeep.model_selection.spaces import Space
 
 POLL_SECONDS = 0.05  # between looks at what another process does
@@ -34,6 +36,10 @@ class Trial:
         Of its fits.
     records : list of dict
         Of the fits, empty as long as they have not ended.
+    race : Race or None
+        What it competes with: then its fits run one after another.
+    lost : bool
+        Whether the race is lost, and the remaining fits with it.
     """
 
     number: int
@@ -41,6 +47,13 @@ class Trial:
     context: Any
     contexts: list[Any]
     records: list[dict[str, Any]]
+    race: Race | None = None
+    lost: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no fit of it is to come."""
+        return self.lost or all(self.records)
 
     @property
     def seconds(self) -> float:
@@ -84,13 +97,14 @@ class Fits:
 
     def add(self, trial: Trial) -> None:
         """Have the fits of a trial run, after those of all before."""
-        self._waiting.extend((trial, split) for split in range(len(trial.records)))
+        first = 1 if trial.race else len(trial.records)
+        self._waiting.extend((trial, split) for split in range(first))
         if self.pool.n_workers > 1:  # else nothing would be gained by beginning now
             self._hand_out()
 
     def finish(self, trial: Trial) -> None:
-        """Wait until all fits of a trial have ended."""
-        while not all(trial.records):
+        """Wait until all fits of a trial have ended, or it has lost its race."""
+        while not trial.is_over:
             self._hand_out()
             self._collect()
 
@@ -103,8 +117,9 @@ class Fits:
                 break
             trial, split = self._waiting.popleft()
             if self.journal is not None:
-                trial.records[split] = self.journal.record(trial.number, split)
-                if trial.records[split]:
+                record = self.journal.record(trial.number, split)
+                if record:
+                    self._set(trial, split, record)
                     continue
                 if not self.journal.claim(trial.number, split):
                     self._elsewhere.append((trial, split))
@@ -185,9 +200,27 @@ class Fits:
 
     def _note(self, fit: Fit, record: dict[str, Any]) -> None:
         trial, split = fit
-        trial.records[split] = record
         if self.journal is not None:
             self.journal.add_record(trial.number, split, record)
+        self._set(trial, split, record)
+
+    def _set(self, trial: Trial, split: int, record: dict[str, Any]) -> None:
+        """Take in a record, and let the trial go on in its race, or lose it."""
+        trial.records[split] = record
+        if trial.race is not None and not all(trial.records):
+            if trial.race.chance(self._scores(trial)) < LEAST_CHANCE:
+                trial.lost = True
+            else:
+                self._waiting.appendleft((trial, split + 1))
+
+    def _scores(self, trial: Trial) -> np.ndarray:
+        """Of the fits that a trial in a race has made, (k,)."""
+        return np.array([self.work.score_of(record) for record in trial.records if record])
+
+    def expected(self, trial: Trial) -> tuple[float, float]:
+        """The score that a trial which has lost its race would have had, and its variance."""
+        assert trial.race is not None
+        return trial.race.expected(self._scores(trial))
 
 
 def _name(fit: Fit) -> str:
@@ -208,13 +241,23 @@ class Run:
         What has come back; it grows.
     fits : Fits
         What runs them.
+    beginning : Beginning
+        What is known before the first proposal.
     context : CallbackContext
         scikit-learn's, of the search.
     bar : tqdm
         Counts candidates.
     """
 
-    def __init__(self, search: Any, history: History, fits: Fits, context: Any, bar: tqdm) -> None:
+    def __init__(
+        self,
+        search: Any,
+        history: History,
+        fits: Fits,
+        beginning: Beginning,
+        context: Any,
+        bar: tqdm,
+    ) -> None:
         self.search = search
         self.history = history
         self.fits = fits
@@ -222,6 +265,8 @@ class Run:
         self.bar = bar
         self.under_way: deque[Trial] = deque()
         self.begun = 0
+        self._planned: deque[dict[str, Any]] = deque()  # before the proposer has its turn
+        self._first, self._known = [*beginning.first], beginning.known
         self.callback_stops = False
         self.deadline = np.inf
         if search.max_time is not None:
@@ -239,6 +284,7 @@ class Run:
 
     def _over_space(self, space: Space, n_iter: int, proposer: Any) -> str:
         n_begun, end = 0, ""
+        self._plan(space, proposer)
         while not end or self.under_way:
             if end or len(self.under_way) == self.search.n_points:
                 self._finish(proposer, self.under_way.popleft())
@@ -265,31 +311,37 @@ class Run:
         return "stop" if reached else ""
 
     def _next(self, proposer: Any, space: Space) -> dict[str, Any] | None:
-        """The next candidate, the estimator's own configuration at first; None if all were."""
+        """The next candidate; None if all were."""
         journal = self.fits.journal
         noted = None if journal is None else journal.trial(self.begun)
-        own = None if self.history.default else self.search._own_configuration(space)
-        if own is not None:
-            self.history.default = candidate = own
+        candidate: dict[str, Any] | None
+        if self._planned:
+            candidate = self._planned.popleft()
+            proposer.expect(candidate)
         elif noted is not None:
             candidate = proposer.adopt(*noted)
         else:
-            candidate = self._new(proposer, space)
+            candidate = None if proposer.exhausted else self.search._ask(proposer)
         if journal is not None and noted is None and candidate is not None:
             journal.add_trial(self.begun, space.encode(candidate), candidate, proposer.state())
         return candidate
 
-    def _new(self, proposer: Any, space: Space) -> dict[str, Any] | None:
-        """A candidate that is proposed; None if all were."""
-        own = self.history.default
-        while not proposer.exhausted:
-            candidate = self.search._ask(proposer)
-            # The own configuration has not been asked for: it may be proposed while under way.
-            if candidate is None or not any(
-                trial.candidate is own and _same(space, candidate, own) for trial in self.under_way
-            ):
-                return candidate
-        return None
+    def _plan(self, space: Space, proposer: Any) -> None:
+        """What comes first in a space: the estimator's own configuration, points of the user's.
+
+        And what the proposer knows beforehand.
+        """
+        if self.history.default is None:
+            self.history.default = self.search._own_configuration(space)
+            if self.history.default is not None:
+                self._planned.append(self.history.default)
+        for point in [point for point in self._first if space.holds(point)]:
+            self._first.remove(point)
+            if not any(_same(space, point, other) for other in self._planned):
+                self._planned.append(space.own(point))
+        for point, value in self._known:
+            if space.holds(point):
+                proposer.tell(space.own(point), value)
 
     def _begin(self, candidate: dict[str, Any]) -> None:
         n_splits = self.history.n_splits
@@ -299,7 +351,8 @@ class Run:
         context.call_on_fit_task_begin(estimator=self.search)
         task = "candidate-split-evaluation"
         contexts = [context.subcontext(task_name=task, task_id=i) for i in range(n_splits)]
-        trial = Trial(self.begun, candidate, context, contexts, [{} for _ in contexts])
+        race = Race.against(self.history.fold_scores) if self.search.racing else None
+        trial = Trial(self.begun, candidate, context, contexts, [{} for _ in contexts], race)
         self.begun += 1
         self.under_way.append(trial)
         self.fits.add(trial)
@@ -310,7 +363,11 @@ class Run:
         finally:
             self.callback_stops |= trial.context.call_on_fit_task_end(estimator=self.search)
         score = self.history.add(trial.candidate, trial.records)
-        proposer.tell(trial.candidate, -score)
+        noise = {}
+        if trial.lost and all(r["fit_error"] is None for r in trial.records if r):
+            score, variance = self.fits.expected(trial)
+            noise = {"noise": variance} if self.search.surrogate == "gp" else {}
+        proposer.tell(trial.candidate, -score, **noise)
         self.bar.set_postfix(best=f"{np.fmax.reduce(self.history.scores):.4g}", refresh=False)
         self.bar.update()
 

@@ -31,6 +31,7 @@ from skdeep._config import interrupts_are_ours
 from skdeep.hyperparameters import search_space
 from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
+from skdeep.model_selection.beginning import Beginning
 from skdeep.model_selection.engines import Pool
 from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.journal import Journal, identity
@@ -49,6 +50,7 @@ class _SequentialSearchCV(BaseSearchCV):
     """A search whose next candidates depend on the scores so far; a subclass says how."""
 
     n_points: int  # candidates under way at once
+    racing: bool
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSearchCV._parameter_constraints,
@@ -56,6 +58,7 @@ class _SequentialSearchCV(BaseSearchCV):
         "n_iter": [_COUNT],
         "max_time": [_POSITIVE, None],
         "stop": [HasMethods(["reached"]), None],
+        "x0": [dict, list, HasMethods("to_dict"), str, Path, None],
         "storage": [str, Path, None],
         "candidate_timeout": [_POSITIVE, None],
         "executor": [HasMethods(["submit", "shutdown"]), None],
@@ -124,9 +127,16 @@ class _SequentialSearchCV(BaseSearchCV):
         executor, timeout = self.executor, self.candidate_timeout
         rng = check_random_state(self.random_state)
         seeds = [rng.randint(2**31) for _ in phases]
-        journal = None
+        journal, words = None, {}
+        if self.storage is not None or self.x0 is not None:
+            words = identity(self, work, phases)
+        beginning = Beginning(self.x0, [space for space, _ in phases], words, self.estimator)
+        if len(beginning.first) > n_iter:
+            raise ValueError(
+                f"x0 has {len(beginning.first)} points, but n_iter is {n_iter}; raise it."
+            )
         if self.storage is not None:
-            journal = Journal(self.storage, identity(self, work, phases), seeds)
+            journal = Journal(self.storage, words | {"x0": beginning.digest}, seeds)
             seeds = journal.seeds
         with (
             interrupts_are_ours() as outer,
@@ -134,7 +144,8 @@ class _SequentialSearchCV(BaseSearchCV):
             closing(Pool(work, self.n_jobs, executor, timeout is not None)) as pool,
             nullcontext() if journal is None else closing(journal),
         ):
-            run = Run(self, history, Fits(work, pool, journal, timeout), context, bar)
+            fits = Fits(work, pool, journal, timeout)
+            run = Run(self, history, fits, beginning, context, bar)
             try:
                 self.stop_reason_ = run.over(phases, seeds)
             except KeyboardInterrupt:
@@ -275,6 +286,11 @@ class BayesSearchCV(_SequentialSearchCV):
         machine, so that with it an integer ``random_state`` does not decide all.
     stop : Plateau, RegretBound or None, default=None
         A rule that ends the search early.
+    x0 : dict, list, DataFrame, str, Path or None, default=None
+        Points to evaluate first: one, several, a table of them; or journals of earlier searches
+        (the paths that they had as ``storage``). Where nothing but the space and the way to search
+        it differs from this search, their scores teach it from the start; else their best five
+        candidates that lie in the space are evaluated first.
     storage : str, Path or None, default=None
         File in which every fit is noted as it ends. The same call finds them there, and goes on;
         several processes that make it at once share the fits. It is made if there is none.
@@ -285,6 +301,10 @@ class BayesSearchCV(_SequentialSearchCV):
         Where the fits run, in place of threads and processes of this machine: Dask's
         ``client.get_executor()``, for instance. ``n_jobs`` fits are handed out at once, or all of
         the candidates under way.
+    racing : bool, default=False
+        Whether a candidate loses its remaining folds once its chance to be the best in all of them
+        is below 5%. Its folds run one after another then, so that more of ``n_jobs`` than of
+        ``n_points`` has nothing to do.
     random_state : int, RandomState instance or None, default=None
         Seed of the proposals.
     error_score : 'raise' or float, default=np.nan
@@ -296,8 +316,8 @@ class BayesSearchCV(_SequentialSearchCV):
     ----------
     cv_results_ : dict of ndarrays
         As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
-        candidate is the estimator's own configuration, and ``failure``, why the first of its fits
-        that failed did, or "".
+        candidate is the estimator's own configuration, ``failure``, why the first of its fits that
+        failed did, or "", and ``n_splits``, how many folds it has had.
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
         "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
@@ -345,6 +365,7 @@ class BayesSearchCV(_SequentialSearchCV):
     _parameter_constraints: ClassVar[dict] = {
         **_SequentialSearchCV._parameter_constraints,
         "n_points": [_COUNT],
+        "racing": ["boolean"],
         "surrogate": [StrOptions(set(SURROGATES)), HasMethods(["fit", "predict"])],
         "acquisition": [StrOptions({"mes", *ACQUISITIONS, "thompson"}), callable],
     }
@@ -366,9 +387,11 @@ class BayesSearchCV(_SequentialSearchCV):
         pre_dispatch="2*n_jobs",
         max_time=None,
         stop=None,
+        x0=None,
         storage=None,
         candidate_timeout=None,
         executor=None,
+        racing=False,
         random_state=None,
         error_score=np.nan,
         return_train_score=False,
@@ -391,9 +414,11 @@ class BayesSearchCV(_SequentialSearchCV):
         self.acquisition = acquisition
         self.max_time = max_time
         self.stop = stop
+        self.x0 = x0
         self.storage = storage
         self.candidate_timeout = candidate_timeout
         self.executor = executor
+        self.racing = racing
         self.random_state = random_state
 
     def _proposer(self, space: Space, n_iter: int, seed: int) -> BayesianOptimizer:
@@ -460,6 +485,11 @@ class AnnealingSearchCV(_SequentialSearchCV):
         The temperature falls over ``n_iter`` all the same.
     stop : Plateau or None, default=None
         A rule that ends the search early.
+    x0 : dict, list, DataFrame, str, Path or None, default=None
+        Points to evaluate first: one, several, a table of them; or journals of earlier searches
+        (the paths that they had as ``storage``). Where nothing but the space and the way to search
+        it differs from this search, their scores teach it from the start; else their best five
+        candidates that lie in the space are evaluated first.
     storage : str, Path or None, default=None
         File in which every fit is noted as it ends. The same call finds them there, and goes on;
         several processes that make it at once share the fits. It is made if there is none.
@@ -481,8 +511,8 @@ class AnnealingSearchCV(_SequentialSearchCV):
     ----------
     cv_results_ : dict of ndarrays
         As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
-        candidate is the estimator's own configuration, and ``failure``, why the first of its fits
-        that failed did, or "".
+        candidate is the estimator's own configuration, ``failure``, why the first of its fits that
+        failed did, or "", and ``n_splits``, how many folds it has had.
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
         "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
@@ -526,6 +556,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
     """
 
     n_points = 1  # a walk takes one step after another
+    racing = False
 
     _parameter_constraints: ClassVar[dict] = {
         **_SequentialSearchCV._parameter_constraints,
@@ -553,6 +584,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
         pre_dispatch="2*n_jobs",
         max_time=None,
         stop=None,
+        x0=None,
         storage=None,
         candidate_timeout=None,
         executor=None,
@@ -579,6 +611,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
         self.reevaluate = reevaluate
         self.max_time = max_time
         self.stop = stop
+        self.x0 = x0
         self.storage = storage
         self.candidate_timeout = candidate_timeout
         self.executor = executor
