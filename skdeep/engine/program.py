@@ -128,6 +128,12 @@ def on_gpu() -> bool:
     return "gpu" in device.lower() if device else bool(tf.config.list_logical_devices("GPU"))
 
 
+def devices() -> list[str]:
+    """The GPUs present, or without any the CPU, by the names that ``config_context`` takes."""
+    present = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name.removeprefix("/device:").lower() for device in present]
+
+
 def device():
     """A context in which tensors are made and programs run on the device of the settings."""
     name = get_config()["device"]

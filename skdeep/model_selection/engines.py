@@ -18,6 +18,7 @@ import threading
 import time
 import uuid
 import warnings
+from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from mmap import ACCESS_READ, mmap
@@ -215,6 +216,30 @@ def _fit_within(
         between_calls.reset(token)
 
 
+def _fit_on(place: str | None, *rest: Any) -> dict[str, Any]:
+    with config_context(**_device(place)):
+        return _fit_within(*rest)
+
+
+def _device(place: str | None) -> dict[str, str]:
+    """Settings of a fit that has a place."""
+    return {} if place is None else {"device": place}
+
+
+def _places(estimator: BaseEstimator, trials_per_device: int | None) -> list[str]:
+    """A place for each fit that may run at once, if fits are to be placed."""
+    if trials_per_device is None:
+        return []
+    if not is_ours(estimator):
+        raise ValueError(
+            f"trials_per_device places networks of skdeep's, but no part of "
+            f"{type(estimator).__name__} is one; leave it out."
+        )
+    from skdeep.engine.program import devices  # which loads TensorFlow
+
+    return trials_per_device * devices()
+
+
 class Pool:
     """Runs the fits of a search, and ends with it.
 
@@ -228,6 +253,8 @@ class Pool:
         Where they run, if not where :func:`engine_for` has it.
     limited : bool
         Whether fits have a time limit, which must be kept.
+    trials_per_device : int or None
+        How many fits run on each GPU, or CPU device where there is none.
 
     Attributes
     ----------
@@ -235,21 +262,33 @@ class Pool:
         Where they run.
     n_workers : int
         How many run side by side.
+    places : deque of str or None
+        Devices on which a fit may begin; None is where the settings have it.
     """
 
     def __init__(
-        self, work: Work, n_jobs: int | None, executor: Executor | None, limited: bool
+        self,
+        work: Work,
+        n_jobs: int | None,
+        executor: Executor | None,
+        limited: bool,
+        trials_per_device: int | None = None,
     ) -> None:
         self.work = work
         self.parcel: Parcel | None = None
         self.executor: Any = executor
+        self.places: deque[str | None] = deque()
         self._end = threading.Event()
         if executor is not None:
             self.engine, self.n_workers = "executor", sys.maxsize if n_jobs is None else n_jobs
             if isinstance(executor, ThreadPoolExecutor):
                 self.engine = "threads"
         else:
+            places = _places(work.estimator, trials_per_device)
+            n_jobs = n_jobs if n_jobs is not None or not places else len(places)
             self.engine, self.n_workers = engine_for(work.estimator, n_jobs)
+            self.n_workers = min(self.n_workers, len(places) or self.n_workers)
+            self.places.extend(places or [None] * self.n_workers)
         if limited and not is_ours(work.estimator) and self.engine != "processes":
             if self.engine != "here":
                 raise ValueError(
@@ -275,16 +314,18 @@ class Pool:
         if self.engine == "threads" and self._is_own:
             self.executor.shutdown(cancel_futures=True)
 
-    def submit(self, name: str, fit: tuple, limit: float | None, whole: bool = False) -> Future:
+    def submit(
+        self, name: str, fit: tuple, limit: float | None, place: str | None, whole: bool = False
+    ) -> Future:
         """The record of a fit, to come: of a candidate on a split, in scikit-learn's context.
 
         In an executor of the user's it may be None: then the worker has no work yet, and
         ``whole`` brings it along.
         """
         if self.parcel is None:
-            return self.executor.submit(_fit_within, limit, self.work, fit, self._end)
+            return self.executor.submit(_fit_on, place, limit, self.work, fit, self._end)
         call, arguments, _ = delayed(_fit_elsewhere)(
-            self.parcel.address(whole), get_config(), name, limit, fit
+            self.parcel.address(whole), get_config() | _device(place), name, limit, fit
         )
         call.with_config_and_warning_filters(sklearn.get_config(), warnings.filters)
         return self.executor.submit(call, *arguments)

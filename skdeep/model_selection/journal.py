@@ -44,6 +44,7 @@ DEAD_SECONDS = 60.0  # without a beat, for an owner on another machine
 FREE = {
     "estimator", "search_spaces", "cv", "random_state", "n_iter", "n_jobs", "pre_dispatch",
     "verbose", "max_time", "stop", "storage", "executor", "refit", "x0",
+    "trials_per_device",
 }  # fmt: skip
 HINT = "give another file, or delete this one."
 HINTS = {

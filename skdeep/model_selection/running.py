@@ -91,6 +91,7 @@ class Fits:
         self.timeout = timeout
         self._waiting: deque[Fit] = deque()
         self._running: dict[Future, Fit] = {}
+        self._places: dict[Future, str | None] = {}  # where these run
         self._suspects: deque[Fit] = deque()
         self._alone: Fit | None = None  # the suspect that runs, and nothing else does
         self._elsewhere: list[Fit] = []  # other processes are at these
@@ -132,15 +133,17 @@ class Fits:
         if limit is not None and limit <= 0:
             self._fail(fit, f"TimeoutError: the candidate has had its {self.timeout:.3g} s")
             return
+        places = self.pool.places
+        place = places.popleft() if places else None
+        made = trial.candidate, split, trial.contexts[split]
         try:
-            future = self.pool.submit(
-                _name(fit), (trial.candidate, split, trial.contexts[split]), limit, whole
-            )
+            future = self.pool.submit(_name(fit), made, limit, place, whole)
         except BrokenExecutor:  # a worker died while none was at work
+            places.appendleft(place)
             self.pool.restart()
             self._submit(fit, whole)
             return
-        self._running[future] = fit
+        self._running[future], self._places[future] = fit, place
 
     def _collect(self) -> None:
         """Take in what has ended; wait for something to end, if nothing has."""
@@ -156,6 +159,7 @@ class Fits:
 
     def _take(self, future: Future) -> None:
         fit = self._running.pop(future)
+        self.pool.places.append(self._places.pop(future))
         try:
             record = future.result()
         except BrokenExecutor as error:
@@ -178,6 +182,8 @@ class Fits:
     def _bury(self, fits: list[Fit]) -> None:
         """Workers have died that were at these fits."""
         self._running.clear()
+        self.pool.places.extend(self._places.values())
+        self._places.clear()
         ended = self.pool.restart()
         for fit in fits:
             if _name(fit) in ended:

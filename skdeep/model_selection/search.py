@@ -12,7 +12,7 @@ process [1]_ or a random walk [2]_; all the rest (scoring, routing, callbacks, r
 import time
 import warnings
 from abc import abstractmethod
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
@@ -51,6 +51,7 @@ class _SequentialSearchCV(BaseSearchCV):
 
     n_points: int  # candidates under way at once
     racing: bool
+    trials_per_device: int | None
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSearchCV._parameter_constraints,
@@ -123,11 +124,7 @@ class _SequentialSearchCV(BaseSearchCV):
         n_iter = sum(n for _, n in phases)
         context = context.subcontext(task_name="search", max_subtasks=n_iter)
         context.call_on_fit_task_begin(estimator=self)
-        history = History(self, work)
-        executor, timeout = self.executor, self.candidate_timeout
-        rng = check_random_state(self.random_state)
-        seeds = [rng.randint(2**31) for _ in phases]
-        journal, words = None, {}
+        words = {}
         if self.storage is not None or self.x0 is not None:
             words = identity(self, work, phases)
         beginning = Beginning(self.x0, [space for space, _ in phases], words, self.estimator)
@@ -135,17 +132,30 @@ class _SequentialSearchCV(BaseSearchCV):
             raise ValueError(
                 f"x0 has {len(beginning.first)} points, but n_iter is {n_iter}; raise it."
             )
-        if self.storage is not None:
-            journal = Journal(self.storage, words | {"x0": beginning.digest}, seeds)
-            seeds = journal.seeds
-        with (
-            interrupts_are_ours() as outer,
-            tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1) as bar,
-            closing(Pool(work, self.n_jobs, executor, timeout is not None)) as pool,
-            nullcontext() if journal is None else closing(journal),
-        ):
-            fits = Fits(work, pool, journal, timeout)
-            run = Run(self, history, fits, beginning, context, bar)
+        rng = check_random_state(self.random_state)
+        seeds = [rng.randint(2**31) for _ in phases]
+        history = History(self, work)
+        with ExitStack() as stack:
+            outer = stack.enter_context(interrupts_are_ours())
+            pool = stack.enter_context(
+                closing(
+                    Pool(
+                        work,
+                        self.n_jobs,
+                        self.executor,
+                        self.candidate_timeout is not None,
+                        self.trials_per_device,
+                    )
+                )
+            )
+            journal = None
+            if self.storage is not None:
+                journal = Journal(self.storage, words | {"x0": beginning.digest}, seeds)
+                stack.enter_context(closing(journal))
+                seeds = journal.seeds
+            bar = tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1)
+            fits = Fits(work, pool, journal, self.candidate_timeout)
+            run = Run(self, history, fits, beginning, context, stack.enter_context(bar))
             try:
                 self.stop_reason_ = run.over(phases, seeds)
             except KeyboardInterrupt:
@@ -301,6 +311,9 @@ class BayesSearchCV(_SequentialSearchCV):
         Where the fits run, in place of threads and processes of this machine: Dask's
         ``client.get_executor()``, for instance. ``n_jobs`` fits are handed out at once, or all of
         the candidates under way.
+    trials_per_device : int or None, default=None
+        Fits that run on each GPU at once, as many as there are in all; without a GPU, on each CPU
+        device of TensorFlow's. ``n_jobs`` may be fewer. For networks of skdeep's.
     racing : bool, default=False
         Whether a candidate loses its remaining folds once its chance to be the best in all of them
         is below 5%. Its folds run one after another then, so that more of ``n_jobs`` than of
@@ -365,6 +378,7 @@ class BayesSearchCV(_SequentialSearchCV):
     _parameter_constraints: ClassVar[dict] = {
         **_SequentialSearchCV._parameter_constraints,
         "n_points": [_COUNT],
+        "trials_per_device": [_COUNT, None],
         "racing": ["boolean"],
         "surrogate": [StrOptions(set(SURROGATES)), HasMethods(["fit", "predict"])],
         "acquisition": [StrOptions({"mes", *ACQUISITIONS, "thompson"}), callable],
@@ -391,6 +405,7 @@ class BayesSearchCV(_SequentialSearchCV):
         storage=None,
         candidate_timeout=None,
         executor=None,
+        trials_per_device=None,
         racing=False,
         random_state=None,
         error_score=np.nan,
@@ -418,6 +433,7 @@ class BayesSearchCV(_SequentialSearchCV):
         self.storage = storage
         self.candidate_timeout = candidate_timeout
         self.executor = executor
+        self.trials_per_device = trials_per_device
         self.racing = racing
         self.random_state = random_state
 
@@ -557,6 +573,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
 
     n_points = 1  # a walk takes one step after another
     racing = False
+    trials_per_device = None
 
     _parameter_constraints: ClassVar[dict] = {
         **_SequentialSearchCV._parameter_constraints,

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -209,3 +211,53 @@ def test_ctrl_c_ends_networks_in_threads(iris):
         search.fit(*iris)
     assert search.stop_reason_ == "interrupted"
     assert len(search.cv_results_["params"]) == 1
+
+
+ON_TWO_DEVICES = """
+import threading, time
+import numpy as np
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from joblib import parallel_config
+from sklearn.datasets import load_iris
+from skdeep import BayesSearchCV, MLPClassifier, get_config
+
+lock, running, most, seen = threading.Lock(), {}, {}, set()
+
+class Watched(MLPClassifier):
+    def fit(self, X, y):
+        place = get_config()["device"]
+        with lock:
+            running[place] = running.get(place, 0) + 1
+            most[place] = max(most.get(place, 0), running[place])
+        super().fit(X, y)
+        time.sleep(0.1)
+        with lock:
+            running[place] -= 1
+        return self
+
+search = BayesSearchCV(
+    Watched(epochs=3, random_state=0), n_iter=6, n_points=2, cv=3, random_state=0, refit=False
+)
+placed = search.set_params(trials_per_device=PER_DEVICE).fit(*load_iris(return_X_y=True))
+print(sorted(most.items()))
+scores = placed.cv_results_["mean_test_score"]
+whole = search.set_params(trials_per_device=None).fit(*load_iris(return_X_y=True))
+print((scores == whole.cv_results_["mean_test_score"]).all())
+"""
+
+
+@pytest.mark.parametrize("per_device", [1, 2])
+def test_fits_are_placed_on_all_devices_as_many_as_they_may_be(per_device):
+    script = ON_TWO_DEVICES.replace("PER_DEVICE", str(per_device))
+    out = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert out == [f"[('cpu:0', {per_device}), ('cpu:1', {per_device})]", "True"]
+
+
+def test_only_networks_are_placed(iris):
+    with pytest.raises(ValueError, match="no part of SVC is one; leave it out"):
+        BayesSearchCV(SVC(), SPACE, n_iter=2, trials_per_device=1).fit(*iris)
