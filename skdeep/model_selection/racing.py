@@ -6,10 +6,16 @@ falls out. With m their mean, the mean difference D of all K folds is, as far as
 
     D ~ m + sqrt((K - k) / (K k)) sigma t_nu,
 
-from the known folds and the predictive distribution of the others [1]_. The candidate goes on as
-long as P(D < 0), its chance to end as the best, is at least 5%. As two or three differences tell
-little of sigma, those of earlier candidates count too: sigma^2 is the mean of their median
-variance, which counts as K - 1 differences do, and of this candidate's own; nu = K - 1 + k - 1.
+from the known folds and the predictive distribution of the others [1]_. What the other folds may
+bring is the expected gain E[max(-D, 0)], which with z = -m / sqrt(...) sigma is
+
+    sqrt((K - k) / (K k)) sigma ((nu + z^2) / (nu - 1) f(z) + z F(z)),
+
+f and F the density and the distribution of t_nu. The candidate goes on as long as that is more
+than 0.3 of sigma_0 / sqrt(K), the error of a comparison on all K folds: a gain much smaller than
+what the folds can tell is none. As two or three differences tell little of sigma, those of earlier
+candidates count too: sigma^2 is the mean of their median variance sigma_0^2, which counts as K - 1
+differences do, and of this candidate's own; nu = K - 1 + k - 1.
 
 .. [1] Gelman, Carlin, Stern, Dunson, Vehtari, Rubin. Bayesian Data Analysis. CRC Press, 2013,
    section 3.2. That such races save folds: Maron, Moore. Hoeffding races. NeurIPS, 1993.
@@ -20,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-LEAST_CHANCE = 0.05
+LEAST_GAIN = 0.3  # of the error of a comparison
 LEAST_COMPLETE = 3  # candidates, before others race
 
 
@@ -43,23 +49,31 @@ class Race:
     def against(cls, fold_scores: np.ndarray) -> "Race | None":
         """The race against complete candidates, (n_candidates, n_splits); None with too few."""
         complete = fold_scores[np.isfinite(fold_scores).all(axis=1)]
-        if len(complete) < LEAST_COMPLETE or complete.shape[1] < 2:
+        if len(complete) < LEAST_COMPLETE or complete.shape[1] < 3:
             return None
         best = complete[complete.mean(axis=1).argmax()]
         variances = (best - complete).var(axis=1, ddof=1)
         return cls(best, float(np.median(variances[variances > 0]) if variances.any() else 0.0))
 
-    def chance(self, scores: np.ndarray) -> float:
-        """That the mean of all folds will be the best, after those of the first k folds, (k,)."""
+    def gain(self, scores: np.ndarray) -> float:
+        """What is expected to be gained over the best, after the first k folds' scores, (k,)."""
         if not np.isfinite(scores).all():
             return 0.0
         _, lead, spread, freedom = self._difference(scores)
-        return float(student.cdf(-lead / spread, freedom)) if spread > 0 else float(lead <= 0)
+        if spread == 0:
+            return max(-lead, 0.0)
+        z = -lead / spread
+        tail = (freedom + z**2) / (freedom - 1) * student.pdf(z, freedom)
+        return float(spread * (tail + z * student.cdf(z, freedom)))
+
+    def is_lost(self, scores: np.ndarray) -> bool:
+        """Whether the other folds are not worth their while."""
+        return self.gain(scores) <= LEAST_GAIN * np.sqrt(self.variance / len(self.best))
 
     def expected(self, scores: np.ndarray) -> tuple[float, float]:
         """The mean of all folds as far as the first k tell, and the variance of that."""
         best, lead, spread, freedom = self._difference(scores)
-        return best - lead, spread**2 * (freedom / (freedom - 2) if freedom > 2 else 3.0)
+        return best - lead, spread**2 * freedom / max(freedom - 2, 1)
 
     def _difference(self, scores: np.ndarray) -> tuple[float, float, float, int]:
         """Mean of the best; how far it leads; how sure that is; degrees of freedom."""

@@ -13,7 +13,7 @@ from skdeep.model_selection.beginning import Beginning
 from skdeep.model_selection.engines import Pool
 from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.journal import Journal
-from skdeep.model_selection.racing import LEAST_CHANCE, Race
+from skdeep.model_selection.racing import Race
 from skdeep.model_selection.spaces import Space
 
 POLL_SECONDS = 0.05  # between looks at what another process does
@@ -214,7 +214,7 @@ class Fits:
         """Take in a record, and let the trial go on in its race, or lose it."""
         trial.records[split] = record
         if trial.race is not None and not all(trial.records):
-            if trial.race.chance(self._scores(trial)) < LEAST_CHANCE:
+            if trial.race.is_lost(self._scores(trial)):
                 trial.lost = True
             else:
                 self._waiting.appendleft((trial, split + 1))

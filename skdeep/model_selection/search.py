@@ -315,9 +315,9 @@ class BayesSearchCV(_SequentialSearchCV):
         Fits that run on each GPU at once, as many as there are in all; without a GPU, on each CPU
         device of TensorFlow's. ``n_jobs`` may be fewer. For networks of skdeep's.
     racing : bool, default=False
-        Whether a candidate loses its remaining folds once its chance to be the best in all of them
-        is below 5%. Its folds run one after another then, so that more of ``n_jobs`` than of
-        ``n_points`` has nothing to do.
+        Whether a candidate loses its remaining folds once it is expected to gain next to nothing
+        in them. Its folds run one after another then, so that no more than ``n_points`` of
+        ``n_jobs`` have something to do.
     random_state : int, RandomState instance or None, default=None
         Seed of the proposals.
     error_score : 'raise' or float, default=np.nan

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,16 +104,21 @@ space = {space!r}
 search = BayesSearchCV(Slow(), space, n_iter={n_iter}, cv=2, random_state=0, storage=sys.argv[1],
     n_points={n_points}, n_jobs={n_points})
 import joblib
+from pathlib import Path
+Path(f"{{sys.argv[1]}}.{{sys.argv[2]}}").touch()
+while not Path(f"{{sys.argv[1]}}.go").exists():
+    time.sleep(0.001)
 with joblib.parallel_config("threading"):
     search.fit(*load_iris(return_X_y=True))
 print(len(search.cv_results_["params"]), search.cv_results_["mean_test_score"].tolist())
 """
 
 
-def start(path, n_iter=12, seconds=0.01, n_points=1):
+def start(path, n_iter=12, seconds=0.01, n_points=1, name="one"):
+    """Start a search, which begins when there is a file of the journal's name and ".go"."""
     script = SCRIPT.format(space=SPACE, n_iter=n_iter, seconds=seconds, n_points=n_points)
     return subprocess.Popen(
-        [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(path), name], stdout=subprocess.PIPE, text=True
     )
 
 
@@ -130,6 +136,7 @@ def fits_of(path):
 
 def killed_and_resumed(path, n_points, waits):
     """Kill a search again and again, after each has made some fits; the output of the last."""
+    Path(f"{path}.go").touch()
     for wait in waits:
         process = start(path, n_points=n_points)
         begun = len(fits_of(path) or ())
@@ -158,13 +165,17 @@ def killed_and_resumed(path, n_points, waits):
 )
 def test_a_search_that_is_killed_loses_what_was_running_only(n_points, n_kills, tmp_path):
     waits = np.random.default_rng(0).uniform(0, 0.02, n_kills)
+    (tmp_path / "unbroken.db.go").touch()
     unbroken = start(tmp_path / "unbroken.db", n_points=n_points).communicate()[0]
     assert unbroken.startswith("12 ")
     assert killed_and_resumed(tmp_path / "killed.db", n_points, waits) == unbroken
 
 
 def test_two_processes_share_the_fits(path):
-    both = [start(path, n_iter=40, seconds=0.02) for _ in range(2)]
+    both = [start(path, n_iter=40, seconds=0.02, name=name) for name in ("one", "two")]
+    while not all(Path(f"{path}.{name}").exists() for name in ("one", "two")):
+        time.sleep(0.01)
+    Path(f"{path}.go").touch()
     first, second = (process.communicate()[0] for process in both)
     assert first == second
     assert first.startswith("40 ")

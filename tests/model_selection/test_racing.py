@@ -23,7 +23,7 @@ def race(K=10, spread=0.1):
 
 
 @pytest.mark.parametrize("k", [1, 3, 9])
-def test_the_chance_is_that_of_drawing_the_other_folds(k):
+def test_the_gain_is_that_of_drawing_the_other_folds(k):
     """By drawing variance and mean from their posterior, and then the folds."""
     running = race()
     rng = np.random.default_rng(1)
@@ -35,7 +35,7 @@ def test_the_chance_is_that_of_drawing_the_other_folds(k):
     mean = rng.normal(d.mean(), sigma / np.sqrt(k))
     rest = rng.normal(mean, sigma / np.sqrt(10 - k))  # the mean of the others
     D = (k * d.mean() + (10 - k) * rest) / 10
-    assert running.chance(scores) == pytest.approx((D < 0).mean(), abs=0.005)
+    assert running.gain(scores) == pytest.approx(np.maximum(-D, 0).mean(), rel=0.03, abs=1e-6)
     value, variance = running.expected(scores)
     assert value == pytest.approx(running.best.mean() - D.mean(), abs=0.001)
     assert variance == pytest.approx(D.var(), rel=0.05)
@@ -46,15 +46,22 @@ def test_what_all_folds_have_in_common_is_no_matter():
     hard = np.linspace(-0.3, 0.3, 10)
     shifted = Race(running.best + hard, running.variance)
     scores = running.best[:4] - 0.05
-    assert shifted.chance(scores + hard[:4]) == pytest.approx(running.chance(scores))
+    assert shifted.gain(scores + hard[:4]) == pytest.approx(running.gain(scores))
 
 
-def test_a_failed_fold_has_no_chance_and_an_equal_candidate_even_ones():
+def test_a_race_is_lost_where_the_gain_is_small_beside_what_folds_can_tell():
     running = race()
-    assert running.chance(np.array([0.9, np.nan])) == 0
-    assert running.chance(running.best[:4]) == pytest.approx(0.5)
-    assert Race(running.best, 0.0).chance(running.best[:2]) == 1
-    assert Race(running.best, 0.0).chance(running.best[:1] - 0.1) == 0
+    error = 0.1 / np.sqrt(10)
+    for lead in np.linspace(-0.05, 0.2, 26):
+        scores = running.best[:5] - lead
+        assert running.is_lost(scores) == (running.gain(scores) <= 0.3 * error)
+    assert not running.is_lost(running.best[:1])
+    assert running.is_lost(running.best[:9])  # equal so far, and one fold left
+    assert running.is_lost(np.array([0.9, np.nan]))
+    certain = Race(running.best, 0.0)
+    assert certain.gain(running.best[:2] + 0.1) == pytest.approx(0.1)
+    assert not certain.is_lost(running.best[:2] + 0.1)
+    assert certain.is_lost(running.best[:2] - 0.1)
 
 
 def test_the_spread_is_that_of_differences_from_the_best():
@@ -90,13 +97,13 @@ def test_candidates_that_lose_have_no_score_and_no_rank(rows, settings):
     assert np.isfinite(results["mean_fit_time"]).all()
     assert search.best_score_ == np.nanmax(results["mean_test_score"])
     assert n[search.best_index_] == 10
-    # Each loses as soon as its chance is below the bound.
+    # Each loses as soon as there is too little to gain.
     whole = np.array([results[f"split{split}_test_score"] for split in range(10)]).T
     if not settings:
         for i in np.flatnonzero(lost):
             running = Race.against(whole[:i])
-            assert running.chance(whole[i, : n[i]]) < 0.05
-            assert all(running.chance(whole[i, :k]) >= 0.05 for k in range(1, n[i]))
+            assert running.is_lost(whole[i, : n[i]])
+            assert not any(running.is_lost(whole[i, :k]) for k in range(1, n[i]))
 
 
 def test_scores_are_those_without_a_race(rows):

@@ -144,7 +144,7 @@ def test_cv_results_of_the_whole_run_are_those_of_scikit_learn(iris):
     ).fit(*iris)
     others = RandomizedSearchCV(SVC(), {"C": [1, 2]}, n_iter=2, cv=3, return_train_score=True)
     others.fit(*iris)
-    expected = set(others.cv_results_) | {"param_gamma", "is_default", "failure"}
+    expected = set(others.cv_results_) | {"param_gamma", "is_default", "failure", "n_splits"}
     assert set(search.cv_results_) == expected
     assert {len(column) for column in search.cv_results_.values()} == {7}
     for candidate, score in zip(*columns(search, "params", "mean_test_score")):
