@@ -118,7 +118,9 @@ def start(path, n_iter=12, seconds=0.01, n_points=1, name="one"):
     """Start a search, which begins when there is a file of the journal's name and ".go"."""
     script = SCRIPT.format(space=SPACE, n_iter=n_iter, seconds=seconds, n_points=n_points)
     return subprocess.Popen(
-        [sys.executable, "-c", script, str(path), name], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", script, str(path), name],
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
