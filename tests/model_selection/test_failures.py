@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning"),
     pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite"),
     pytest.mark.filterwarnings("ignore:Scoring failed"),
-    pytest.mark.filterwarnings("ignore:A worker stopped while some jobs"),
 ]
 
 
