@@ -280,7 +280,8 @@ class Pool:
         self.places: deque[str | None] = deque()
         self._end = threading.Event()
         if executor is not None:
-            self.engine, self.n_workers = "executor", sys.maxsize if n_jobs is None else n_jobs
+            self.engine = "executor"
+            self.n_workers = sys.maxsize if n_jobs is None or n_jobs < 0 else n_jobs
             if isinstance(executor, ThreadPoolExecutor):
                 self.engine = "threads"
         else:

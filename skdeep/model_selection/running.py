@@ -113,6 +113,8 @@ class Fits:
         if self._suspects and not self._running:
             self._alone = self._suspects.popleft()
             self._submit(self._alone)
+            if not self._running:  # its trial's time was up
+                self._alone = None
         while self._waiting and not self._suspects and self._alone is None:
             if len(self._running) >= self.pool.n_workers:
                 break
@@ -138,7 +140,9 @@ class Fits:
         made = trial.candidate, split, trial.contexts[split]
         try:
             future = self.pool.submit(_name(fit), made, limit, place, whole)
-        except BrokenExecutor:  # a worker died while none was at work
+        except BrokenExecutor as error:  # a worker died while none was at work
+            if self.pool.engine != "processes":
+                raise RuntimeError(f"the executor was lost: {error!r}; {GO_ON}") from error
             places.appendleft(place)
             self.pool.restart()
             self._submit(fit, whole)

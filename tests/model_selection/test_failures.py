@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,6 +181,46 @@ def test_equal_seeds_give_equal_results_whatever_runs_the_fits(iris):
         for column in expected:
             if "score" in column and "time" not in column:
                 np.testing.assert_array_equal(search.cv_results_[column], expected[column])
+
+
+def test_all_jobs_of_an_executor_are_as_many_as_there_are_fits(iris):
+    with ThreadPoolExecutor(2) as executor:
+        search = BayesSearchCV(SVC(), SPACE, n_iter=2, cv=2, executor=executor, n_jobs=-1)
+        assert len(search.fit(*iris).cv_results_["params"]) == 2
+
+
+def test_an_executor_that_is_broken_is_told(iris):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        with pytest.raises(BrokenExecutor):
+            executor.submit(os._exit, 3).result()
+        search = BayesSearchCV(SVC(), SPACE, n_iter=2, cv=2, executor=executor)
+        with pytest.raises(RuntimeError, match=r"the executor was lost.*the same call goes on"):
+            search.fit(*iris)
+
+
+def test_a_suspect_whose_time_is_up_holds_nobody_up(iris):
+    """Two folds of a candidate are killed, and the first, made again, takes all of its time."""
+
+    class DiesThenHangs(SVC):
+        def fit(self, X, y):
+            if self.C == 1.0:
+                mark = Path(self.tol_) / str(int(X.sum() * 10))
+                if not mark.exists():
+                    mark.touch()
+                    os._exit(3)
+                time.sleep(60)
+            return super().fit(X, y)
+
+    with tempfile.TemporaryDirectory() as folder:
+        DiesThenHangs.tol_ = folder
+        search = BayesSearchCV(
+            DiesThenHangs(), {"C": [1.0, 2.0]}, n_iter=2, cv=3, n_jobs=2, refit=False
+        ).set_params(candidate_timeout=1.0)
+        with parallel_config("loky"):
+            search.fit(*iris)
+    reasons = dict(zip(search.cv_results_["param_C"], search.cv_results_["failure"]))
+    assert reasons[1.0].startswith(("TimeoutError", "WorkerDied"))
+    assert reasons[2.0] == ""
 
 
 def test_an_executor_survives_the_search_and_its_clones(iris):
