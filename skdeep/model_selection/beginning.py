@@ -23,7 +23,7 @@ N_KNOWN = 200  # of one of the same, the best
 # What may differ where scores are the same.
 SPACE_ONLY = {
     "format", "seeds", "search_spaces", "random_state", "n_points", "surrogate", "acquisition",
-    "racing", "x0", "candidate_timeout",
+    "racing", "fidelity", "x0", "candidate_timeout",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.base import clone, is_classifier
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import check_cv
@@ -25,6 +25,7 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import _check_method_params
 
 from skdeep.exceptions import FitFailedError
+from skdeep.model_selection.epochs import Epochs
 
 
 class Work:
@@ -49,6 +50,8 @@ class Work:
         Training and test rows; drawn once, for all candidates.
     fit_params : dict
         What the estimator's ``fit`` takes besides.
+    epochs : Epochs or None
+        The parts in which a candidate's networks are trained, if they are.
     """
 
     def __init__(self, search: BaseSearchCV, X: Any, y: Any, params: dict[str, Any]) -> None:
@@ -71,6 +74,7 @@ class Work:
         self.estimator = clone(search.estimator)
         self.fit_params = routed.estimator.fit
         self.score_params = routed.scorer.score
+        self.epochs: Epochs | None = None
         self.error_score = search.error_score
         self.optimised = search.refit if isinstance(search.refit, str) else None
         self.sample_weight = params.get("sample_weight")
@@ -97,6 +101,11 @@ class Work:
         return {"X": self.X, "y": self.y, "metadata": metadata}
 
     @property
+    def n_parts(self) -> int:
+        """How many fits a candidate has on a split, one after another."""
+        return 1 if self.epochs is None else len(self.epochs.levels)
+
+    @property
     def test_to_train(self) -> float:
         """Test rows for each training row, a mean over the splits."""
         return float(np.mean([_count(test) / _count(train) for train, test in self.splits]))
@@ -109,10 +118,11 @@ class Work:
         scores = fit.get("test_scores", np.nan)
         return scores[self.optimised or next(iter(scores))] if isinstance(scores, dict) else scores
 
-    def failed(self, split: int, reason: str, seconds: float = 0.0) -> dict[str, Any]:
+    def failed(self, step: int, reason: str, seconds: float = 0.0) -> dict[str, Any]:
         """The record of a fit that ended without one."""
         if self.error_score == "raise":
             raise FitFailedError(f"a fit failed: {reason}")
+        part, split = divmod(step, self.n_splits)
         scores = self.error_score
         if isinstance(self.scorer, _MultimetricScorer):
             scores = dict.fromkeys(self.scorer._scorers, scores)
@@ -123,13 +133,27 @@ class Work:
             "fit_time": seconds,
             "score_time": 0.0,
         }
-        return record | ({"train_scores": scores} if self._settings["return_train_score"] else {})
+        if self._settings["return_train_score"]:
+            record["train_scores"] = scores
+        return record if self.epochs is None else self.epochs.marked(record, split, part)
 
-    def fit(self, candidate: dict[str, Any], split: int, context: Any) -> dict[str, Any]:
-        """The record of one fit: scores and times, as scikit-learn's."""
+    def fit(self, trial: int, candidate: dict[str, Any], step: int, context: Any) -> dict[str, Any]:
+        """The record of one fit: scores and times, as scikit-learn's.
+
+        The steps of a trial go through the splits, and then through those of the next part.
+        """
+        part, split = divmod(step, self.n_splits)
+        if self.epochs is None:
+            return self.fit_to(clone(self.estimator), candidate, split, context)
+        return self.epochs.fit(self, trial, candidate, split, part, context)
+
+    def fit_to(
+        self, estimator: BaseEstimator, candidate: dict[str, Any], split: int, context: Any
+    ) -> dict[str, Any]:
+        """Fit an estimator with a candidate's parameters to a split."""
         train, test = self.splits[split]
         return _fit_and_score(
-            clone(self.estimator),
+            estimator,
             self.X,
             self.y,
             train=train,
@@ -157,6 +181,8 @@ class History:
         In order of evaluation.
     scores : list of float
         Their mean test scores.
+    curves : list of ndarray
+        Their mean test scores after each part of the epochs that they had.
     n_splits : int
         Number of splits.
     test_to_train : float
@@ -168,6 +194,7 @@ class History:
     def __init__(self, search: BaseSearchCV, work: Work) -> None:
         self.candidates: list[dict[str, Any]] = []
         self.scores: list[float] = []
+        self.curves: list[np.ndarray] = []
         self.n_splits = work.n_splits
         self.test_to_train = work.test_to_train
         self.default: dict[str, Any] | None = None
@@ -182,18 +209,20 @@ class History:
         rows = [self._of_splits(fits).mean(axis=0) for fits in self._fits]
         return np.array(rows).reshape(-1, self.n_splits)
 
-    def add(self, candidate: dict[str, Any], fits: list[dict]) -> float:
+    def add(self, candidate: dict[str, Any], steps: list[dict]) -> float:
         """A candidate's mean test score by the records of its fits; nan if a fold failed.
 
-        A record that is empty is of a fold that it lost, and then there is no mean.
+        A record that is empty is of a fit that it lost, and then there is no mean.
         A dict that was added before was evaluated again, and its row becomes the mean.
         """
+        fits = [_in_all(steps[split :: self.n_splits]) for split in range(self.n_splits)]
         self._look_at([fit for fit in fits if fit])
         row = self._rows.setdefault(id(candidate), len(self._rows))
         if row == len(self._fits):
             self.candidates.append(candidate)
             self._fits.append([])
             self.scores.append(np.nan)
+            self.curves.append(self._after_parts(steps))
         self._fits[row].extend(fits)
         self.scores[row] = float(self._of_splits(self._fits[row]).mean())
         return float(self._of_splits(fits).mean())
@@ -212,16 +241,36 @@ class History:
             for split in range(n_splits)
         ]
         results = BaseSearchCV._format_results(self._search, self.candidates, n_splits, fits)
-        lost = np.array([[not fit for fit in fits[:n_splits]] for fits in self._fits])
+        lost = np.array([[_is_lost(fit) for fit in fits[:n_splits]] for fits in self._fits])
         if lost.any():
             _mask(results, lost)
-        results["n_splits"] = n_splits - lost.sum(axis=1)
+        results["n_splits"] = np.array([sum(map(bool, fits[:n_splits])) for fits in self._fits])
         errors = [
             next((e for fit in fits if (e := fit.get("fit_error"))), "") for fits in self._fits
         ]
         results["failure"] = np.array([_last_line(error) for error in errors], dtype=object)
         results["is_default"] = np.array([c is self.default for c in self.candidates])
+        if self._work.epochs is not None:
+            results |= self._by_epochs(self._work.epochs.levels)
         return results
+
+    def _by_epochs(self, levels: list[int]) -> dict[str, np.ndarray]:
+        """Columns of a search whose candidates had different numbers of epochs."""
+        curves = np.full((len(self.curves), len(levels)), np.nan)
+        for row, curve in zip(curves, self.curves):
+            row[: len(curve)] = curve
+        columns = {f"score_after_{n}_epochs": column for n, column in zip(levels, curves.T)}
+        return {
+            "epochs": np.array([np.mean([fit["epochs"] for fit in fits]) for fits in self._fits]),
+            **columns,
+        }
+
+    def _after_parts(self, steps: list[dict]) -> np.ndarray:
+        """Mean scores after each part that all splits had."""
+        scores = [self._work.score_of(fit) for fit in steps if fit]
+        n_parts = len(scores) // self.n_splits
+        whole = scores[: n_parts * self.n_splits]
+        return np.reshape(whole, (n_parts, self.n_splits)).mean(axis=1)
 
     def _look_at(self, fits: list[dict]) -> None:
         """Say which fits of a candidate failed, and refuse scores that ``refit`` is not for."""
@@ -238,7 +287,7 @@ class History:
 
     def _of_splits(self, fits: list[dict]) -> np.ndarray:
         """Scores to optimise, (n_evaluations, n_splits)."""
-        scores = [self._work.score_of(fit) for fit in fits]
+        scores = [np.nan if _is_lost(fit) else self._work.score_of(fit) for fit in fits]
         return np.array(scores, dtype="float64").reshape(-1, self.n_splits)
 
 
@@ -249,6 +298,20 @@ def _last_line(error: str) -> str:
 
 def _failed(fit: dict) -> bool:
     return fit["fit_error"] is not None
+
+
+def _is_lost(fit: dict) -> bool:
+    """Whether there is no score that counts: the fit was not made, or not to its end."""
+    return not fit or not fit.get("is_last", True)
+
+
+def _in_all(parts: list[dict]) -> dict:
+    """The record of a split: of its last part that was made, with the time of all."""
+    made = [part for part in parts if part]
+    if len(made) < 2:
+        return parts[0]
+    times = {key: sum(part[key] for part in made) for key in ("fit_time", "score_time")}
+    return made[-1] | times
 
 
 def _count(rows: np.ndarray) -> int:

@@ -68,11 +68,11 @@ class Race:
 
     def is_lost(self, scores: np.ndarray) -> bool:
         """Whether the other folds are not worth their while."""
-        return self.gain(scores) <= LEAST_GAIN * np.sqrt(self.variance / len(self.best))
+        return self.gain(np.ravel(scores)) <= LEAST_GAIN * np.sqrt(self.variance / len(self.best))
 
     def expected(self, scores: np.ndarray) -> tuple[float, float]:
         """The mean of all folds as far as the first k tell, and the variance of that."""
-        best, lead, spread, freedom = self._difference(scores)
+        best, lead, spread, freedom = self._difference(np.ravel(scores))
         return best - lead, spread**2 * freedom / max(freedom - 2, 1)
 
     def _difference(self, scores: np.ndarray) -> tuple[float, float, float, int]:

@@ -30,6 +30,7 @@ class SearchRecord:
         and their mean (``split0_test_score``, ``mean_test_score``, for each metric if there are
         several), ``begun`` (when it was proposed), ``n_splits`` (how many have ended),
         ``fit_time`` (seconds, of all) and ``failure`` (the last line of the first error, or empty).
+        With ``fidelity="epochs"`` also ``epochs``; scores are those after all of them.
     n_running : int
         Fits that were begun and have not ended; after a crash, those that it ended.
     """
@@ -118,9 +119,9 @@ def load_search(path: str | Path) -> SearchRecord:
     except sqlite3.Error as error:
         raise JournalError(f"{str(path)!r} is no journal of a search: {error}.") from error
     rows = {number: _row_of(json.loads(params), begun) for number, params, begun in trials}
-    for number, split, record in fits:
+    for number, step, record in fits:
         if number in rows:
-            _add_fit(rows[number], split, json.loads(record))
+            _add_fit(rows[number], step, json.loads(record))
     table = pd.DataFrame([*rows.values()], index=pd.Index(rows, name="trial"))
     if not rows:
         table = pd.DataFrame(columns=["params", "begun", "n_splits", "fit_time", "failure"])
@@ -138,11 +139,15 @@ def _row_of(params: dict[str, Any], begun: float) -> dict[str, Any]:
     return {"params": params, **columns, **rest}
 
 
-def _add_fit(row: dict[str, Any], split: int, record: dict[str, Any]) -> None:
-    scores = record["test_scores"]
-    for name, score in scores.items() if isinstance(scores, dict) else [("score", scores)]:
-        row[f"split{split}_test_{name}"] = score
-    row["n_splits"] += 1
+def _add_fit(row: dict[str, Any], step: int, record: dict[str, Any]) -> None:
     row["fit_time"] += record["fit_time"]
     if record["fit_error"] and not row["failure"]:
         row["failure"] = record["fit_error"].strip().splitlines()[-1]
+    if "epochs" in record:
+        row["epochs"] = max(row.get("epochs", 0), record["epochs"])
+    if not record.get("is_last", True):
+        return
+    split, scores = record.get("split", step), record["test_scores"]
+    for name, score in scores.items() if isinstance(scores, dict) else [("score", scores)]:
+        row[f"split{split}_test_{name}"] = score
+    row["n_splits"] += 1

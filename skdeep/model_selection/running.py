@@ -4,13 +4,14 @@ import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from skdeep.model_selection.beginning import Beginning
 from skdeep.model_selection.engines import Pool
+from skdeep.model_selection.epochs import Halving
 from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.journal import Journal
 from skdeep.model_selection.racing import Race
@@ -20,9 +21,19 @@ POLL_SECONDS = 0.05  # between looks at what another process does
 GO_ON = "with storage= the same call goes on where this one was."
 
 
+class Contest(Protocol):
+    """What decides, after each stage of a trial, whether there is another."""
+
+    def is_lost(self, scores: np.ndarray) -> bool:
+        """Whether there is none, by the scores so far, (n_stages_had, n_fits)."""
+
+    def expected(self, scores: np.ndarray) -> tuple[float, float]:
+        """The score that it would have had, and its variance."""
+
+
 @dataclass
 class Trial:
-    """A candidate and its fits, one for each split.
+    """A candidate and its fits.
 
     Parameters
     ----------
@@ -36,10 +47,12 @@ class Trial:
         Of its fits.
     records : list of dict
         Of the fits, empty as long as they have not ended.
-    race : Race or None
-        What it competes with: then its fits run one after another.
+    size : int
+        Fits that run side by side, a stage; the next begins when they have ended.
+    contest : Contest or None
+        What it competes with, to have another stage.
     lost : bool
-        Whether the race is lost, and the remaining fits with it.
+        Whether it has none, though not all fits were made.
     """
 
     number: int
@@ -47,7 +60,8 @@ class Trial:
     context: Any
     contexts: list[Any]
     records: list[dict[str, Any]]
-    race: Race | None = None
+    size: int
+    contest: Contest | None = None
     lost: bool = False
 
     @property
@@ -56,12 +70,27 @@ class Trial:
         return self.lost or all(self.records)
 
     @property
+    def made(self) -> list[dict[str, Any]]:
+        """Records of the fits that have ended."""
+        return [record for record in self.records if record]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a fit has."""
+        return any(record["fit_error"] is not None for record in self.made)
+
+    @property
     def seconds(self) -> float:
         """What its fits have taken so far."""
-        return sum(r["fit_time"] + r["score_time"] for r in self.records if r)
+        return sum(record["fit_time"] + record["score_time"] for record in self.made)
+
+    def stage_of(self, step: int) -> range:
+        """The fits that run side by side with one."""
+        first = step - step % self.size
+        return range(first, first + self.size)
 
 
-Fit = tuple[Trial, int]  # and the split
+Fit = tuple[Trial, int]  # and its step: the split, and in later parts as many more
 
 
 class Fits:
@@ -98,16 +127,17 @@ class Fits:
 
     def add(self, trial: Trial) -> None:
         """Have the fits of a trial run, after those of all before."""
-        first = 1 if trial.race else len(trial.records)
-        self._waiting.extend((trial, split) for split in range(first))
+        self._waiting.extend((trial, step) for step in trial.stage_of(0))
         if self.pool.n_workers > 1:  # else nothing would be gained by beginning now
             self._hand_out()
 
     def finish(self, trial: Trial) -> None:
-        """Wait until all fits of a trial have ended, or it has lost its race."""
+        """Wait until a trial is over."""
         while not trial.is_over:
             self._hand_out()
             self._collect()
+        if self.work.epochs is not None:
+            self.work.epochs.forget(trial.number)
 
     def _hand_out(self) -> None:
         if self._suspects and not self._running:
@@ -118,26 +148,26 @@ class Fits:
         while self._waiting and not self._suspects and self._alone is None:
             if len(self._running) >= self.pool.n_workers:
                 break
-            trial, split = self._waiting.popleft()
+            trial, step = self._waiting.popleft()
             if self.journal is not None:
-                record = self.journal.record(trial.number, split)
+                record = self.journal.record(trial.number, step)
                 if record:
-                    self._set(trial, split, record)
+                    self._set(trial, step, record)
                     continue
-                if not self.journal.claim(trial.number, split):
-                    self._elsewhere.append((trial, split))
+                if not self.journal.claim(trial.number, step):
+                    self._elsewhere.append((trial, step))
                     continue
-            self._submit((trial, split))
+            self._submit((trial, step))
 
     def _submit(self, fit: Fit, whole: bool = False) -> None:
-        trial, split = fit
+        trial, step = fit
         limit = None if self.timeout is None else self.timeout - trial.seconds
         if limit is not None and limit <= 0:
             self._fail(fit, f"TimeoutError: the candidate has had its {self.timeout:.3g} s")
             return
         places = self.pool.places
         place = places.popleft() if places else None
-        made = trial.candidate, split, trial.contexts[split]
+        made = trial.number, trial.candidate, step, trial.contexts[step]
         try:
             future = self.pool.submit(_name(fit), made, limit, place, whole)
         except BrokenExecutor as error:  # a worker died while none was at work
@@ -209,28 +239,32 @@ class Fits:
         self._note(fit, self.work.failed(fit[1], reason, seconds or 0.0))
 
     def _note(self, fit: Fit, record: dict[str, Any]) -> None:
-        trial, split = fit
+        trial, step = fit
         if self.journal is not None:
-            self.journal.add_record(trial.number, split, record)
-        self._set(trial, split, record)
+            self.journal.add_record(trial.number, step, record)
+        self._set(trial, step, record)
 
-    def _set(self, trial: Trial, split: int, record: dict[str, Any]) -> None:
-        """Take in a record, and let the trial go on in its race, or lose it."""
-        trial.records[split] = record
-        if trial.race is not None and not all(trial.records):
-            if trial.race.is_lost(self._scores(trial)):
-                trial.lost = True
-            else:
-                self._waiting.appendleft((trial, split + 1))
+    def _set(self, trial: Trial, step: int, record: dict[str, Any]) -> None:
+        """Take in a record; when its stage has ended, let the trial go on, or lose."""
+        trial.records[step] = record
+        stage = trial.stage_of(step)
+        if all(trial.records) or not all(trial.records[step] for step in stage):
+            return
+        if trial.has_failed or (trial.contest and trial.contest.is_lost(self._scores(trial))):
+            trial.lost = True
+        else:
+            following = trial.stage_of(stage.stop)
+            self._waiting.extendleft((trial, step) for step in reversed(following))
 
     def _scores(self, trial: Trial) -> np.ndarray:
-        """Of the fits that a trial in a race has made, (k,)."""
-        return np.array([self.work.score_of(record) for record in trial.records if record])
+        """Of the stages that a trial has had, (n_stages_had, n_fits)."""
+        scores = [self.work.score_of(record) for record in trial.made]
+        return np.reshape(scores, (-1, trial.size))
 
     def expected(self, trial: Trial) -> tuple[float, float]:
-        """The score that a trial which has lost its race would have had, and its variance."""
-        assert trial.race is not None
-        return trial.race.expected(self._scores(trial))
+        """The score that a trial which has lost would have had, and its variance."""
+        assert trial.contest is not None
+        return trial.contest.expected(self._scores(trial))
 
 
 def _name(fit: Fit) -> str:
@@ -354,18 +388,28 @@ class Run:
                 proposer.tell(space.own(point), value)
 
     def _begin(self, candidate: dict[str, Any]) -> None:
-        n_splits = self.history.n_splits
+        n_steps = self.history.n_splits * self.fits.work.n_parts
         context = self.context.subcontext(
-            task_name="candidate", max_subtasks=n_splits, sequential_subtasks=False
+            task_name="candidate", max_subtasks=n_steps, sequential_subtasks=False
         )
         context.call_on_fit_task_begin(estimator=self.search)
         task = "candidate-split-evaluation"
-        contexts = [context.subcontext(task_name=task, task_id=i) for i in range(n_splits)]
-        race = Race.against(self.history.fold_scores) if self.search.racing else None
-        trial = Trial(self.begun, candidate, context, contexts, [{} for _ in contexts], race)
+        contexts = [context.subcontext(task_name=task, task_id=i) for i in range(n_steps)]
+        contest = self._contest()
+        size = 1 if isinstance(contest, Race) else self.history.n_splits
+        records: list[dict] = [{} for _ in contexts]
+        trial = Trial(self.begun, candidate, context, contexts, records, size, contest)
         self.begun += 1
         self.under_way.append(trial)
         self.fits.add(trial)
+
+    def _contest(self) -> Contest | None:
+        """What a candidate that begins now competes with."""
+        if self.search.racing:
+            return Race.against(self.history.fold_scores)
+        if self.search.fidelity is not None:
+            return Halving.against(self.history.curves, self.fits.work.n_parts)
+        return None
 
     def _finish(self, proposer: Any, trial: Trial) -> None:
         try:
@@ -374,7 +418,7 @@ class Run:
             self.callback_stops |= trial.context.call_on_fit_task_end(estimator=self.search)
         score = self.history.add(trial.candidate, trial.records)
         noise = {}
-        if trial.lost and all(r["fit_error"] is None for r in trial.records if r):
+        if trial.lost and not trial.has_failed:
             score, variance = self.fits.expected(trial)
             noise = {"noise": variance} if self.search.surrogate == "gp" else {}
         proposer.tell(trial.candidate, -score, **noise)

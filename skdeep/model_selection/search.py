@@ -17,6 +17,7 @@ from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,6 +34,7 @@ from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
 from skdeep.model_selection.beginning import Beginning
 from skdeep.model_selection.engines import Pool
+from skdeep.model_selection.epochs import Epochs
 from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.journal import Journal, identity
 from skdeep.model_selection.optimizer import SURROGATES, BayesianOptimizer
@@ -51,6 +53,7 @@ class _SequentialSearchCV(BaseSearchCV):
 
     n_points: int  # candidates under way at once
     racing: bool
+    fidelity: str | None
     trials_per_device: int | None
 
     _parameter_constraints: ClassVar[dict] = {
@@ -120,6 +123,10 @@ class _SequentialSearchCV(BaseSearchCV):
         """Evaluate candidate after candidate: their results."""
         if isinstance(self.stop, type):
             raise TypeError(f"stop must be a rule, {self.stop.__name__}(), not its class.")
+        if self.racing and self.fidelity is not None:
+            raise ValueError(
+                "racing takes folds from candidates and fidelity epochs; set one of the two."
+            )
         phases = self._phases()
         n_iter = sum(n for _, n in phases)
         context = context.subcontext(task_name="search", max_subtasks=n_iter)
@@ -137,6 +144,10 @@ class _SequentialSearchCV(BaseSearchCV):
         history = History(self, work)
         with ExitStack() as stack:
             outer = stack.enter_context(interrupts_are_ours())
+            if self.fidelity is not None:
+                kept = TemporaryDirectory(prefix="skdeep-", ignore_cleanup_errors=True)
+                spaces = [space for space, _ in phases]
+                work.epochs = Epochs(self.estimator, spaces, Path(stack.enter_context(kept)))
             pool = stack.enter_context(
                 closing(
                     Pool(
@@ -318,6 +329,10 @@ class BayesSearchCV(_SequentialSearchCV):
         Whether a candidate loses its remaining folds once it is expected to gain next to nothing
         in them. Its folds run one after another then, so that no more than ``n_points`` of
         ``n_jobs`` have something to do.
+    fidelity : {'epochs'} or None, default=None
+        Whether candidates begin with an eighth of the epochs that the estimator has, and go on,
+        where they stopped, to a quarter, a half and all of them, as long as they are in the upper
+        half of all candidates. For networks of skdeep's, also as the last step of a Pipeline.
     random_state : int, RandomState instance or None, default=None
         Seed of the proposals.
     error_score : 'raise' or float, default=np.nan
@@ -330,7 +345,10 @@ class BayesSearchCV(_SequentialSearchCV):
     cv_results_ : dict of ndarrays
         As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
         candidate is the estimator's own configuration, ``failure``, why the first of its fits that
-        failed did, or "", and ``n_splits``, how many folds it has had.
+        failed did, or "", and ``n_splits``, how many folds it has had. With ``fidelity``, also
+        ``epochs``, how many it has had in each fold, and ``score_after_1_epochs`` and so on, its
+        mean test score by then. A candidate that did not have all folds and epochs has no
+        ``mean_test_score``, and comes last.
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
         "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
@@ -380,6 +398,7 @@ class BayesSearchCV(_SequentialSearchCV):
         "n_points": [_COUNT],
         "trials_per_device": [_COUNT, None],
         "racing": ["boolean"],
+        "fidelity": [StrOptions({"epochs"}), None],
         "surrogate": [StrOptions(set(SURROGATES)), HasMethods(["fit", "predict"])],
         "acquisition": [StrOptions({"mes", *ACQUISITIONS, "thompson"}), callable],
     }
@@ -407,6 +426,7 @@ class BayesSearchCV(_SequentialSearchCV):
         executor=None,
         trials_per_device=None,
         racing=False,
+        fidelity=None,
         random_state=None,
         error_score=np.nan,
         return_train_score=False,
@@ -435,6 +455,7 @@ class BayesSearchCV(_SequentialSearchCV):
         self.executor = executor
         self.trials_per_device = trials_per_device
         self.racing = racing
+        self.fidelity = fidelity
         self.random_state = random_state
 
     def _proposer(self, space: Space, n_iter: int, seed: int) -> BayesianOptimizer:
@@ -573,6 +594,7 @@ class AnnealingSearchCV(_SequentialSearchCV):
 
     n_points = 1  # a walk takes one step after another
     racing = False
+    fidelity = None
     trials_per_device = None
 
     _parameter_constraints: ClassVar[dict] = {

@@ -1,0 +1,310 @@
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skdeep import BayesSearchCV, MLPClassifier, MLPRegressor
+from skdeep.model_selection import load_search
+from skdeep.model_selection.epochs import Epochs, Halving
+
+SPACE = {"learning_rate": (1e-3, 1.0, "log"), "dropout": (0.0, 0.5)}
+SETTINGS = {"n_iter": 8, "cv": 3, "random_state": 0, "fidelity": "epochs", "refit": False}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:600] / 16, y[:600]
+
+
+def network(epochs=10, **settings):
+    return MLPClassifier(hidden_layer_sizes=(16,), epochs=epochs, random_state=0, **settings)
+
+
+def compared(search):
+    """``cv_results_`` but for times."""
+    results = search.cv_results_
+    return {name: column for name, column in results.items() if not name.endswith("_time")}
+
+
+def assert_same(a, b):
+    a, b = compared(a), compared(b)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"learning_rate_schedule": "cosine"},
+        {"early_stopping": True, "patience": 2, "validation_fraction": 0.2},
+        {"early_stopping": "accuracy", "patience": 2, "validation_fraction": 0.2},
+        {"calibrate": True},
+    ],
+    ids=lambda settings: next(iter(settings), "plain"),
+)
+def test_all_parts_are_one_fit(digits, settings):
+    model = make_pipeline(StandardScaler(), network(epochs=13, **settings))
+    space = {f"mlpclassifier__{name}": range_ for name, range_ in SPACE.items()}
+    if not settings:
+        space["mlpclassifier__learning_rate_schedule"] = [None, "linear"]
+    search = BayesSearchCV(model, space, **SETTINGS).fit(*digits)
+    results = search.cv_results_
+    whole = np.isfinite(results["mean_test_score"])
+    assert whole.sum() >= 2
+    for i in np.flatnonzero(whole):
+        candidate = clone(model).set_params(**results["params"][i])
+        expected = cross_val_score(candidate, *digits, cv=3)
+        np.testing.assert_array_equal(
+            [results[f"split{split}_test_score"][i] for split in range(3)], expected
+        )
+        np.testing.assert_array_equal(results["score_after_13_epochs"][i], expected.mean())
+    had = [results[f"score_after_{n}_epochs"] for n in (2, 4, 7, 13)]
+    np.testing.assert_array_equal(np.isfinite(had[-1]), whole)
+    # Shorter ones are as fits of fewer epochs, whose schedule is that of all.
+    if not any(settings):
+        i = int(np.flatnonzero(~whole)[0])
+        params = dict(results["params"][i])
+        schedule = params["mlpclassifier__learning_rate_schedule"]
+        if schedule == "linear":
+            params["mlpclassifier__learning_rate_schedule"] = lambda epoch: 1 - epoch / 13
+        for n in (2, 4, 7):
+            if np.isfinite(results[f"score_after_{n}_epochs"][i]):
+                short = clone(model).set_params(**params, mlpclassifier__epochs=n)
+                scores = cross_val_score(short, *digits, cv=3)
+                assert results[f"score_after_{n}_epochs"][i] == scores.mean()
+
+
+def test_a_candidate_goes_on_while_it_is_in_the_upper_half(digits):
+    settings = SETTINGS | {"n_iter": 14}
+    results = BayesSearchCV(network(16), SPACE, **settings).fit(*digits).cv_results_
+    curves = np.array([results[f"score_after_{n}_epochs"] for n in (2, 4, 8, 16)]).T
+    stopped = 0
+    for i, curve in enumerate(curves):
+        before = curves[:i]
+        for part in range(3):
+            if np.isnan(curve[part]):
+                break
+            there = before[:, part][np.isfinite(before[:, part])]
+            rank = np.sum(there > curve[part])
+            first = np.isfinite(before[:, 3]).sum() < 2
+            goes_on = first or rank == 0 or rank < (len(there) + 1) // 2
+            assert goes_on == np.isfinite(curve[part + 1])
+            stopped += not goes_on
+    assert stopped > 3
+    np.testing.assert_array_equal(
+        results["epochs"], [(2, 4, 8, 16)[np.isfinite(c).sum() - 1] for c in curves]
+    )
+    lost = results["epochs"] < 16
+    np.testing.assert_array_equal(np.isnan(results["mean_test_score"]), lost)
+    assert set(results["rank_test_score"][lost]) == {(~lost).sum() + 1}
+    np.testing.assert_array_equal(results["n_splits"], 3)
+
+
+def count_epochs(monkeypatch):
+    from skdeep import engine
+
+    trained, train = [], engine.train
+
+    def counting(program, progress, *rows, epochs, **rest):
+        trained.append(epochs)
+        return train(program, progress, *rows, epochs=epochs, **rest)
+
+    monkeypatch.setattr(engine, "train", counting)
+    return trained
+
+
+def test_parts_go_on_where_the_last_one_ended(digits, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    trained = count_epochs(monkeypatch)
+    search = BayesSearchCV(network(), SPACE, **SETTINGS).fit(*digits)
+    assert sum(trained) == 3 * search.cv_results_["epochs"].sum()
+    assert [*tmp_path.iterdir()] == []  # what was kept is gone
+    # Where nothing can be kept, all is trained anew, to the same end.
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    trained.clear()
+    assert_same(BayesSearchCV(network(), SPACE, **SETTINGS).fit(*digits), search)
+    assert sum(trained) > 3 * search.cv_results_["epochs"].sum()
+
+
+def test_only_networks_under_way_are_kept(digits, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    numbers = []
+
+    def look(estimator, X, y):
+        numbers.append({file.name.partition("-")[0] for file in tmp_path.glob("*/*")})
+        return estimator.score(X, y)
+
+    BayesSearchCV(network(), SPACE, scoring=look, **SETTINGS).fit(*digits)
+    assert max(map(len, numbers)) == 1
+    assert len(set.union(*numbers)) == SETTINGS["n_iter"]
+
+
+def test_early_stopping_costs_no_further_epochs(digits, monkeypatch):
+    trained = count_epochs(monkeypatch)
+    model = network(epochs=40, early_stopping=True, patience=1, validation_fraction=0.2)
+    space = {"learning_rate": (0.05, 0.5, "log")}
+    search = BayesSearchCV(model, space, **SETTINGS).fit(*digits)
+    whole = np.isfinite(search.cv_results_["mean_test_score"])
+    assert (search.cv_results_["epochs"][whole] < 40).any()
+    assert sum(trained) > 3 * search.cv_results_["epochs"].sum()  # what was asked for
+    for i in np.flatnonzero(whole):
+        fits = [
+            clone(model)
+            .set_params(**search.cv_results_["params"][i])
+            .fit(*(a[rows] for a in digits))
+            for rows, _ in search._checked_cv_orig.split(*digits)
+        ]
+        assert search.cv_results_["epochs"][i] == np.mean([fit.n_iter_ for fit in fits])
+
+
+def test_engines_agree(digits):
+    settings = SETTINGS | {"n_points": 2}
+    serial = BayesSearchCV(network(), SPACE, **settings).fit(*digits)
+    threads = BayesSearchCV(network(), SPACE, n_jobs=2, **settings).fit(*digits)
+    assert_same(threads, serial)
+
+
+@pytest.mark.slow
+def test_processes_agree(digits):
+    settings = SETTINGS | {"n_points": 2}
+    serial = BayesSearchCV(network(), SPACE, **settings).fit(*digits)
+    with parallel_config("loky"):
+        assert_same(BayesSearchCV(network(), SPACE, n_jobs=2, **settings).fit(*digits), serial)
+
+
+def test_a_search_goes_on_in_the_middle_of_a_candidate(digits, tmp_path):
+    whole = BayesSearchCV(network(), SPACE, **SETTINGS).fit(*digits)
+    left = []
+
+    def scoring(estimator, X, y):
+        if len(left) == 16:
+            raise KeyboardInterrupt
+        left.append(estimator)
+        return estimator.score(X, y)
+
+    journal = tmp_path / "search.db"
+    with pytest.warns(UserWarning, match="interrupted after 1"):
+        BayesSearchCV(network(), SPACE, storage=journal, **SETTINGS, scoring=scoring).fit(*digits)
+    left[:] = [None] * 100
+    resumed = BayesSearchCV(network(), SPACE, storage=journal, **SETTINGS, scoring=scoring)
+    assert_same(resumed.fit(*digits), whole)
+    assert len(left) - 100 == 3 * sum(np.isfinite(c).sum() for c in curves_of(whole)) - 16
+    # The journal tells epochs, and scores of those that had all.
+    trials = load_search(journal).trials
+    np.testing.assert_array_equal(trials["epochs"], whole.cv_results_["epochs"])
+    np.testing.assert_allclose(trials["mean_test_score"], whole.cv_results_["mean_test_score"])
+    later = BayesSearchCV(network(), SPACE, x0=str(journal), n_iter=1, cv=3, random_state=0)
+    assert later.set_params(scoring=scoring, refit=False).fit(*digits).best_score_ > 0
+
+
+def curves_of(search):
+    return np.array([search.cv_results_[f"score_after_{n}_epochs"] for n in (2, 3, 5, 10)]).T
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+@pytest.mark.parametrize("error_score", [np.nan, 0.0])
+def test_a_part_that_fails_ends_its_candidate(digits, error_score):
+    def fails_late(state):
+        if state.epoch == 3 and calls.append(state) is None and len(calls) in (4, 5):
+            raise ValueError("it went wrong")
+
+    calls = []
+    model = network(callbacks=[fails_late])
+    search = BayesSearchCV(model, SPACE, error_score=error_score, **SETTINGS).fit(*digits)
+    failed = search.cv_results_["failure"] != ""
+    assert failed.sum() == 1
+    assert search.cv_results_["failure"][failed] == "ValueError: it went wrong"
+    curve = curves_of(search)[failed][0]
+    assert np.isfinite(curve[:2]).all()  # it failed between 3 and 5 epochs
+    assert np.isnan(curve[3])
+    assert np.isnan(search.cv_results_["mean_test_score"][failed])
+    assert np.isfinite(search.best_score_)
+
+
+def test_several_metrics_compete_by_the_one_that_is_optimised(digits):
+    single = BayesSearchCV(network(), SPACE, **SETTINGS).fit(*digits)
+    settings = SETTINGS | {"refit": "accuracy", "scoring": ["neg_log_loss", "accuracy"]}
+    several = BayesSearchCV(network(), SPACE, **settings).fit(*digits)
+    np.testing.assert_array_equal(curves_of(several), curves_of(single))
+    lost = np.isnan(single.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(np.isnan(several.cv_results_["mean_test_neg_log_loss"]), lost)
+    assert several.best_estimator_.n_iter_ == 10
+    assert several.best_estimator_.warm_start is False
+
+
+def test_what_is_stopped_is_expected_to_gain_what_others_did():
+    curves = [np.array(c) for c in ([0.5, 0.7, 0.8], [0.4, 0.7, 0.9], [0.2], [0.6, 0.7, 0.75])]
+    halving = Halving.against(curves, 3)
+    curves.append(np.array([0.0, 0.0, 9.0]))  # later, of which nothing is known
+    value, variance = halving.expected(np.array([[0.3, 0.1]]))
+    assert value == pytest.approx(0.2 + np.median([0.3, 0.5, 0.15]))
+    assert variance == 0
+    value, _ = halving.expected(np.array([[0.3, 0.1], [0.6, 0.6]]))
+    assert value == pytest.approx(0.6 + 0.1)
+    assert Halving.against(curves[:1] + curves[2:3], 3) is None
+    assert halving.is_lost(np.array([[np.nan, 0.9]]))
+
+
+def test_what_is_told_of_stopped_candidates(digits):
+    told = []
+
+    class Told(BayesSearchCV):
+        def _proposer(self, space, n_iter, seed):
+            proposer = super()._proposer(space, n_iter, seed)
+            tell = proposer.tell
+            proposer.tell = lambda *values, **rest: (told.append(values[1]), tell(*values, **rest))
+            return proposer
+
+    results = Told(network(), SPACE, **SETTINGS).fit(*digits).cv_results_
+    curves = np.array([results[f"score_after_{n}_epochs"] for n in (2, 3, 5, 10)]).T
+    for i, curve in enumerate(curves):
+        last = np.isfinite(curve).sum() - 1
+        complete = curves[:i][np.isfinite(curves[:i]).all(axis=1)]
+        gain = np.median(complete[:, 3] - complete[:, last]) if last < 3 else 0.0
+        assert told[i] == pytest.approx(-(curve[last] + gain))
+
+
+@pytest.mark.parametrize(("epochs", "levels"), [(1, [1]), (3, [1, 2, 3]), (8, [1, 2, 4, 8])])
+def test_parts_are_shares_of_all_epochs(epochs, levels, tmp_path):
+    assert Epochs(network(epochs), [], tmp_path).levels == levels
+
+
+@pytest.mark.parametrize(
+    ("model", "space", "settings", "message"),
+    [
+        (SVC(), {"C": (0.1, 1.0)}, {}, "the estimator is SVC"),
+        (
+            make_pipeline(MLPRegressor(), SVC()),
+            {"svc__C": (0.1, 1.0)},
+            {},
+            "the last step, 'svc', is SVC",
+        ),
+        (network(), {"epochs": (1, 9)}, {}, "epochs=10, but search_spaces varies epochs"),
+        (network(), [{"dropout": (0.0, 0.5)}, {"epochs": (1, 9)}], {}, "varies epochs"),
+        (
+            make_pipeline(StandardScaler(), network()),
+            {"mlpclassifier": [network(), network(epochs=3)]},
+            {},
+            "varies mlpclassifier",
+        ),
+        (network(), SPACE, {"racing": True}, "set one of the two"),
+        (network(), SPACE, {"fidelity": "rows"}, "'fidelity' parameter"),
+    ],
+)
+def test_where_parts_make_no_sense_they_are_refused(model, space, settings, message, digits):
+    search = BayesSearchCV(model, space, **(SETTINGS | settings))
+    with pytest.raises(ValueError, match=message):
+        search.fit(*digits)
+    assert not hasattr(search, "cv_results_")
