@@ -1,17 +1,17 @@
 """Candidates that begin with few epochs, and go on from there if they promise something.
 
-All folds of a candidate are trained for an eighth of the epochs, then up to a quarter, a half and
-all of them. After each part it goes on if its mean score is in the upper half of those of all
-candidates after as many epochs [1]_; the first go on all the same, until two have had all. What
-becomes of a candidate is decided once, and not taken up again.
+All folds of a candidate are trained for an eighth of the epochs. The better half of all candidates
+so far goes on to a quarter, the best quarter to a half, the best eighth to all of them: successive
+halving [1]_, so that each part costs about as much as another. What becomes of a candidate is
+decided at once, by those before it, and not taken up again.
 
 Each part goes on where the last one ended, with the learning rate that all epochs have, so that a
 candidate that has had all has the scores of a search without parts. Networks are kept between
 two parts in a folder of the search's; one that is not found there is trained from the beginning.
 
-.. [1] Li, Jamieson, Rostamizadeh et al. A system for massively parallel hyperparameter tuning.
-   MLSys, 2020: successive halving without synchronisation. In the variant here, as in theirs for
-   a stopping rule, candidates are stopped rather than put off.
+.. [1] Jamieson, Talwalkar. Non-stochastic best arm identification and hyperparameter optimization.
+   AISTATS, 2016. That nobody need wait for the others: Li, Jamieson, Rostamizadeh et al. A system
+   for massively parallel hyperparameter tuning. MLSys, 2020.
 """
 
 import os
@@ -30,7 +30,6 @@ from skdeep.hyperparameters import Declared
 from skdeep.model_selection.spaces import Space
 
 SHARES = (8, 4, 2, 1)  # of all epochs, one of so many, at the end of each part
-LEAST_COMPLETE = 2  # candidates, before others are stopped
 CONTROLLED = ("epochs", "warm_start")
 
 
@@ -183,10 +182,9 @@ class Halving:
     n_parts: int
 
     @classmethod
-    def against(cls, curves: list[np.ndarray], n_parts: int) -> "Halving | None":
-        """The competition with these candidates; None with too few that had all parts."""
-        found = cls([*curves], n_parts)  # those that come later depend on who is faster
-        return found if len(found.complete) >= LEAST_COMPLETE else None
+    def against(cls, curves: list[np.ndarray], n_parts: int) -> "Halving":
+        """The competition with these candidates, and with none that come later."""
+        return cls([*curves], n_parts)
 
     @property
     def complete(self) -> np.ndarray:
@@ -197,20 +195,19 @@ class Halving:
     def is_lost(self, scores: np.ndarray) -> bool:
         """Whether a candidate is to have no further part, by its scores, (n_parts_had, n_splits).
 
-        It goes on if fewer than half of all, itself included, are better, and as long as none is.
+        After part p, from 1, the best share 2^-p of all go on, itself included, rounded up.
         """
         part, score = len(scores) - 1, scores[-1].mean()
         if not np.isfinite(score):
             return True
-        others = np.array([curve[part] for curve in self.curves if len(curve) > part])
-        n_better = np.count_nonzero(others > score)
-        return bool(n_better >= max(1, (len(others) + 1) // 2))
+        n_better = sum(curve[part] > score for curve in self.curves if len(curve) > part)
+        return bool(n_better >= np.ceil((len(self.curves) + 1) / 2 ** (part + 1)))
 
     def expected(self, scores: np.ndarray) -> tuple[float, float]:
         """The score that a candidate would have had in the end; taken to be known, variance 0.
 
-        It gains what others gained, a median.
+        It gains what others gained, a median; nothing, if no other had all parts.
         """
         complete = self.complete
         gains = complete[:, -1] - complete[:, len(scores) - 1]
-        return float(scores[-1].mean() + np.median(gains)), 0.0
+        return float(scores[-1].mean() + (np.median(gains) if len(gains) else 0.0)), 0.0

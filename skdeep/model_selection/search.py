@@ -330,9 +330,9 @@ class BayesSearchCV(_SequentialSearchCV):
         in them. Its folds run one after another then, so that no more than ``n_points`` of
         ``n_jobs`` have something to do.
     fidelity : {'epochs'} or None, default=None
-        Whether candidates begin with an eighth of the epochs that the estimator has, and go on,
-        where they stopped, to a quarter, a half and all of them, as long as they are in the upper
-        half of all candidates. For networks of skdeep's, also as the last step of a Pipeline.
+        Whether candidates begin with an eighth of the epochs that the estimator has. The better
+        half go on, where they stopped, to a quarter, the best quarter to a half, and the best
+        eighth to all. For networks of skdeep's, also as the last step of a Pipeline.
     random_state : int, RandomState instance or None, default=None
         Seed of the proposals.
     error_score : 'raise' or float, default=np.nan
