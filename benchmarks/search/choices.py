@@ -8,14 +8,10 @@ noise that of the recommended point. One thread.
 """
 
 import argparse
-import json
-import platform
 import sys
-import time
-from importlib.metadata import version
 
 import numpy as np
-from problems import BENCHMARKS, RESULTS, problems, regret, run
+from problems import BENCHMARKS, keep, problems, regret, run
 from threadpoolctl import threadpool_limits
 
 PROBLEMS = ("branin", "hartmann6", "noisy_branin")
@@ -55,14 +51,7 @@ def main() -> None:
                 found[label][problem.name] = regrets(problem, arguments.seeds, settings)
             print(f"  {label:14} {np.median(found[label][problem.name]):.4g}", flush=True)
     if arguments.save:
-        result = {
-            "command": "python benchmarks/search/choices.py --save",
-            "date": time.strftime("%Y-%m-%d"),
-            "versions": {p: version(p) for p in ("numpy", "scipy", "scikit-learn")}
-            | {"python": platform.python_version()},
-            "regrets": found,
-        }
-        (RESULTS / "search_choices.json").write_text(json.dumps(result, indent=1) + "\n")
+        keep("choices", regrets=found)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,12 @@ import gzip
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from problems import BENCHMARKS, RESULTS
+from problems import BENCHMARKS, RESULTS, keep
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
@@ -269,15 +268,7 @@ def main() -> None:
             f"{label:12} lacks {lacks:.3f} points ({each}), {share:.2f} of the epochs", flush=True
         )
     if arguments.save:
-        result = {
-            "command": "python benchmarks/search/curves.py --save",
-            "date": time.strftime("%Y-%m-%d"),
-            "orders": arguments.orders,
-            "runs": runs,
-        }
-        path = Path(RESULTS) / "search_curves.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(f"kept {path.name}")
+        keep("curves", orders=arguments.orders, runs=runs)
 
 
 if __name__ == "__main__":

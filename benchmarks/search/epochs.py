@@ -5,21 +5,17 @@
 
 A convolutional network on 10,000 images of Fashion-MNIST, three seeds, 24 candidates of its own
 space in three folds: once all with 16 epochs, once with ``fidelity="epochs"``. The scores are those
-of cross-validation, after all epochs, of the best candidate.
+of cross-validation, after all epochs, of the best candidate. Each search has a process of its own.
 """
 
 import argparse
-import json
 import os
-import platform
 import sys
-import time
-from importlib.metadata import version
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
-from problems import BENCHMARKS, RESULTS
-from threadpoolctl import threadpool_limits
+from problems import BENCHMARKS, keep
 
 N_ROWS, N_CANDIDATES, N_EPOCHS, N_FOLDS = 10_000, 24, 16, 3
 
@@ -35,10 +31,10 @@ def images(seed: int):
 
 
 def search(seed: int, fidelity: str | None) -> dict[str, float]:
-    """One search: its best score, its epochs as a share of all, and the seconds it took."""
+    """One search: its best score, and its epochs as a share of all."""
+    sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
     from skdeep import BayesSearchCV, CNNClassifier
 
-    begun = time.perf_counter()
     found = BayesSearchCV(
         CNNClassifier(architecture="lenet5", epochs=N_EPOCHS, random_state=seed),
         n_iter=N_CANDIDATES,
@@ -48,11 +44,7 @@ def search(seed: int, fidelity: str | None) -> dict[str, float]:
         random_state=seed,
     ).fit(*images(seed))
     epochs = found.cv_results_.get("epochs", np.full(N_CANDIDATES, N_EPOCHS))
-    return {
-        "score": float(found.best_score_),
-        "epochs": float(np.mean(epochs) / N_EPOCHS),
-        "seconds": time.perf_counter() - begun,
-    }
+    return {"score": float(found.best_score_), "epochs": float(np.mean(epochs) / N_EPOCHS)}
 
 
 def main() -> None:
@@ -60,30 +52,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--save", action="store_true", help="keep what was measured")
     arguments = parser.parse_args()
-    sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
-    runs: list[dict[str, dict[str, float]]] = []
-    for seed in range(arguments.seeds):
-        with threadpool_limits(1):
-            run = {"epochs": search(seed, "epochs"), "all": search(seed, None)}
-        runs.append(run)
+    seeds = range(arguments.seeds)
+    os.environ["OMP_NUM_THREADS"] = os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+    runs: list[dict[str, dict[str, float]]] = [{} for _ in seeds]
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
+        for label, fidelity in {"all": None, "epochs": "epochs"}.items():
+            for seed in seeds:
+                runs[seed][label] = pool.submit(search, seed, fidelity).result()
+                print(f"seed {seed}, {label}: {runs[seed][label]}", flush=True)
+    for seed, run in enumerate(runs):
         lost, share = run["all"]["score"] - run["epochs"]["score"], run["epochs"]["epochs"]
         print(
             f"seed {seed}: best score {run['all']['score']:.4f}, with few epochs first "
             f"{run['epochs']['score']:.4f} ({100 * lost:+.2f} points lost) by {share:.2f} of the "
-            f"epochs, in {run['epochs']['seconds'] / run['all']['seconds']:.2f} of the time",
-            flush=True,
+            "epochs"
         )
     if arguments.save:
-        result = {
-            "command": "python benchmarks/search/epochs.py --save",
-            "date": time.strftime("%Y-%m-%d"),
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-            "versions": {name: version(name) for name in ("tensorflow", "scikit-learn", "numpy")},
-            "runs": runs,
-        }
-        path = Path(RESULTS) / "search_epochs.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(f"kept {path.name}")
+        keep("epochs", runs=runs)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
     python benchmarks/search/page.py
 
 It runs nothing but reads what these have kept in benchmarks/results: peers.py, ours.py --save,
-timing.py --save, choices.py --save and fidelity.py --save.
+and timing.py, choices.py, fidelity.py, racing.py, epochs.py, curves.py and engines.py, each with
+--save.
 """
 
 import json
@@ -115,12 +116,58 @@ def versions() -> list[str]:
     return table(["Experiment, budget", "Evaluated", "Median", "Quartiles"], rows)
 
 
+def races() -> list[str]:
+    runs = read("racing")["runs"]
+    every = [run for found in runs.values() for run in found]
+    rows = []
+    for name, found in {**runs, "all": every}.items():
+        gains = np.array([run["raced"] - run["plain"] for run in found])
+        error = gains.std(ddof=1) / np.sqrt(len(gains))
+        times = np.mean([run["candidates"] for run in found])
+        rows.append([name, f"{times:.2f}", f"{gains.mean():+.4f}", f"{error:.4f}", str(len(found))])
+    return table(["Table", "Candidates, times", "True score", "Its error", "Runs"], rows)
+
+
+def parts() -> list[str]:
+    rows = [
+        [
+            str(seed),
+            f"{run['all']['score']:.4f}",
+            f"{run['epochs']['score']:.4f}",
+            f"{run['epochs']['epochs']:.2f}",
+        ]
+        for seed, run in enumerate(read("epochs")["runs"])
+    ]
+    return table(["Seed", "All epochs", "In parts", "Epochs, share"], rows)
+
+
+def rules() -> list[str]:
+    runs = read("curves")["runs"]
+    rows = []
+    for rule, found in runs.items():
+        lacks, share = np.mean([*found.values()], axis=0)
+        rows.append(
+            [rule, *(f"{a:.2f}" for a, _ in found.values()), f"{lacks:.3f}", f"{share:.2f}"]
+        )
+    return table(["Rule", *next(iter(runs.values())), "mean", "Epochs, share"], rows)
+
+
+def engines() -> list[str]:
+    seconds = read("engines")["seconds"]
+    serial = median(seconds["serial"])
+    rows = [
+        [engine, f"{median(taken):.1f}", f"{serial / median(taken):.2f}"]
+        for engine, taken in seconds.items()
+    ]
+    return table(["Engine", "Median, s", "Times as fast"], rows)
+
+
 def sources() -> list[str]:
     """Commands, dates and versions of all that is shown."""
     lines = []
     for label in LABELS:
         lines.append(described(stored(label)))
-    for name in ("timing", "choices", "fidelity"):
+    for name in ("timing", "choices", "fidelity", "racing", "epochs", "curves", "engines"):
         lines.append(described(read(name)))
     return [*lines, ""]
 
@@ -166,6 +213,29 @@ def main() -> None:
     lines += choices()
     lines += section("Two versions", "Lowest value of the last version, over forty seeds.")
     lines += versions()
+    lines += section(
+        "Races",
+        "Three tables, ten seeds, 500 rows in ten folds: candidates in equal time, as multiples of "
+        "those without a race; and how much better the winner is on 5,000 rows that no fold saw.",
+    )
+    lines += races()
+    lines += section(
+        "Few epochs first",
+        "Fashion-MNIST, 10,000 images, a convolutional network, 24 candidates in three folds: the "
+        'best score after all epochs, without and with ``fidelity="epochs"``.',
+    )
+    lines += parts()
+    lines += section(
+        "Who goes on",
+        "Kept learning curves of five tables: points that the best survivor of 24 lacks to the "
+        "best of all, and the epochs spent. ``halving`` is skdeep's rule; the gain is what a "
+        "Gaussian process over parameters and parts expects.",
+    )
+    lines += rules()
+    lines += section(
+        "Engines", "40 candidates of an MLP on the digits, five folds, ``n_points=2``, two cores."
+    )
+    lines += engines()
     lines += section("The runs", "Results are in benchmarks/results.")
     lines += sources()
     PAGE.write_text("\n".join(lines))

@@ -19,11 +19,14 @@ computed by tables.py.
 import gzip
 import itertools
 import json
+import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +35,23 @@ import numpy as np
 BENCHMARKS = Path(__file__).resolve().parents[1]
 sys.path.append(str(BENCHMARKS))  # for figures.py and run.py, which lie beside this folder
 RESULTS = BENCHMARKS / "results"
+PACKAGES = ("numpy", "scipy", "scikit-learn", "tensorflow")
 FEW, MANY = 10, 20  # seeds
 MOST = 60  # where four of ten runs end at the second lowest minimum: 20 would toss a coin
+
+
+def keep(script: str, **content: Any) -> None:
+    """Keep what a script has measured, with what it takes to measure it again."""
+    result = {
+        "command": f"python benchmarks/search/{script}.py --save",
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "versions": {name: version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+    }
+    path = RESULTS / f"search_{script}.json"
+    path.write_text(json.dumps(result | content, indent=1) + "\n", encoding="utf-8")
+    print(f"kept {path.name}")
 
 
 @dataclass(frozen=True)

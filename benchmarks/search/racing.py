@@ -9,16 +9,12 @@ rows that no fold saw; the error of a difference is that of its mean over tables
 """
 
 import argparse
-import json
 import os
-import platform
 import sys
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
-from problems import BENCHMARKS, RESULTS
+from problems import BENCHMARKS, keep
 from threadpoolctl import threadpool_limits
 
 # Files of shared/data and their targets.
@@ -105,16 +101,7 @@ def main() -> None:
         f"true score {differences.mean():+.4f}, standard error {error:.4f}"
     )
     if arguments.save:
-        result = {
-            "command": "python benchmarks/search/racing.py --save",
-            "date": time.strftime("%Y-%m-%d"),
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-            "versions": {name: version(name) for name in ("scikit-learn", "numpy")},
-            "runs": runs,
-        }
-        path = Path(RESULTS) / "search_racing.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(f"kept {path.name}")
+        keep("racing", runs=runs)
 
 
 if __name__ == "__main__":
