@@ -123,7 +123,7 @@ def train(name: str) -> list:
 
 
 def levels_of(name: str) -> list[int]:
-    from skdeep.model_selection.epochs import SHARES
+    from skdeep.model_selection.trials.epochs import SHARES
 
     return sorted({-(-TABLES[name][2] // share) for share in SHARES})
 
@@ -165,7 +165,7 @@ class Halves:
         self.n_parts = len(table.levels)
 
     def goes_on(self, i: int, curve: np.ndarray) -> bool:
-        from skdeep.model_selection.epochs import Halving
+        from skdeep.model_selection.trials.epochs import Halving
 
         return not Halving.against(self.curves, self.n_parts).is_lost(curve[:, None])
 

@@ -32,14 +32,14 @@ from skdeep._config import interrupts_are_ours
 from skdeep.hyperparameters import search_space
 from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
-from skdeep.model_selection.beginning import Beginning
-from skdeep.model_selection.engines import Pool
-from skdeep.model_selection.epochs import Epochs
-from skdeep.model_selection.evaluation import History, Work
-from skdeep.model_selection.journal import Journal, identity
 from skdeep.model_selection.optimizer import SURROGATES, BayesianOptimizer
-from skdeep.model_selection.running import Fits, Run
 from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.trials.beginning import Beginning
+from skdeep.model_selection.trials.engines import Pool
+from skdeep.model_selection.trials.epochs import Epochs
+from skdeep.model_selection.trials.evaluation import History, Work
+from skdeep.model_selection.trials.journal import Journal, identity
+from skdeep.model_selection.trials.running import Fits, Run
 from skdeep.persistence import saved
 from skdeep.validation import naming, unchanged_on_error
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.model_selection.evaluation import History
 from skdeep.model_selection.optimizer import UNGUIDED
+from skdeep.model_selection.trials.evaluation import History
 from skdeep.persistence import saved
 
 

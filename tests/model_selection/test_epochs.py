@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 
 from skdeep import BayesSearchCV, MLPClassifier, MLPRegressor
 from skdeep.model_selection import load_search
-from skdeep.model_selection.epochs import Epochs, Halving
+from skdeep.model_selection.trials.epochs import Epochs, Halving
 
 SPACE = {"learning_rate": (1e-3, 1.0, "log"), "dropout": (0.0, 0.5)}
 SETTINGS = {"n_iter": 8, "cv": 3, "random_state": 0, "fidelity": "epochs", "refit": False}

@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 
 from skdeep.cli import main
 from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, load_search
-from skdeep.model_selection.journal import Journal, JournalError
+from skdeep.model_selection.trials.journal import Journal, JournalError
 
 SPACE = {"C": (1e-3, 1e3, "log"), "gamma": (1e-4, 10.0, "log"), "kernel": ["rbf", "poly"]}
 
@@ -267,7 +267,7 @@ def test_a_file_that_fails_on_the_way_costs_nothing_else(path, iris, monkeypatch
 
 def test_a_file_that_stays_locked_is_said_once(path, iris, monkeypatch):
     search_iris(iris, n_iter=2, storage=path)
-    monkeypatch.setattr("skdeep.model_selection.journal.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("skdeep.model_selection.trials.journal.BUSY_SECONDS", 0.1)
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.warns(RuntimeWarning, match="goes on without it: database is locked"):

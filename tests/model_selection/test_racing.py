@@ -6,7 +6,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skdeep.model_selection import BayesSearchCV
-from skdeep.model_selection.racing import Race
+from skdeep.model_selection.trials.racing import Race
 
 SPACE = {"svc__C": (1e-2, 1e4, "log"), "svc__gamma": (1e-6, 1e1, "log")}
 

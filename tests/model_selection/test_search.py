@@ -39,9 +39,9 @@ from sklearn.utils.validation import check_is_fitted
 from skdeep import config_context, get_config
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, Plateau, RegretBound, When
-from skdeep.model_selection.engines import Parcel, engine_for, opened
-from skdeep.model_selection.evaluation import History, Work
 from skdeep.model_selection.optimizer import BayesianOptimizer
+from skdeep.model_selection.trials.engines import Parcel, engine_for, opened
+from skdeep.model_selection.trials.evaluation import History, Work
 from skdeep.persistence import load, save
 
 NOT_FINITE = pytest.mark.filterwarnings("ignore:One or more of the t.* scores are non-finite")

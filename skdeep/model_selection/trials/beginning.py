@@ -13,10 +13,10 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skdeep.model_selection.journal import as_json
-from skdeep.model_selection.records import load_search
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.spaces.dimensions import Choice
+from skdeep.model_selection.trials.journal import as_json
+from skdeep.model_selection.trials.records import load_search
 
 N_BEST = 5  # of a journal of something else
 N_KNOWN = 200  # of one of the same, the best

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from skdeep.model_selection.journal import JournalError
+from skdeep.model_selection.trials.journal import JournalError
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm.auto import tqdm
 
-from skdeep.model_selection.beginning import Beginning
-from skdeep.model_selection.engines import Pool
-from skdeep.model_selection.epochs import Halving
-from skdeep.model_selection.evaluation import History, Work
-from skdeep.model_selection.journal import Journal
-from skdeep.model_selection.racing import Race
 from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.trials.beginning import Beginning
+from skdeep.model_selection.trials.engines import Pool
+from skdeep.model_selection.trials.epochs import Halving
+from skdeep.model_selection.trials.evaluation import History, Work
+from skdeep.model_selection.trials.journal import Journal
+from skdeep.model_selection.trials.racing import Race
 
 POLL_SECONDS = 0.05  # between looks at what another process does
 GO_ON = "with storage= the same call goes on where this one was."

@@ -25,7 +25,7 @@ from sklearn.utils import indexable
 from sklearn.utils.validation import _check_method_params
 
 from skdeep.exceptions import FitFailedError
-from skdeep.model_selection.epochs import Epochs
+from skdeep.model_selection.trials.epochs import Epochs
 
 
 class Work:

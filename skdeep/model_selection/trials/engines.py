@@ -37,7 +37,7 @@ from sklearn.utils.parallel import delayed
 from skdeep._config import between_calls, config_context, get_config
 from skdeep.exceptions import FitTimeoutError
 from skdeep.hyperparameters import Declared
-from skdeep.model_selection.evaluation import Work
+from skdeep.model_selection.trials.evaluation import Work
 
 IDLE_SECONDS = 300  # after which a process ends
 THREAD_LIMITS = (

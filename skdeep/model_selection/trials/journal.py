@@ -33,8 +33,8 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skdeep.model_selection.evaluation import Work
 from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.trials.evaluation import Work
 
 FORMAT = 1
 BUSY_SECONDS = 30.0  # that a statement waits for another process's
