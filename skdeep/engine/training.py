@@ -65,6 +65,8 @@ class Progress:
         For each log, one value an epoch.
     interrupted : bool
         Whether Ctrl-C ended the last fit.
+    stopped : bool
+        Whether patience or a callback did.
     """
 
     state: Any
@@ -77,6 +79,7 @@ class Progress:
     learning_rate_factor: float = 1.0
     history: dict[str, list[float]] = field(default_factory=dict)
     interrupted: bool = False
+    stopped: bool = False
 
     @property
     def weights(self) -> Any:
@@ -467,6 +470,7 @@ class _Fit:
             learning_rate_factor=self.factor,
             history={name: values[:epoch] for name, values in self.history.items()},
             interrupted=interrupted,
+            stopped=self.stop,
             **found,
         )
 

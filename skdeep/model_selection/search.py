@@ -196,6 +196,13 @@ class _SequentialSearchCV(BaseSearchCV):
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
             self.best_params_ = results["params"][self.best_index_]
+            means = [results[name] for name in results if name.startswith("mean_test_")]
+            if callable(self.refit) and any(np.isnan(mean[self.best_index_]) for mean in means):
+                warnings.warn(
+                    f"refit has chosen candidate {self.best_index_}, which has no score: it failed "
+                    "or was stopped. np.nanargmax passes such candidates over, np.argmax does not.",
+                    stacklevel=4,
+                )
 
     def _refit(self, work: Work, context: Any) -> None:
         """Fit the best candidate on all rows."""
@@ -331,7 +338,7 @@ class BayesSearchCV(_SequentialSearchCV):
         ``n_jobs`` have something to do.
     fidelity : {'epochs'} or None, default=None
         Whether candidates begin with an eighth of the epochs that the estimator has. The better
-        half go on, where they stopped, to a quarter, the best quarter to a half, and the best
+        half goes on, where they stopped, to a quarter, the best quarter to a half, and the best
         eighth to all. For networks of skdeep's, also as the last step of a Pipeline.
     random_state : int, RandomState instance or None, default=None
         Seed of the proposals.

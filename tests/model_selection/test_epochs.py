@@ -9,11 +9,13 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.random_projection import GaussianRandomProjection
 from sklearn.svm import SVC
 
 from skdeep import BayesSearchCV, MLPClassifier, MLPRegressor
 from skdeep.model_selection import load_search
 from skdeep.model_selection.trials.epochs import Epochs, Halving
+from skdeep.model_selection.trials.journal import JournalError
 
 SPACE = {"learning_rate": (1e-3, 1.0, "log"), "dropout": (0.0, 0.5)}
 SETTINGS = {"n_iter": 8, "cv": 3, "random_state": 0, "fidelity": "epochs", "refit": False}
@@ -96,7 +98,7 @@ def test_half_of_the_candidates_go_on_after_each_part(digits):
             if np.isnan(curve[part]):
                 break
             there = before[:, part][np.isfinite(before[:, part])]
-            goes_on = np.sum(there > curve[part]) + 1 <= np.ceil((i + 1) / (2, 4, 8)[part])
+            goes_on = np.sum(there > curve[part]) < max(1, (i + 1) // (2, 4, 8)[part])
             assert goes_on == np.isfinite(curve[part + 1])
             stopped += not goes_on
     assert stopped > 3
@@ -131,7 +133,8 @@ def test_parts_go_on_where_the_last_one_ended(digits, monkeypatch, tmp_path):
     # Where nothing can be kept, all is trained anew, to the same end.
     monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     trained.clear()
-    assert_same(BayesSearchCV(network(), SPACE, **SETTINGS).fit(*digits), search)
+    with pytest.warns(RuntimeWarning, match="from the beginning if it is to go on.*full"):
+        assert_same(BayesSearchCV(network(), SPACE, **SETTINGS).fit(*digits), search)
     assert sum(trained) > 3 * search.cv_results_["epochs"].sum()
 
 
@@ -199,11 +202,19 @@ def test_a_search_goes_on_in_the_middle_of_a_candidate(digits, tmp_path):
     assert_same(resumed.fit(*digits), whole)
     assert len(left) - 100 == 3 * sum(np.isfinite(c).sum() for c in curves_of(whole)) - 16
     # The journal tells epochs, and scores of those that had all.
-    trials = load_search(journal).trials
-    np.testing.assert_array_equal(trials["epochs"], whole.cv_results_["epochs"])
-    np.testing.assert_allclose(trials["mean_test_score"], whole.cv_results_["mean_test_score"])
-    later = BayesSearchCV(network(), SPACE, x0=str(journal), n_iter=1, cv=3, random_state=0)
-    assert later.set_params(scoring=scoring, refit=False).fit(*digits).best_score_ > 0
+    trials, results = load_search(journal).trials, resumed.cv_results_
+    np.testing.assert_array_equal(trials["mean_epochs"], results["epochs"])
+    np.testing.assert_array_equal(trials["n_splits"], results["n_splits"])
+    np.testing.assert_allclose(trials["mean_test_score"], results["mean_test_score"])
+    np.testing.assert_allclose(trials["fit_time"], 3 * results["mean_fit_time"])
+    # Where all have all epochs, it is another search, to which whole scores are known.
+    other = BayesSearchCV(network(), SPACE, scoring=scoring, **SETTINGS)
+    with pytest.raises(JournalError, match="Its fidelity was 'epochs', and is None"):
+        other.set_params(storage=journal, fidelity=None).fit(*digits)
+    told = []
+    other.set_params(storage=None, x0=str(journal), n_iter=1)
+    telling(other, told).fit(*digits)
+    assert len(told) == 1 + np.isfinite(results["mean_test_score"]).sum()
 
 
 def curves_of(search):
@@ -215,7 +226,7 @@ def curves_of(search):
 @pytest.mark.parametrize("error_score", [np.nan, 0.0])
 def test_a_part_that_fails_ends_its_candidate(digits, error_score):
     def fails_late(state):
-        if state.epoch == 3 and calls.append(state) is None and len(calls) in (4, 5):
+        if state.epoch == 3 and calls.append(state) is None and len(calls) == 2:
             raise ValueError("it went wrong")
 
     calls = []
@@ -226,9 +237,72 @@ def test_a_part_that_fails_ends_its_candidate(digits, error_score):
     assert search.cv_results_["failure"][failed] == "ValueError: it went wrong"
     curve = curves_of(search)[failed][0]
     assert np.isfinite(curve[:2]).all()  # it failed between 3 and 5 epochs
-    assert np.isnan(curve[3])
+    assert np.isnan(curve[2:]).all()
+    assert search.cv_results_["epochs"][failed] == (5 + 3 + 5) / 3
     assert np.isnan(search.cv_results_["mean_test_score"][failed])
     assert np.isfinite(search.best_score_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_failing_in_the_last_part_is_no_better(digits):
+    def fails_late(state):
+        if state.epoch == 8 and calls.append(state) is None and len(calls) == 2:
+            raise ValueError("it went wrong")
+
+    calls = []
+    model = network(callbacks=[fails_late])
+    search = BayesSearchCV(model, SPACE, error_score=0.0, **SETTINGS).fit(*digits)
+    assert search.cv_results_["failure"][0] == "ValueError: it went wrong"
+    assert np.isnan(search.cv_results_["mean_test_score"][0])
+    assert search.best_index_ > 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_an_unknown_schedule_costs_its_candidates(digits):
+    space = SPACE | {"learning_rate_schedule": ["cosine", "cosin"]}
+    search = BayesSearchCV(network(), space, **SETTINGS).fit(*digits)
+    wrong = search.cv_results_["param_learning_rate_schedule"] == "cosin"
+    np.testing.assert_array_equal(search.cv_results_["failure"] != "", wrong)
+    assert 0 < wrong.sum() < 8
+
+
+def test_a_callback_may_end_the_training_where_a_part_ends(digits):
+    def stop(state):
+        state.stop = state.epoch == 4
+
+    model = network(callbacks=[stop])
+    search = BayesSearchCV(model, SPACE, **SETTINGS).fit(*digits)
+    candidate = clone(model).set_params(**search.best_params_)
+    assert search.best_score_ == cross_val_score(candidate, *digits, cv=3).mean()
+    assert search.cv_results_["epochs"][search.best_index_] == 5
+
+
+def test_what_callbacks_note_is_not_lost(digits, monkeypatch):
+    trained, noted = count_epochs(monkeypatch), []
+    model = network(callbacks=[lambda state: noted.append(state.epoch)])
+    BayesSearchCV(model, SPACE, **SETTINGS).fit(*digits)
+    assert len(noted) == sum(trained)
+
+
+def test_what_has_no_seed_is_drawn_once_for_all_parts(digits, monkeypatch):
+    monkeypatch.setattr("secrets.randbits", lambda k: 3)  # else two searches differ
+    model = make_pipeline(GaussianRandomProjection(12), network().set_params(random_state=None))
+    space = {f"mlpclassifier__{name}": range_ for name, range_ in SPACE.items()}
+    kept = BayesSearchCV(model, space, **SETTINGS).fit(*digits)
+    monkeypatch.setattr(Epochs, "_keep", lambda *_: None)
+    assert_same(BayesSearchCV(model, space, **SETTINGS).fit(*digits), kept)
+    monkeypatch.setattr("secrets.randbits", lambda k: 4)
+    other = BayesSearchCV(model, space, **SETTINGS).fit(*digits)
+    assert other.cv_results_["mean_test_score"][0] != kept.cv_results_["mean_test_score"][0]
+    assert model.get_params()["gaussianrandomprojection__random_state"] is None
+
+
+def test_a_callable_that_chooses_a_stopped_candidate_is_told(digits):
+    settings = SETTINGS | {"refit": lambda results: int(np.argmax(results["mean_test_score"]))}
+    with pytest.warns(UserWarning, match="has no score: it failed or was stopped"):
+        BayesSearchCV(network(), SPACE, **settings).fit(*digits)
 
 
 def test_several_metrics_compete_by_the_one_that_is_optimised(digits):
@@ -255,8 +329,8 @@ def test_what_is_stopped_is_expected_to_gain_what_others_did():
     assert halving.is_lost(np.array([[np.nan, 0.9]]))
 
 
-def test_what_is_told_of_stopped_candidates(digits):
-    told = []
+def telling(search, told):
+    """A search that notes what its proposer is told."""
 
     class Told(BayesSearchCV):
         def _proposer(self, space, n_iter, seed):
@@ -265,8 +339,13 @@ def test_what_is_told_of_stopped_candidates(digits):
             proposer.tell = lambda *values, **rest: (told.append(values[1]), tell(*values, **rest))
             return proposer
 
-    results = Told(network(), SPACE, **SETTINGS).fit(*digits).cv_results_
-    curves = np.array([results[f"score_after_{n}_epochs"] for n in (2, 3, 5, 10)]).T
+    return Told(**search.get_params(deep=False))
+
+
+def test_what_is_told_of_stopped_candidates(digits):
+    told = []
+    search = telling(BayesSearchCV(network(), SPACE, **SETTINGS), told).fit(*digits)
+    curves = curves_of(search)
     for i, curve in enumerate(curves):
         last = np.isfinite(curve).sum() - 1
         complete = curves[:i][np.isfinite(curves[:i]).all(axis=1)]
@@ -297,6 +376,13 @@ def test_parts_are_shares_of_all_epochs(epochs, levels, tmp_path):
             {},
             "varies mlpclassifier",
         ),
+        (
+            make_pipeline(StandardScaler(), network()),
+            {"steps": [[("a", network())], [("b", network())]]},
+            {},
+            "varies steps",
+        ),
+        (network(2.5), SPACE, {}, "The 'epochs' parameter of MLPClassifier must be an int"),
         (network(), SPACE, {"racing": True}, "set one of the two"),
         (network(), SPACE, {"fidelity": "rows"}, "'fidelity' parameter"),
     ],

@@ -152,7 +152,7 @@ def test_networks_end_by_themselves_when_their_time_is_up(n_jobs, iris):
     epochs = search.cv_results_["param_mlpclassifier__epochs"]
     failures = dict(zip(epochs, search.cv_results_["failure"]))
     assert failures[2] == ""
-    assert "FitTimeoutError: the candidate took longer than its" in failures[10**6]
+    assert "FitTimeoutError: the candidate took longer than candidate_timeout" in failures[10**6]
 
 
 def test_where_a_time_limit_cannot_be_kept_it_is_refused(iris):

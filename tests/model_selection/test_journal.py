@@ -195,7 +195,7 @@ def test_two_processes_share_the_fits(path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"cv": 4}, "Its cv was"),
+        ({"cv": 4}, "Its n_splits was 3, and is 4"),
         ({"cv": ShuffleSplit(3)}, "give it an integer random_state"),
         ({"random_state": 1}, "Its random_state was 0, and is 1"),
         ({"surrogate": "forest"}, "Its surrogate was 'gp', and is 'forest'"),
@@ -295,6 +295,24 @@ def test_a_journal_is_read_as_a_table(path, iris):
         np.testing.assert_array_equal(record.trials[column], search.cv_results_[column])
     assert record.trials["n_splits"].tolist() == 8 * [3]
     assert record.identity["estimator"] == "SVC()"
+
+
+def test_a_candidate_has_a_mean_once_all_its_splits_have_ended(path, iris):
+    def scoring(estimator, X, y):
+        if scores:
+            raise KeyboardInterrupt
+        scores.append(estimator.score(X, y))
+        return scores[-1]
+
+    scores = []
+    search = BayesSearchCV(SVC(), SPACE, scoring=scoring, n_iter=2, cv=3, storage=path)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*iris)
+    record = load_search(path)
+    assert record.trials["split0_test_score"].tolist() == scores
+    assert record.means.isna().all()
+    with pytest.raises(ValueError, match="of 1 candidates none has the scores of all its splits"):
+        record.best_params  # noqa: B018
 
 
 def test_the_command_line_shows_how_far_a_search_is(path, iris, capsys):

@@ -147,3 +147,14 @@ def test_what_loses_teaches_the_surrogate(rows):
         assert np.isfinite(value)
         assert (noise is not None) == is_lost
         assert is_lost or value == -score
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_score_that_is_no_number_costs_its_candidate(rows):
+    def scoring(estimator, X, y):
+        calls.append(y)
+        return np.nan if len(calls) == 45 else estimator.score(X, y)
+
+    calls = []
+    search = search_rows(rows, scoring=scoring)
+    assert len(search.cv_results_["params"]) == 16

@@ -2,20 +2,22 @@
 
 All folds of a candidate are trained for an eighth of the epochs. The better half of all candidates
 so far goes on to a quarter, the best quarter to a half, the best eighth to all of them: successive
-halving [1]_, so that each part costs about as much as another. What becomes of a candidate is
-decided at once, by those before it, and not taken up again.
+halving [1]_. What becomes of a candidate is decided at once, by those before it, and not taken up
+again.
 
 Each part goes on where the last one ended, with the learning rate that all epochs have, so that a
-candidate that has had all has the scores of a search without parts. Networks are kept between
-two parts in a folder of the search's; one that is not found there is trained from the beginning.
+candidate that has had all has the scores of a search without parts. What networks have learnt is
+kept between two parts in a folder of the search's; one that is not found there is trained from the
+beginning. What comes before the network, in a Pipeline, is fitted anew with the seeds that it had.
 
 .. [1] Jamieson, Talwalkar. Non-stochastic best arm identification and hyperparameter optimization.
    AISTATS, 2016. That nobody need wait for the others: Li, Jamieson, Rostamizadeh et al. A system
    for massively parallel hyperparameter tuning. MLSys, 2020.
 """
 
-import os
-from contextlib import suppress
+import secrets
+import uuid
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ import cloudpickle
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skdeep import schedules
 from skdeep.hyperparameters import Declared
@@ -70,8 +73,10 @@ class Epochs:
                 f"fidelity='epochs' goes on with networks of skdeep's, but {_words(path)} is "
                 f"{type(network).__name__}; leave it out."
             )
+        owner, constraints = type(network).__name__, network._parameter_constraints
+        validate_parameter_constraints({"epochs": constraints["epochs"]}, given, caller_name=owner)
         self._prefix = "".join(f"{name}__" for name in path)
-        self._schedule = given["learning_rate_schedule"]
+        self._entropy = secrets.randbits(64)
         self.levels = sorted({-(-int(given["epochs"]) // share) for share in SHARES})
         taken = {self._prefix + name for name in CONTROLLED}
         taken |= {"__".join(path[: i + 1]) for i in range(len(path))}
@@ -88,22 +93,23 @@ class Epochs:
         self, work: Any, trial: int, candidate: dict[str, Any], split: int, part: int, context: Any
     ) -> dict[str, Any]:
         """The record of a part: that of a fit to its end, from where the last part ended."""
-        level, had = self.levels[part], self.levels[part - 1] if part else 0
+        had = self.levels[part - 1] if part else 0
         key = f"{trial}-{split}"
-        kept = self._kept(f"{key}-{part - 1}") if part else None
-        if kept is not None and self._has_stopped(kept[0], had):
-            estimator, record = kept
+        learnt, record = self._kept(f"{key}-{part - 1}") if part else ({}, {})
+        estimator = clone(work.estimator)
+        network = _network_of(estimator)
+        vars(network).update(learnt)
+        if learnt and learnt["_fitted"].progress.stopped:
             record |= {"fit_time": 0.0, "score_time": 0.0}
         else:
-            estimator = clone(work.estimator) if kept is None else kept[0]
-            n_epochs = level if kept is None else level - had
-            settings = self._settings(candidate, n_epochs)
+            settings = self._settings(estimator, candidate, [trial, split])
+            settings[f"{self._prefix}epochs"] = self.levels[part] - (had if learnt else 0)
             record = work.fit_to(estimator, settings, split, context)
         if record["fit_error"] is not None:
             return self.marked(record, split, part)
-        record = self.marked(record, split, part, self._network(estimator).n_iter_)
+        record = self.marked(record, split, part, network.n_iter_)
         if part < len(self.levels) - 1:
-            self._keep(f"{key}-{part}", estimator, record)
+            self._keep(f"{key}-{part}", network, record)
         return record
 
     def marked(
@@ -120,46 +126,61 @@ class Epochs:
         for file in self.folder.glob(f"{trial}-*"):
             file.unlink(missing_ok=True)
 
-    def _settings(self, candidate: dict[str, Any], n_epochs: int) -> dict[str, Any]:
-        """A candidate's parameters in a part."""
-        name = self._prefix + "learning_rate_schedule"
-        schedule = candidate.get(name, self._schedule)
-        return candidate | {
-            self._prefix + "epochs": n_epochs,
-            self._prefix + "warm_start": True,
-            name: schedules.resolve(schedule, self.levels[-1]),
-        }
+    def _settings(
+        self, estimator: BaseEstimator, candidate: dict[str, Any], key: list[int]
+    ) -> dict[str, Any]:
+        """A candidate's parameters, but for the number of epochs, which all parts share.
 
-    def _network(self, estimator: BaseEstimator) -> Any:
-        while isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        return estimator
-
-    def _has_stopped(self, estimator: BaseEstimator, had: int) -> bool:
-        """Whether early stopping, or a callback, has ended the training of a fitted estimator."""
-        network = self._network(estimator)
-        if not network.early_stopping:
-            return network.n_iter_ < had
-        return network.n_iter_ < had or network.n_iter_ - 1 - network.best_epoch_ >= (
-            network.patience
-        )
-
-    def _keep(self, key: str, estimator: BaseEstimator, record: dict[str, Any]) -> None:
-        """Keep what the next part goes on with, if it can be kept.
-
-        It cannot on another machine, on a full disk, or if a callback cannot be pickled.
+        What has no seed gets one, so that it is the same in each part.
         """
-        if self.folder.is_dir():
-            place = self.folder / key
-            with suppress(Exception):  # of which a callback may raise any
-                place.with_suffix(".new").write_bytes(cloudpickle.dumps((estimator, record)))
-                os.replace(place.with_suffix(".new"), place)
+        given = estimator.get_params() | candidate
+        name = f"{self._prefix}learning_rate_schedule"
+        schedule = given[name]
+        if isinstance(schedule, str) and schedule in schedules.NAMES:
+            schedule = schedules.resolve(schedule, self.levels[-1])
+        unseeded = [
+            name
+            for name, value in given.items()
+            if name.rpartition("__")[2] == "random_state" and value is None
+        ]
+        drawn = np.random.SeedSequence([self._entropy, *key]).generate_state(len(unseeded))
+        seeds = {name: int(seed >> 1) for name, seed in zip(unseeded, drawn)}
+        return candidate | seeds | {f"{self._prefix}warm_start": True, name: schedule}
 
-    def _kept(self, key: str) -> tuple[BaseEstimator, dict[str, Any]] | None:
+    def _keep(self, key: str, network: Any, record: dict[str, Any]) -> None:
+        """Keep what a network has learnt, for the next part; on another machine, nothing."""
+        if not self.folder.is_dir():
+            return
+        parameters = network.get_params(deep=False)
+        learnt = {
+            name: value
+            for name, value in vars(network).items()
+            if name not in parameters and not name.startswith("_skl")
+        }
+        new = self.folder / f"{key}-{uuid.uuid4().hex}"
+        try:
+            new.write_bytes(cloudpickle.dumps((learnt, record)))
+            new.replace(self.folder / key)
+        except Exception as error:  # a full disk, or a model of the user's that no file holds
+            warnings.warn(
+                f"what a network has learnt could not be kept, and it is trained from the "
+                f"beginning if it is to go on: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _kept(self, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a network had learnt, and its record; nothing, if it was not kept."""
         try:
             return cloudpickle.loads((self.folder / key).read_bytes())
         except OSError:
-            return None
+            return {}, {}
+
+
+def _network_of(estimator: BaseEstimator) -> Any:
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator
 
 
 def _words(path: list[str]) -> str:
@@ -195,13 +216,14 @@ class Halving:
     def is_lost(self, scores: np.ndarray) -> bool:
         """Whether a candidate is to have no further part, by its scores, (n_parts_had, n_splits).
 
-        After part p, from 1, the best share 2^-p of all go on, itself included, rounded up.
+        After part p, from 1, the best share 2^-p of all go on, itself included, rounded down; but
+        the best one always.
         """
         part, score = len(scores) - 1, scores[-1].mean()
         if not np.isfinite(score):
             return True
         n_better = sum(curve[part] > score for curve in self.curves if len(curve) > part)
-        return bool(n_better >= np.ceil((len(self.curves) + 1) / 2 ** (part + 1)))
+        return n_better >= max(1, (len(self.curves) + 1) // 2 ** (part + 1))
 
     def expected(self, scores: np.ndarray) -> tuple[float, float]:
         """The score that a candidate would have had in the end; taken to be known, variance 0.

@@ -216,6 +216,9 @@ class History:
         A dict that was added before was evaluated again, and its row becomes the mean.
         """
         fits = [_in_all(steps[split :: self.n_splits]) for split in range(self.n_splits)]
+        if self._work.epochs is not None and any(_failed(fit) for fit in fits if fit):
+            # Failing in the last part is no better than before, where error_score cannot stand in.
+            fits = [fit | {"is_last": False} for fit in fits]
         self._look_at([fit for fit in fits if fit])
         row = self._rows.setdefault(id(candidate), len(self._rows))
         if row == len(self._fits):
@@ -266,8 +269,8 @@ class History:
         }
 
     def _after_parts(self, steps: list[dict]) -> np.ndarray:
-        """Mean scores after each part that all splits had."""
-        scores = [self._work.score_of(fit) for fit in steps if fit]
+        """Mean scores after each part that all splits had; nan where a fit failed."""
+        scores = [np.nan if _failed(fit) else self._work.score_of(fit) for fit in steps if fit]
         n_parts = len(scores) // self.n_splits
         whole = scores[: n_parts * self.n_splits]
         return np.reshape(whole, (n_parts, self.n_splits)).mean(axis=1)

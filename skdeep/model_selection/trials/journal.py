@@ -36,7 +36,7 @@ from sklearn.base import BaseEstimator
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.trials.evaluation import Work
 
-FORMAT = 1
+FORMAT = 2
 BUSY_SECONDS = 30.0  # that a statement waits for another process's
 BEAT_SECONDS = 5.0
 DEAD_SECONDS = 60.0  # without a beat, for an owner on another machine
@@ -239,6 +239,7 @@ def identity(search: Any, work: Work, phases: list[tuple[Space, int]]) -> dict[s
             for space, _ in phases
         ),
         "data": joblib.hash([work.X, work.y, work.fit_params, work.score_params]),
+        "n_splits": str(work.n_splits),
         "cv": joblib.hash(work.splits),
         **{
             name: _words(value)

@@ -72,6 +72,8 @@ class Race:
 
     def expected(self, scores: np.ndarray) -> tuple[float, float]:
         """The mean of all folds as far as the first k tell, and the variance of that."""
+        if not np.isfinite(scores).all():
+            return np.nan, 0.0
         best, lead, spread, freedom = self._difference(np.ravel(scores))
         return best - lead, spread**2 * freedom / max(freedom - 2, 1)
 

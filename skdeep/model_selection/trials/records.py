@@ -4,7 +4,6 @@ load_search("search.db").trials       a DataFrame, a row for each candidate
 """
 
 import json
-import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,7 +29,8 @@ class SearchRecord:
         and their mean (``split0_test_score``, ``mean_test_score``, for each metric if there are
         several), ``begun`` (when it was proposed), ``n_splits`` (how many have ended),
         ``fit_time`` (seconds, of all) and ``failure`` (the last line of the first error, or empty).
-        With ``fidelity="epochs"`` also ``epochs``; scores are those after all of them.
+        With ``fidelity="epochs"`` also ``mean_epochs`` and those of splits; scores are those after
+        all of them.
     n_running : int
         Fits that were begun and have not ended; after a crash, those that it ended.
     """
@@ -47,7 +47,17 @@ class SearchRecord:
 
     @property
     def best_params(self) -> dict[str, Any]:
-        """The candidate of the highest mean."""
+        """The candidate of the highest mean.
+
+        Raises
+        ------
+        ValueError
+            If none has a mean yet.
+        """
+        if not self.means.notna().any():
+            raise ValueError(
+                f"of {len(self.trials)} candidates none has the scores of all its splits yet."
+            )
         return self.trials["params"].iloc[int(self.means.argmax())]
 
     def summary(self, n_rows: int = 10) -> str:
@@ -127,8 +137,8 @@ def load_search(path: str | Path) -> SearchRecord:
         table = pd.DataFrame(columns=["params", "begun", "n_splits", "fit_time", "failure"])
     names = [str(name).partition("_") for name in table.columns]
     for metric in dict.fromkeys(rest for split, _, rest in names if split.startswith("split")):
-        splits = table.filter(regex=rf"^split\d+_{re.escape(metric)}$")
-        table[f"mean_{metric}"] = splits.mean(axis=1, skipna=False)
+        splits = [f"split{i}_{metric}" for i in range(int(identity.get("n_splits", 0)))]
+        table[f"mean_{metric}"] = table.reindex(columns=splits).mean(axis=1, skipna=False)
     return SearchRecord(identity, table, n_running)
 
 
@@ -140,14 +150,13 @@ def _row_of(params: dict[str, Any], begun: float) -> dict[str, Any]:
 
 
 def _add_fit(row: dict[str, Any], step: int, record: dict[str, Any]) -> None:
+    split, scores = record.get("split", step), record["test_scores"]
+    row["n_splits"] += split == step  # else it is of a later part
     row["fit_time"] += record["fit_time"]
     if record["fit_error"] and not row["failure"]:
         row["failure"] = record["fit_error"].strip().splitlines()[-1]
     if "epochs" in record:
-        row["epochs"] = max(row.get("epochs", 0), record["epochs"])
-    if not record.get("is_last", True):
-        return
-    split, scores = record.get("split", step), record["test_scores"]
-    for name, score in scores.items() if isinstance(scores, dict) else [("score", scores)]:
-        row[f"split{split}_test_{name}"] = score
-    row["n_splits"] += 1
+        row[f"split{split}_epochs"] = record["epochs"]
+    if record.get("is_last", True):
+        for name, score in scores.items() if isinstance(scores, dict) else [("score", scores)]:
+            row[f"split{split}_test_{name}"] = score
