@@ -6,6 +6,7 @@ import pytest
 from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -297,6 +298,13 @@ def test_what_has_no_seed_is_drawn_once_for_all_parts(digits, monkeypatch):
     other = BayesSearchCV(model, space, **SETTINGS).fit(*digits)
     assert other.cv_results_["mean_test_score"][0] != kept.cv_results_["mean_test_score"][0]
     assert model.get_params()["gaussianrandomprojection__random_state"] is None
+
+
+def test_steps_before_the_network_may_be_replaced(digits):
+    model = make_pipeline(PCA(8), network())
+    space = {"pca": [PCA(8), "passthrough", StandardScaler()], "mlpclassifier__dropout": (0.0, 0.5)}
+    search = BayesSearchCV(model, space, **SETTINGS).fit(*digits)
+    assert set(search.cv_results_["failure"]) == {""}
 
 
 def test_a_callable_that_chooses_a_stopped_candidate_is_told(digits):

@@ -96,15 +96,16 @@ class Epochs:
         had = self.levels[part - 1] if part else 0
         key = f"{trial}-{split}"
         learnt, record = self._kept(f"{key}-{part - 1}") if part else ({}, {})
-        estimator = clone(work.estimator)
+        values = {name: clone(value, safe=False) for name, value in candidate.items()}
+        estimator = clone(work.estimator).set_params(**values)
         network = _network_of(estimator)
         vars(network).update(learnt)
         if learnt and learnt["_fitted"].progress.stopped:
             record |= {"fit_time": 0.0, "score_time": 0.0}
         else:
-            settings = self._settings(estimator, candidate, [trial, split])
+            settings = self._settings(estimator, [trial, split])
             settings[f"{self._prefix}epochs"] = self.levels[part] - (had if learnt else 0)
-            record = work.fit_to(estimator, settings, split, context)
+            record = work.fit_to(estimator, candidate | settings, split, context)
         if record["fit_error"] is not None:
             return self.marked(record, split, part)
         record = self.marked(record, split, part, network.n_iter_)
@@ -126,14 +127,12 @@ class Epochs:
         for file in self.folder.glob(f"{trial}-*"):
             file.unlink(missing_ok=True)
 
-    def _settings(
-        self, estimator: BaseEstimator, candidate: dict[str, Any], key: list[int]
-    ) -> dict[str, Any]:
-        """A candidate's parameters, but for the number of epochs, which all parts share.
+    def _settings(self, estimator: BaseEstimator, key: list[int]) -> dict[str, Any]:
+        """What a part sets of a candidate's estimator, but for the number of epochs.
 
         What has no seed gets one, so that it is the same in each part.
         """
-        given = estimator.get_params() | candidate
+        given = estimator.get_params()
         name = f"{self._prefix}learning_rate_schedule"
         schedule = given[name]
         if isinstance(schedule, str) and schedule in schedules.NAMES:
@@ -145,7 +144,7 @@ class Epochs:
         ]
         drawn = np.random.SeedSequence([self._entropy, *key]).generate_state(len(unseeded))
         seeds = {name: int(seed >> 1) for name, seed in zip(unseeded, drawn)}
-        return candidate | seeds | {f"{self._prefix}warm_start": True, name: schedule}
+        return seeds | {f"{self._prefix}warm_start": True, name: schedule}
 
     def _keep(self, key: str, network: Any, record: dict[str, Any]) -> None:
         """Keep what a network has learnt, for the next part; on another machine, nothing."""
