@@ -1,6 +1,7 @@
 """The command line: ``skdeep demo`` and ``skdeep search-status``."""
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -61,6 +62,9 @@ def search_status(path: str, every: float | None) -> int:
             if every is None:
                 return 0
             time.sleep(every)
+    except BrokenPipeError:  # its reader has seen enough; nothing is left to be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 0
 

@@ -9,6 +9,7 @@ process [1]_ or a random walk [2]_; all the rest (scoring, routing, callbacks, r
 .. [2] Kirkpatrick, Gelatt, Vecchi. Optimization by simulated annealing. Science 220, 1983.
 """
 
+import shutil
 import time
 import warnings
 from abc import abstractmethod
@@ -17,7 +18,6 @@ from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +35,7 @@ from skdeep.model_selection.annealing import Annealer
 from skdeep.model_selection.optimizer import SURROGATES, BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.trials.beginning import Beginning
-from skdeep.model_selection.trials.engines import Pool
+from skdeep.model_selection.trials.engines import Pool, temporary_folder
 from skdeep.model_selection.trials.epochs import Epochs
 from skdeep.model_selection.trials.evaluation import History, Work
 from skdeep.model_selection.trials.journal import Journal, identity
@@ -74,6 +74,9 @@ class _SequentialSearchCV(BaseSearchCV):
         # scikit-learn 1.9 leaves these out. Whether y is required is for the estimator to say.
         tags.target_tags = replace(get_tags(self.estimator).target_tags, required=False)
         return tags
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "executor": None}  # which no file can hold
 
     def __sklearn_clone__(self):
         shell = copy(self)
@@ -123,6 +126,11 @@ class _SequentialSearchCV(BaseSearchCV):
         """Evaluate candidate after candidate: their results."""
         if isinstance(self.stop, type):
             raise TypeError(f"stop must be a rule, {self.stop.__name__}(), not its class.")
+        if hasattr(self.executor, "get_executor"):
+            raise TypeError(
+                f"executor must be an executor of concurrent.futures, but is "
+                f"{type(self.executor).__name__} of Dask's; pass client.get_executor()."
+            )
         if self.racing and self.fidelity is not None:
             raise ValueError(
                 "racing takes folds from candidates and fidelity epochs; set one of the two."
@@ -145,9 +153,9 @@ class _SequentialSearchCV(BaseSearchCV):
         with ExitStack() as stack:
             outer = stack.enter_context(interrupts_are_ours())
             if self.fidelity is not None:
-                kept = TemporaryDirectory(prefix="skdeep-", ignore_cleanup_errors=True)
-                spaces = [space for space, _ in phases]
-                work.epochs = Epochs(self.estimator, spaces, Path(stack.enter_context(kept)))
+                kept = temporary_folder()
+                stack.callback(shutil.rmtree, kept, ignore_errors=True)
+                work.epochs = Epochs(self.estimator, [space for space, _ in phases], kept)
             pool = stack.enter_context(
                 closing(
                     Pool(
@@ -315,8 +323,9 @@ class BayesSearchCV(_SequentialSearchCV):
     stop : Plateau, RegretBound or None, default=None
         A rule that ends the search early.
     x0 : dict, list, DataFrame, str, Path or None, default=None
-        Points to evaluate first: one, several, a table of them; or journals of earlier searches
-        (the paths that they had as ``storage``). Where nothing but the space and the way to search
+        Points to evaluate first: one, several, a table of them (``pd.DataFrame(cv_results_)`` is
+        one); what they lack has the estimator's own value. Or journals of earlier searches (the
+        paths that they had as ``storage``). Where nothing but the space and the way to search
         it differs from this search, their scores teach it from the start; else their best five
         candidates that lie in the space are evaluated first.
     storage : str, Path or None, default=None
@@ -530,8 +539,9 @@ class AnnealingSearchCV(_SequentialSearchCV):
     stop : Plateau or None, default=None
         A rule that ends the search early.
     x0 : dict, list, DataFrame, str, Path or None, default=None
-        Points to evaluate first: one, several, a table of them; or journals of earlier searches
-        (the paths that they had as ``storage``). Where nothing but the space and the way to search
+        Points to evaluate first: one, several, a table of them (``pd.DataFrame(cv_results_)`` is
+        one); what they lack has the estimator's own value. Or journals of earlier searches (the
+        paths that they had as ``storage``). Where nothing but the space and the way to search
         it differs from this search, their scores teach it from the start; else their best five
         candidates that lie in the space are evaluated first.
     storage : str, Path or None, default=None

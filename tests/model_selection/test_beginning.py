@@ -49,7 +49,7 @@ def test_one_point_is_enough_and_the_configuration_is_not_evaluated_twice(iris):
     ("x0", "message"),
     [
         ({"C": 1e6, "kernel": "rbf"}, "'C' is 1000000.0, but must be a number from"),
-        ({"kernel": "rbf"}, "'C' is lacking"),
+        ({"kernel": "nearest"}, "'kernel' is 'nearest', but must be"),
         (9 * POINTS[:1], "x0 has 9 points, but n_iter is 8"),
     ],
 )
@@ -134,3 +134,30 @@ def test_a_search_with_points_of_its_own_goes_on_after_a_crash(iris, tmp_path):
     assert resumed.cv_results_["params"] == whole.cv_results_["params"]
     with pytest.raises(ValueError, match="Its x0 was"):
         search_iris(iris, storage=tmp_path / "search.db", x0=POINTS[:1])
+
+
+def test_what_a_point_lacks_is_the_estimators_own(iris):
+    model, space = SVC(C=7.0, gamma=1e-9), {"C": (0.1, 10.0, "log"), "gamma": (1e-4, 1.0, "log")}
+    settings = {"n_iter": 2, "random_state": 0}
+    search = BayesSearchCV(model, space, x0=[{"gamma": 0.1}, {"C": 2.0}], **settings).fit(*iris)
+    assert search.cv_results_["params"][0] == {"C": 7.0, "gamma": 0.1}
+    # Its own gamma lies outside: the nearest that does not.
+    assert search.cv_results_["params"][1] == pytest.approx({"C": 2.0, "gamma": 1e-4})
+    with pytest.raises(ValueError, match="x0 has the unknown parameter 'gama'; did you mean"):
+        BayesSearchCV(model, space, x0={"gama": 0.1}, **settings).fit(*iris)
+
+
+def test_a_table_of_results_is_one_of_points(iris):
+    space = {"C": (0.1, 10.0, "log"), "gamma": (1e-4, 1.0, "log")}
+    first = BayesSearchCV(SVC(), space, n_iter=3, random_state=0).fit(*iris)
+    table = pd.DataFrame(first.cv_results_)
+    again = BayesSearchCV(SVC(), space, n_iter=3, x0=table, random_state=1).fit(*iris)
+    assert [*again.cv_results_["params"]] == [*first.cv_results_["params"]]
+
+
+def test_a_journal_that_tells_nothing_is_said(iris, tmp_path):
+    path = tmp_path / "search.db"
+    BayesSearchCV(SVC(), {"C": (0.1, 10.0)}, n_iter=2, random_state=0, storage=path).fit(*iris)
+    search = BayesSearchCV(SVC(), {"gamma": (0.1, 1.0)}, n_iter=2, random_state=0, x0=path)
+    with pytest.warns(UserWarning, match="of the 2 candidates in .* none has a score and a place"):
+        search.fit(*iris)

@@ -1,6 +1,7 @@
 """What becomes of fits that raise, diverge, hang, or take their worker with them."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from sklearn.svm import SVC
 
 from skdeep import BayesSearchCV, MLPClassifier
 from skdeep.exceptions import FitFailedError
+from skdeep.model_selection.trials.engines import temporary_folder
 
 SPACE = {"C": (1e-3, 1e3, "log"), "gamma": (1e-4, 10.0, "log")}
 pytestmark = [
@@ -303,3 +305,54 @@ def test_fits_are_placed_on_all_devices_as_many_as_they_may_be(per_device):
 def test_only_networks_are_placed(iris):
     with pytest.raises(ValueError, match="no part of SVC is one; leave it out"):
         BayesSearchCV(SVC(), SPACE, n_iter=2, trials_per_device=1).fit(*iris)
+
+
+def test_the_reason_is_the_exception_with_all_that_it_says(iris):
+    def scoring(estimator, X, y):
+        return np.nan if estimator.C > 100 else estimator.score(X, y)
+
+    class Wordy(SVC):
+        def fit(self, X, y):
+            if self.C < 0.01:
+                raise ValueError("C is small.\n  See the manual:\nchapter 3")
+            return super().fit(X, y)
+
+    search = BayesSearchCV(Wordy(), SPACE, n_iter=12, scoring=scoring, random_state=0, refit=False)
+    search.fit(*iris)
+    C = search.cv_results_["param_C"].astype(float)
+    wordy = "ValueError: C is small. See the manual: chapter 3"
+    expected = ["the score is nan" if c > 100 else wordy if c < 0.01 else "" for c in C]
+    assert search.cv_results_["failure"].tolist() == expected
+    assert len(set(expected)) == 3
+
+
+def test_a_search_is_pickled_without_its_executor(iris):
+    with ThreadPoolExecutor(2) as executor:
+        search = BayesSearchCV(SVC(), SPACE, n_iter=2, executor=executor, random_state=0).fit(*iris)
+    again = pickle.loads(pickle.dumps(search))
+    assert again.executor is None
+    assert again.best_score_ == search.best_score_
+    assert search.executor is executor
+
+
+def test_what_is_no_executor_is_told(iris):
+    class Client(ThreadPoolExecutor):
+        def get_executor(self):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"Client of Dask's; pass client.get_executor\(\)"):
+        BayesSearchCV(SVC(), SPACE, executor=Client(1)).fit(*iris)
+
+
+def test_folders_of_processes_that_were_killed_are_removed(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "from skdeep.model_selection.trials.engines import temporary_folder as new;"
+        "import os; print(new(), flush=True); os._exit(1)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    left = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert Path(left.stdout.decode().strip()).is_dir()
+    mine = temporary_folder()
+    assert [*tmp_path.iterdir()] == [mine]
+    assert {mine, temporary_folder()} == {*tmp_path.iterdir()}

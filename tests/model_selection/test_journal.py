@@ -6,12 +6,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import ShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from skdeep.cli import main
@@ -236,11 +240,46 @@ def test_a_file_that_is_no_journal_is_left_and_said_once(path, iris):
     assert_equal(search, search_iris(iris))
 
 
-def test_a_folder_that_is_not_there_is_said_once(path, iris):
-    with pytest.warns(RuntimeWarning, match="goes on without it: unable to open") as caught:
-        search = search_iris(iris, storage=path / "deeper" / "search.db")
-    assert len(caught) == 1
-    assert_equal(search, search_iris(iris))
+def test_what_can_be_no_journal_is_refused(path, iris):
+    with pytest.raises(JournalError, match="a folder that is not there"):
+        search_iris(iris, storage=path / "deeper" / "search.db")
+    with pytest.raises(JournalError, match="is a folder"):
+        search_iris(iris, storage=path.parent)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE measurements (value REAL)")
+    with pytest.raises(JournalError, match="a database with measurements, and no journal"):
+        search_iris(iris, storage=path)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("measurements",)]
+
+
+@pytest.mark.parametrize("kind", ["scorer", "made", "transformer"])
+def test_a_function_that_does_something_else_is_another(kind, path, iris):
+    def with_constant(source):
+        scope = {}
+        exec(f"def chosen(a, b=None, c=None):\n    return {source}", scope)
+        return scope["chosen"]
+
+    def search(source):
+        function = with_constant(source)
+        if kind == "transformer":
+            model = make_pipeline(FunctionTransformer(function), SVC())
+            space = {"svc__C": SPACE["C"]}
+            return BayesSearchCV(model, space, n_iter=2, random_state=0, storage=path).fit(*iris)
+        scoring = function if kind == "scorer" else make_scorer(function)
+        model = BayesSearchCV(SVC(), SPACE, n_iter=2, random_state=0, storage=path)
+        return model.set_params(scoring=scoring).fit(*iris)
+
+    sources = {
+        "scorer": ("a.score(b, c)", "-a.score(b, c)"),
+        "made": ("(a == b).mean()", "(a != b).mean()"),
+        "transformer": ("a", "a[:, :1]"),
+    }[kind]
+    first = search(sources[0])
+    again = search(sources[0])  # the same, though another object
+    assert again.best_score_ == first.best_score_
+    with pytest.raises(JournalError, match="Its functions was chosen"):
+        search(sources[1])
 
 
 def test_a_file_that_fails_on_the_way_costs_nothing_else(path, iris, monkeypatch):
@@ -295,6 +334,29 @@ def test_a_journal_is_read_as_a_table(path, iris):
         np.testing.assert_array_equal(record.trials[column], search.cv_results_[column])
     assert record.trials["n_splits"].tolist() == 8 * [3]
     assert record.identity["estimator"] == "SVC()"
+
+
+def test_a_journal_is_read_where_nothing_may_be_written(path, iris, monkeypatch):
+    """As SQLite has it: a journal with a write-ahead log cannot even be read there."""
+    search = search_iris(iris, storage=path)
+    connect = sqlite3.connect
+    monkeypatch.setattr("sqlite3.connect", lambda a, **s: Refusing(connect(a, **s), a))
+    assert load_search(path).best_params == search.best_params_
+
+
+class Refusing:
+    """A connection that SQLite would refuse to a reader who may not write."""
+
+    def __init__(self, connection, address):
+        self._connection, self._address = connection, address
+
+    def execute(self, statement):
+        if "immutable" not in self._address:
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+        return self._connection.execute(statement)
+
+    def close(self):
+        self._connection.close()
 
 
 def test_a_candidate_has_a_mean_once_all_its_splits_have_ended(path, iris):

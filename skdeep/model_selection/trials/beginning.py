@@ -5,6 +5,7 @@ searched. Of one whose scores are of something else (other data, another estimat
 candidates are taken, to be evaluated first.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.spaces.dimensions import Choice
 from skdeep.model_selection.trials.journal import as_json
 from skdeep.model_selection.trials.records import load_search
+from skdeep.validation import did_you_mean
 
 N_BEST = 5  # of a journal of something else
 N_KNOWN = 200  # of one of the same, the best
@@ -63,17 +65,46 @@ class Beginning:
             if isinstance(part, str | Path):
                 self._read(part)
             elif hasattr(part, "to_dict"):
-                table = spaces[0].points_of(part)
+                table = spaces[0].points_of(_parameters(part))
                 self.first += table if isinstance(table, list) else [table]
             else:
                 self.first.append(part)
-        for point in self.first:
-            if not any(space.holds(point) for space in spaces):
-                spaces[-1].check(point)  # which says what is wrong with it
+        self.first = [self._checked(point) for point in self.first]
 
     @property
     def digest(self) -> str:
         return joblib.hash([self.first, self.known]) if self.first or self.known else "None"
+
+    def _checked(self, point: Any) -> Any:
+        """A point of the user's, with the estimator's own values where it lacks some.
+
+        A value of its own that lies outside the space gives way to the nearest one there.
+        """
+        if any(space.holds(point) for space in self._spaces):
+            return point
+        names = [name for space in self._spaces for name in space.names]
+        if not isinstance(point, Mapping):
+            self._spaces[-1].check(point)
+        for name in point:
+            if name not in names:
+                raise ValueError(
+                    f"x0 has the unknown parameter {name!r}{did_you_mean(str(name), names)}"
+                )
+        for space in self._spaces:
+            own = {name: self._own[name] for name in space.names if name in self._own}
+            values = own | dict(point)
+            u = space.encode(values)
+            if not np.isnan(u).any():
+                nearest = space.decode(u.clip(0, 1))
+                exact = {name: values[name] for name in nearest}
+                for filled in (exact, nearest | dict(point)):
+                    if filled.keys() >= point.keys() and space.holds(filled):
+                        return filled
+        own, u = {}, space.encode(own)
+        if not np.isnan(u).any():
+            own = space.decode(u.clip(0, 1))
+        space.check(own | dict(point))  # which says what is wrong with it
+        return point
 
     def _read(self, path: str | Path) -> None:
         record = load_search(path)
@@ -84,6 +115,12 @@ class Beginning:
             for point in [self._point(params)]
             if point is not None
         ]
+        if not found:
+            warnings.warn(
+                f"x0: of the {len(record.trials)} candidates in {str(path)!r} none has a score and "
+                "a place in search_spaces; the search begins without them.",
+                stacklevel=6,
+            )
         differing = {
             name
             for name in {*record.identity, *self._identity} - SPACE_ONLY
@@ -110,6 +147,12 @@ class Beginning:
                 if space.holds(point):
                     return point
         return None
+
+
+def _parameters(table: Any) -> Any:
+    """Of a table of results, what search_spaces names."""
+    names = [name for name in getattr(table, "columns", ()) if str(name).startswith("param_")]
+    return table[names].rename(columns=lambda name: name[len("param_") :]) if names else table
 
 
 def _value(space: Space, name: str, noted: Any) -> Any:

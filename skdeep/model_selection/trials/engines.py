@@ -12,6 +12,7 @@ import faulthandler
 import os
 import pickle
 import shutil
+import socket
 import sys
 import tempfile
 import threading
@@ -38,6 +39,7 @@ from skdeep._config import between_calls, config_context, get_config
 from skdeep.exceptions import FitTimeoutError
 from skdeep.hyperparameters import Declared
 from skdeep.model_selection.trials.evaluation import Work
+from skdeep.model_selection.trials.journal import is_process
 
 IDLE_SECONDS = 300  # after which a process ends
 THREAD_LIMITS = (
@@ -124,6 +126,16 @@ def kill(executor: ProcessPoolExecutor) -> None:
     executor.shutdown(kill_workers=True)
 
 
+def temporary_folder() -> Path:
+    """A new folder of this process's; those of processes that were killed go."""
+    begin = f"skdeep-{socket.gethostname()}-"
+    for folder in Path(tempfile.gettempdir()).glob(f"{begin}*"):
+        owner = folder.name.removeprefix(begin).partition("-")[0]
+        if owner.isdecimal() and not is_process(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{begin}{os.getpid()}-"))
+
+
 class Parcel:
     """Work on its way to other processes, which take it once.
 
@@ -143,7 +155,7 @@ class Parcel:
         ends = np.cumsum([len(part) + -len(part) % ALIGNED for part in parts])
         self.spans = [(int(end), len(part)) for end, part in zip([0, *ends], parts)]
         filled = (bytes(part) + b"\0" * (-len(part) % ALIGNED) for part in parts)
-        self.folder = Path(tempfile.mkdtemp(prefix="skdeep-")) if by_file else None
+        self.folder = temporary_folder() if by_file else None
         self.data = b"" if by_file else b"".join(filled)
         if self.folder is not None:
             with (self.folder / "work").open("wb") as file:

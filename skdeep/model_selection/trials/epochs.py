@@ -100,27 +100,34 @@ class Epochs:
         estimator = clone(work.estimator).set_params(**values)
         network = _network_of(estimator)
         vars(network).update(learnt)
-        if learnt and learnt["_fitted"].progress.stopped:
-            record |= {"fit_time": 0.0, "score_time": 0.0}
-        else:
-            settings = self._settings(estimator, [trial, split])
-            settings[f"{self._prefix}epochs"] = self.levels[part] - (had if learnt else 0)
-            record = work.fit_to(estimator, candidate | settings, split, context)
+        if record.get("is_over"):
+            return self.again(record, part)
+        settings = self._settings(estimator, [trial, split])
+        settings[f"{self._prefix}epochs"] = self.levels[part] - (had if learnt else 0)
+        record = work.fit_to(estimator, candidate | settings, split, context)
         if record["fit_error"] is not None:
             return self.marked(record, split, part)
-        record = self.marked(record, split, part, network.n_iter_)
+        record = self.marked(record, split, part, network)
         if part < len(self.levels) - 1:
             self._keep(f"{key}-{part}", network, record)
         return record
 
     def marked(
-        self, record: dict[str, Any], split: int, part: int, n_epochs: int | None = None
+        self, record: dict[str, Any], split: int, part: int, network: Any = None
     ) -> dict[str, Any]:
         """A record that tells its part; one that failed has had the epochs before."""
-        if n_epochs is None:
-            n_epochs = self.levels[part - 1] if part else 0
         is_last = part == len(self.levels) - 1
-        return record | {"split": split, "epochs": int(n_epochs), "is_last": is_last}
+        epochs = self.levels[part - 1] if part else 0
+        stopped = False
+        if network is not None:
+            epochs, stopped = network.n_iter_, network._fitted.progress.stopped
+        told = {"epochs": int(epochs), "is_last": is_last, "is_over": is_last or stopped}
+        return record | {"split": split} | told
+
+    def again(self, record: dict[str, Any], part: int) -> dict[str, Any]:
+        """The record of a part in which there is nothing left to train."""
+        free = {"fit_time": 0.0, "score_time": 0.0}
+        return record | free | {"is_last": part == len(self.levels) - 1}
 
     def forget(self, trial: int) -> None:
         """Drop what was kept of a trial, which is over."""

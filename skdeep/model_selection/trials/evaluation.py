@@ -6,7 +6,7 @@ come back. Scoring, routing, callbacks and the columns of ``cv_results_`` are sc
 
 import warnings
 from copy import copy
-from itertools import chain
+from itertools import chain, dropwhile
 from typing import Any
 
 import numpy as np
@@ -233,7 +233,9 @@ class History:
     def results(self) -> dict[str, np.ndarray]:
         """``cv_results_``."""
         made = [fit for fit in chain(*self._fits) if fit]
-        if self._error and all(map(_failed, made)):
+        if self._error and (
+            all(map(_failed, made)) or (self._work.epochs and np.isnan(self.scores).all())
+        ):
             raise self._error
         if callable(self._search.scoring):  # only its results tell which metrics there are
             _insert_error_scores(made, self._search.error_score)
@@ -248,10 +250,8 @@ class History:
         if lost.any():
             _mask(results, lost)
         results["n_splits"] = np.array([sum(map(bool, fits[:n_splits])) for fits in self._fits])
-        errors = [
-            next((e for fit in fits if (e := fit.get("fit_error"))), "") for fits in self._fits
-        ]
-        results["failure"] = np.array([_last_line(error) for error in errors], dtype=object)
+        reasons = [next(filter(None, map(reason, filter(None, fits))), "") for fits in self._fits]
+        results["failure"] = np.array(reasons, dtype=object)
         results["is_default"] = np.array([c is self.default for c in self.candidates])
         if self._work.epochs is not None:
             results |= self._by_epochs(self._work.epochs.levels)
@@ -294,9 +294,17 @@ class History:
         return np.array(scores, dtype="float64").reshape(-1, self.n_splits)
 
 
-def _last_line(error: str) -> str:
-    """What a traceback says, or a reason in words."""
-    return next((line for line in reversed(error.splitlines()) if line.strip()), "")
+def reason(fit: dict) -> str:
+    """Why a fit has no score, in one line: its exception without the way there; or ""."""
+    if fit["fit_error"]:
+        lines = fit["fit_error"].strip().splitlines()
+        frames = [i for i, line in enumerate(lines) if line.startswith('  File "')]
+        if frames:
+            lines = [*dropwhile(lambda line: line.startswith("    "), lines[frames[-1] + 1 :])]
+        return " ".join(line.strip() for line in lines)
+    scores = fit["test_scores"]
+    scores = [*scores.values()] if isinstance(scores, dict) else [scores]
+    return next((f"the score is {score}" for score in scores if not np.isfinite(score)), "")
 
 
 def _failed(fit: dict) -> bool:

@@ -23,10 +23,11 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from math import inf
 from numbers import Integral
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import joblib
@@ -103,6 +104,7 @@ class Journal:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._closing = threading.Event()
+        _check_place(self.path)
         with self._surviving():
             self._connection = _connect(self.path)
             self._connection.executescript(SCHEMA)
@@ -217,7 +219,7 @@ class Journal:
             return False
         if row[0] != socket.gethostname():
             return True
-        return owner in _open if row[1] == os.getpid() else _is_process(row[1])
+        return owner in _open if row[1] == os.getpid() else is_process(row[1])
 
     def _beat(self) -> None:
         if self._connection is not None:
@@ -230,10 +232,43 @@ class Journal:
                 self._beat()
 
 
+def _check_place(path: Path) -> None:
+    """Refuse what can be no journal: a place that is not there, someone else's database."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        what = "is a folder" if path.is_dir() else "lies in a folder that is not there"
+        raise JournalError(f"storage must be a path to a file, but {str(path)!r} {what}.")
+    if path.exists():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(_address(path), uri=True)) as given:
+            tables = {name for (name,) in given.execute("SELECT name FROM sqlite_master")}
+            if tables and "search" not in tables:
+                raise JournalError(
+                    f"{str(path)!r} is a database with {', '.join(sorted(tables))}, and no journal "
+                    "of a search; give another file."
+                )
+
+
+def _address(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that reads, also where nothing may be written."""
+    with closing(sqlite3.connect(_address(path), uri=True)) as connection:
+        try:
+            connection.execute("SELECT name FROM sqlite_master")
+        except sqlite3.OperationalError:  # then nobody writes: what is there is all
+            with closing(sqlite3.connect(f"{_address(path)}&immutable=1", uri=True)) as whole:
+                yield whole
+                return
+        yield connection
+
+
 def identity(search: Any, work: Work, phases: list[tuple[Space, int]]) -> dict[str, str]:
     """What makes a search the same: what its proposals and its scores depend on."""
     return {
         "estimator": _words(search.estimator),
+        "functions": _functions([search.estimator.get_params(), search.scoring]),
         "search_spaces": " | ".join(
             ", ".join(f"{name}: {dimension}" for name, dimension in space.dimensions.items())
             for space, _ in phases
@@ -258,6 +293,35 @@ def _words(value: Any) -> str:
     """A value in words that are equal in every process."""
     words = value.__repr__(N_CHAR_MAX=inf) if isinstance(value, BaseEstimator) else repr(value)
     return re.sub(r" at 0x[0-9a-f]+", "", words)
+
+
+def _functions(values: Any) -> str:
+    """The functions among values, also within scorers, lists and dicts, and what they do."""
+    found: dict[str, str] = {}
+
+    def look(value: Any) -> None:
+        value = getattr(value, "func", getattr(value, "_score_func", value))
+        if isinstance(value, Mapping | list | tuple):
+            for part in value.values() if isinstance(value, Mapping) else value:
+                look(part)
+        elif isinstance(value, FunctionType):
+            found[value.__qualname__] = joblib.hash(_instructions(value.__code__))[:8]
+
+    look(values)
+    return ", ".join(f"{name} ({digest})" for name, digest in found.items()) or "none"
+
+
+def _instructions(code: CodeType) -> tuple:
+    """What a function does, wherever it stands."""
+    constants = [
+        _instructions(c)
+        if isinstance(c, CodeType)
+        else sorted(map(repr, c))  # whose order is another in each process
+        if isinstance(c, frozenset)
+        else repr(c)
+        for c in code.co_consts
+    ]
+    return code.co_code, code.co_names, *constants
 
 
 @contextmanager
@@ -288,7 +352,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _is_process(pid: int) -> bool:
+def is_process(pid: int) -> bool:
     """Whether there is such a process; where that cannot be asked harmlessly, yes."""
     if os.name != "posix":
         return True

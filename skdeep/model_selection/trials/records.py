@@ -5,14 +5,14 @@ load_search("search.db").trials       a DataFrame, a row for each candidate
 
 import json
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from skdeep.model_selection.trials.journal import JournalError
+from skdeep.model_selection.trials.evaluation import reason
+from skdeep.model_selection.trials.journal import JournalError, reading
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SearchRecord:
         (``param_C``; in words if it is no number, word or list of these), the scores of its splits
         and their mean (``split0_test_score``, ``mean_test_score``, for each metric if there are
         several), ``begun`` (when it was proposed), ``n_splits`` (how many have ended),
-        ``fit_time`` (seconds, of all) and ``failure`` (the last line of the first error, or empty).
+        ``fit_time`` (seconds, of all) and ``failure`` (why the first fit that failed did, or "").
         With ``fidelity="epochs"`` also ``mean_epochs`` and those of splits; scores are those after
         all of them.
     n_running : int
@@ -114,9 +114,7 @@ def load_search(path: str | Path) -> SearchRecord:
     if not path.exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        ) as connection:
+        with reading(path) as connection:
             identity = dict(connection.execute("SELECT name, value FROM search"))
             trials = [
                 *connection.execute("SELECT number, params, time FROM trials ORDER BY number")
@@ -153,8 +151,7 @@ def _add_fit(row: dict[str, Any], step: int, record: dict[str, Any]) -> None:
     split, scores = record.get("split", step), record["test_scores"]
     row["n_splits"] += split == step  # else it is of a later part
     row["fit_time"] += record["fit_time"]
-    if record["fit_error"] and not row["failure"]:
-        row["failure"] = record["fit_error"].strip().splitlines()[-1]
+    row["failure"] = row["failure"] or reason(record)
     if "epochs" in record:
         row[f"split{split}_epochs"] = record["epochs"]
     if record.get("is_last", True):

@@ -250,10 +250,15 @@ class Fits:
         stage = trial.stage_of(step)
         if all(trial.records) or not all(trial.records[step] for step in stage):
             return
-        if trial.has_failed or (trial.contest and trial.contest.is_lost(self._scores(trial))):
+        following = trial.stage_of(stage.stop)
+        if all(trial.records[step].get("is_over") for step in stage):  # they stopped by themselves
+            assert self.work.epochs is not None
+            part = following.start // trial.size
+            for step, last in zip(following, stage):
+                self._note((trial, step), self.work.epochs.again(trial.records[last], part))
+        elif trial.has_failed or (trial.contest and trial.contest.is_lost(self._scores(trial))):
             trial.lost = True
         else:
-            following = trial.stage_of(stage.stop)
             self._waiting.extendleft((trial, step) for step in reversed(following))
 
     def _scores(self, trial: Trial) -> np.ndarray:
