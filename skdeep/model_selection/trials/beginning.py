@@ -82,29 +82,28 @@ class Beginning:
         """
         if any(space.holds(point) for space in self._spaces):
             return point
-        names = [name for space in self._spaces for name in space.names]
         if not isinstance(point, Mapping):
-            self._spaces[-1].check(point)
+            self._spaces[-1].check(point)  # which says what is wrong with it
+        names = [name for space in self._spaces for name in space.names]
         for name in point:
             if name not in names:
                 raise ValueError(
                     f"x0 has the unknown parameter {name!r}{did_you_mean(str(name), names)}"
                 )
         for space in self._spaces:
-            own = {name: self._own[name] for name in space.names if name in self._own}
-            values = own | dict(point)
-            u = space.encode(values)
-            if not np.isnan(u).any():
-                nearest = space.decode(u.clip(0, 1))
-                exact = {name: values[name] for name in nearest}
-                for filled in (exact, nearest | dict(point)):
-                    if filled.keys() >= point.keys() and space.holds(filled):
-                        return filled
-        own, u = {}, space.encode(own)
-        if not np.isnan(u).any():
-            own = space.decode(u.clip(0, 1))
-        space.check(own | dict(point))  # which says what is wrong with it
+            values = self._own_in(space) | dict(point)
+            nearest = _nearest(space, values)
+            exact = {name: values[name] for name in nearest}
+            for filled in (exact, nearest | dict(point)):
+                if filled.keys() >= point.keys() and space.holds(filled):
+                    return filled
+        last = self._spaces[-1]
+        last.check(_nearest(last, self._own_in(last)) | dict(point))
         return point
+
+    def _own_in(self, space: Space) -> dict[str, Any]:
+        """What the estimator has of a space's parameters."""
+        return {name: self._own[name] for name in space.names if name in self._own}
 
     def _read(self, path: str | Path) -> None:
         record = load_search(path)
@@ -134,19 +133,23 @@ class Beginning:
     def _point(self, params: Mapping[str, Any]) -> dict[str, Any] | None:
         """A candidate of another search as a point of a space; None if it has no place there."""
         for space in self._spaces:
-            values = {name: self._own[name] for name in space.names if name in self._own}
+            values = self._own_in(space)
             others = {name for name in params if name not in space.names}
             if any(as_json(params[name]) != as_json(self._own.get(name)) for name in others):
                 continue
             values |= {
                 name: _value(space, name, params[name]) for name in params if name in space.names
             }
-            u = space.encode(values)
-            if not np.isnan(u).any():
-                point = {name: values[name] for name in space.decode(u.clip(0, 1))}
-                if space.holds(point):
-                    return point
+            point = {name: values[name] for name in _nearest(space, values)}
+            if point and space.holds(point):
+                return point
         return None
+
+
+def _nearest(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The point of a space that is nearest to values; empty if they have no place there."""
+    u = space.encode(values)
+    return {} if np.isnan(u).any() else space.decode(u.clip(0, 1))
 
 
 def _parameters(table: Any) -> Any:

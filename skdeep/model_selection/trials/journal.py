@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from math import inf
-from numbers import Integral
+from numbers import Integral, Number
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -47,6 +47,7 @@ FREE = {
     "verbose", "max_time", "stop", "storage", "executor", "refit", "x0",
     "trials_per_device",
 }  # fmt: skip
+FIXED = str | bytes | Number | tuple  # what a function holds that decides what it does
 HINT = "give another file, or delete this one."
 HINTS = {
     "cv": "if it shuffles, give it an integer random_state, else " + HINT,
@@ -297,7 +298,7 @@ def _words(value: Any) -> str:
 
 def _functions(values: Any) -> str:
     """The functions among values, also within scorers, lists and dicts, and what they do."""
-    found: dict[str, str] = {}
+    found: list[str] = []
 
     def look(value: Any) -> None:
         value = getattr(value, "func", getattr(value, "_score_func", value))
@@ -305,10 +306,13 @@ def _functions(values: Any) -> str:
             for part in value.values() if isinstance(value, Mapping) else value:
                 look(part)
         elif isinstance(value, FunctionType):
-            found[value.__qualname__] = joblib.hash(_instructions(value.__code__))[:8]
+            held = [cell.cell_contents for cell in value.__closure__ or ()]
+            fixed = [each for each in held if isinstance(each, FIXED)]  # others may have filled
+            does = [_instructions(value.__code__), _words([value.__defaults__, fixed])]
+            found.append(f"{value.__qualname__} ({joblib.hash(does)[:8]})")
 
     look(values)
-    return ", ".join(f"{name} ({digest})" for name, digest in found.items()) or "none"
+    return ", ".join(dict.fromkeys(found)) or "none"
 
 
 def _instructions(code: CodeType) -> tuple:
