@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import cross_val_score
@@ -296,9 +297,11 @@ def test_a_callback_may_end_the_training_where_a_part_ends(digits):
 
 def test_what_callbacks_note_is_not_lost(digits, monkeypatch):
     trained, noted = count_epochs(monkeypatch), []
-    model = network(callbacks=[lambda state: noted.append(state.epoch)])
+    monitor = ScoringMonitor(scoring="accuracy")
+    model = network(callbacks=[lambda state: noted.append(state.epoch)]).set_callbacks(monitor)
     BayesSearchCV(model, SPACE, **SETTINGS).fit(*digits)
     assert len(noted) == sum(trained)
+    assert len(monitor.get_logs().data) == sum(trained)
 
 
 def test_what_has_no_seed_is_drawn_once_for_all_parts(digits, monkeypatch):
@@ -373,6 +376,14 @@ def test_what_is_told_of_stopped_candidates(digits):
         complete = curves[:i][np.isfinite(curves[:i]).all(axis=1)]
         gain = np.median(complete[:, 3] - complete[:, last]) if last < 3 else 0.0
         assert told[i] == pytest.approx(-(curve[last] + gain))
+
+
+def test_a_part_in_which_nothing_is_left_to_train_takes_no_time(tmp_path):
+    record = {"fit_time": 3.0, "score_time": 1.0, "test_scores": 0.5, "is_last": False}
+    epochs = Epochs(network(8), [], tmp_path)
+    free = record | {"fit_time": 0.0, "score_time": 0.0}
+    assert epochs.again(record, 2) == free
+    assert epochs.again(record, 3) == free | {"is_last": True}
 
 
 @pytest.mark.parametrize(("epochs", "levels"), [(1, [1]), (3, [1, 2, 3]), (8, [1, 2, 4, 8])])
