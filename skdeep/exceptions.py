@@ -19,3 +19,7 @@ class FitInterruptedWarning(UserWarning):
 
 class LoadError(ValueError):
     """A saved file was refused: damaged, newer, or with something that needs your word."""
+
+
+class WithinNoiseWarning(UserWarning):
+    """A search has found nothing that is surely better than the estimator as it was."""

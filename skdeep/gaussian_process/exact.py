@@ -172,6 +172,16 @@ class Posterior:
         mean = self.t - self.weights * variance
         return np.where(is_open, np.nan, mean), np.where(is_open, np.inf, variance)
 
+    def smoother(self, known_noise: np.ndarray | float = 0.0) -> np.ndarray:
+        """The matrix that takes targets to the mean of f at their points, (n, n).
+
+        ``known_noise`` is what the targets were known to have besides, as ``fit`` was told.
+        """
+        root = _basis_root(self)
+        P = inverse(self.cholesky) - root.T @ root  # K w + H b = t - noise w, and w = P t
+        noise = np.broadcast_to(self.noise + known_noise, len(P))
+        return np.eye(len(P)) - noise[:, None] * P
+
     def extended(self, Z: np.ndarray, t: np.ndarray | None = None) -> "Posterior":
         """The posterior after m more points under the same theta: O(n^2 m), not O(n^3).
 

@@ -32,6 +32,17 @@ from skdeep._config import interrupts_are_ours
 from skdeep.hyperparameters import search_space
 from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
+from skdeep.model_selection.assessment.correction import Choice
+from skdeep.model_selection.assessment.selection import RULES, check_rule, rule
+from skdeep.model_selection.assessment.splits import RESAMPLINGS
+from skdeep.model_selection.assessment.winner import (
+    Assessed,
+    correction_of,
+    held_out,
+    most_evaluated,
+    scored,
+    warn_if_within_noise,
+)
 from skdeep.model_selection.optimizer import SURROGATES, BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.trials.beginning import Beginning
@@ -39,7 +50,7 @@ from skdeep.model_selection.trials.engines import Pool, temporary_folder
 from skdeep.model_selection.trials.epochs import Epochs
 from skdeep.model_selection.trials.evaluation import History, Work
 from skdeep.model_selection.trials.journal import Journal, identity
-from skdeep.model_selection.trials.running import Fits, Run
+from skdeep.model_selection.trials.running import N_REPEATS, Fits, Run, n_repeated
 from skdeep.persistence import saved
 from skdeep.validation import naming, unchanged_on_error
 
@@ -48,7 +59,7 @@ _POSITIVE = Interval(Real, 0, None, closed="neither")
 
 
 @saved
-class _SequentialSearchCV(BaseSearchCV):
+class _SequentialSearchCV(Assessed, BaseSearchCV):
     """A search whose next candidates depend on the scores so far; a subclass says how."""
 
     n_points: int  # candidates under way at once
@@ -62,6 +73,9 @@ class _SequentialSearchCV(BaseSearchCV):
         "n_iter": [_COUNT],
         "max_time": [_POSITIVE, None],
         "stop": [HasMethods(["reached"]), None],
+        "holdout": [Interval(Real, 0, 1, closed="neither"), None],
+        "selection": [StrOptions(set(RULES))],
+        "resampling": [StrOptions(set(RESAMPLINGS))],
         "x0": [dict, list, HasMethods("to_dict"), str, Path, None],
         "storage": [str, Path, None],
         "candidate_timeout": [_POSITIVE, None],
@@ -109,10 +123,12 @@ class _SequentialSearchCV(BaseSearchCV):
         context = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
         context.call_on_fit_task_begin(estimator=self, **work.for_callbacks)
         self.n_splits_ = work.n_splits
-        self.cv_results_ = results = self._run(work, context)
-        self._choose(results, work.refit_metric)
+        history = self._run(work, context)
+        self.cv_results_ = results = history.results()
+        self._choose(history, results, work.refit_metric)
         if self.refit:
             self._refit(work, context)
+        self._assess(history, work)
         several = isinstance(work.scorer, _MultimetricScorer)
         self.scorer_ = work.scorer._scorers if several else work.scorer
         context.call_on_fit_task_end(estimator=self, **work.for_callbacks)
@@ -122,8 +138,8 @@ class _SequentialSearchCV(BaseSearchCV):
     def _proposer(self, space: Space, n_iter: int, seed: int) -> Any:
         """What minimises: it has ``ask()``, ``tell(candidate, value)`` and ``exhausted``."""
 
-    def _run(self, work: Work, context: Any) -> dict[str, np.ndarray]:
-        """Evaluate candidate after candidate: their results."""
+    def _run(self, work: Work, context: Any) -> History:
+        """Evaluate candidate after candidate."""
         if isinstance(self.stop, type):
             raise TypeError(f"stop must be a rule, {self.stop.__name__}(), not its class.")
         if hasattr(self.executor, "get_executor"):
@@ -135,9 +151,24 @@ class _SequentialSearchCV(BaseSearchCV):
             raise ValueError(
                 "racing takes folds from candidates and fidelity epochs; set one of the two."
             )
+        if self.racing and self.resampling == "reshuffle":
+            raise ValueError(
+                "racing compares candidates on the same folds, which resampling='reshuffle' gives "
+                "none; set one of the two."
+            )
         phases = self._phases()
+        if self.selection != "max":
+            if len(phases) > 1:
+                raise ValueError(
+                    f"selection={self.selection!r} compares candidates of one space, but "
+                    "search_spaces has several with a number of candidates each."
+                )
+            check_rule(self.selection, phases[0][0], self.estimator.get_params(), work.n_splits)
         n_iter = sum(n for _, n in phases)
-        context = context.subcontext(task_name="search", max_subtasks=n_iter)
+        n_trials = n_iter
+        if self.resampling == "repeat_top":
+            n_trials += N_REPEATS * n_repeated(n_iter)
+        context = context.subcontext(task_name="search", max_subtasks=n_trials)
         context.call_on_fit_task_begin(estimator=self)
         words = {}
         if self.storage is not None or self.x0 is not None:
@@ -156,6 +187,12 @@ class _SequentialSearchCV(BaseSearchCV):
                 kept = temporary_folder()
                 stack.callback(shutil.rmtree, kept, ignore_errors=True)
                 work.epochs = Epochs(self.estimator, [space for space, _ in phases], kept)
+            journal = None
+            if self.storage is not None:
+                journal = Journal(self.storage, words | {"x0": beginning.digest}, seeds)
+                stack.enter_context(closing(journal))
+                seeds = journal.seeds
+            work.splits.seed = seeds[0]
             pool = stack.enter_context(
                 closing(
                     Pool(
@@ -167,12 +204,7 @@ class _SequentialSearchCV(BaseSearchCV):
                     )
                 )
             )
-            journal = None
-            if self.storage is not None:
-                journal = Journal(self.storage, words | {"x0": beginning.digest}, seeds)
-                stack.enter_context(closing(journal))
-                seeds = journal.seeds
-            bar = tqdm(total=n_iter, unit="candidate", disable=self.verbose != 1)
+            bar = tqdm(total=n_trials, unit="candidate", disable=self.verbose != 1)
             fits = Fits(work, pool, journal, self.candidate_timeout)
             run = Run(self, history, fits, beginning, context, stack.enter_context(bar))
             try:
@@ -190,17 +222,22 @@ class _SequentialSearchCV(BaseSearchCV):
             except BaseException:
                 pool.abandon()
                 raise
-        results = history.results()
         context.call_on_fit_task_end(estimator=self)
-        return results
+        return history
 
-    def _choose(self, results: dict[str, np.ndarray], refit_metric: Any) -> None:
+    def _choose(self, history: History, results: dict[str, np.ndarray], refit_metric: Any) -> None:
         """Set what tells of the best candidate."""
         self.multimetric_ = "mean_test_score" not in results
         if callable(self.scoring) and self.multimetric_:
             refit_metric = self.refit
         if self.refit or not self.multimetric_:
-            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            rows = most_evaluated if self.resampling == "repeat_top" else scored
+            able = [] if callable(self.refit) else rows(history)
+            if able:
+                scores = results[f"mean_test_{refit_metric}"][able]
+                self.best_index_ = able[self._rule(history, able)(scores[None])[0]]
+            else:
+                self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
             self.best_params_ = results["params"][self.best_index_]
@@ -212,17 +249,39 @@ class _SequentialSearchCV(BaseSearchCV):
                     stacklevel=4,
                 )
 
+    def _rule(self, history: History, rows: list[int]) -> Choice:
+        """What chooses among some candidates."""
+        candidates = [history.candidates[row] for row in rows]
+        folds, own = history.fold_scores[rows], self.estimator.get_params()
+        return rule(self.selection, self._phases()[0][0], candidates, folds, own)
+
+    def _assess(self, history: History, work: Work) -> None:
+        """Set what tells how much of the best score was luck."""
+        rows = scored(history)
+        self._held_out, self._correction = "holdout is None", "no candidate was chosen"
+        if callable(self.refit):
+            self._correction = "refit is a function, which chose the candidate"
+        elif rows and (self.refit or not self.multimetric_):
+            winner, seed, choose = self.best_index_, work.splits.seed, self._rule(history, rows)
+            self._correction = correction_of(history, winner, choose, work.units, seed)
+            warn_if_within_noise(history, winner)
+        if work.held is not None:
+            self._held_out = "no candidate was chosen"
+            if rows and (self.refit or not self.multimetric_):
+                estimator = self.best_estimator_ if self.refit else None
+                self._held_out = held_out(history, work, self.best_index_, estimator)
+
     def _refit(self, work: Work, context: Any) -> None:
         """Fit the best candidate on all rows."""
         # A clone of the parameters, of which some may be estimators.
         parameters = clone(self.best_params_, safe=False)
         self.best_estimator_ = clone(work.estimator).set_params(**parameters)
         context = context.subcontext(task_name="refit-with-best-params")
-        targets = () if work.y is None else (work.y,)
+        X, targets, fit_params = work.searched
         with context.propagate_callback_context(self.best_estimator_):
             context.call_on_fit_task_begin(estimator=self, **work.for_callbacks)
             start = time.perf_counter()
-            self.best_estimator_.fit(work.X, *targets, **work.fit_params)
+            self.best_estimator_.fit(X, *targets, **fit_params)
             self.refit_time_ = time.perf_counter() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
@@ -331,6 +390,19 @@ class BayesSearchCV(_SequentialSearchCV):
     storage : str, Path or None, default=None
         File in which every fit is noted as it ends. The same call finds them there, and goes on;
         several processes that make it at once share the fits. It is made if there is none.
+    holdout : float or None, default=None
+        Share of the rows that the search does not see, in (0, 1): drawn at random, with the classes
+        in proportion or in whole groups or from the end, as ``cv`` goes about it. The best
+        candidate, fitted to the others, is scored on them, once.
+    selection : {'max', 'posterior_mean', 'one_std_error'}, default='max'
+        Which candidate is the best: that of the highest mean score; that of the highest mean of a
+        Gaussian process through all scores, to which one that stands out by luck counts less; or,
+        of all within one standard error of the highest, the one that is nearest to the estimator's
+        own configuration.
+    resampling : {'fixed', 'reshuffle', 'repeat_top'}, default='fixed'
+        Whether all candidates have the same splits; or each has its own, so that none is chosen
+        for its luck with them; or the best eighth, three at least, are evaluated on two others
+        besides, and the best of these by all is taken.
     candidate_timeout : float or None, default=None
         Seconds that the fits of a candidate may take together; it fails if they take longer.
         skdeep's networks end between two steps, other fits with the process in which they run.
@@ -361,9 +433,10 @@ class BayesSearchCV(_SequentialSearchCV):
     cv_results_ : dict of ndarrays
         As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
         candidate is the estimator's own configuration, ``failure``, why the first of its fits that
-        failed did, or "", and ``n_splits``, how many folds it has had. With ``fidelity``, also
-        ``epochs``, how many it has had in each fold, and ``score_after_1_epochs`` and so on, its
-        mean test score by then. A candidate that did not have all folds and epochs has no
+        failed did, or "", and ``n_splits``, how many folds it has had. Where some were evaluated
+        again, ``n_evaluations`` says how often each was, and scores are means. With ``fidelity``,
+        also ``epochs``, how many it has had in each fold, and ``score_after_1_epochs`` and so on,
+        its mean test score by then. A candidate that did not have all folds and epochs has no
         ``mean_test_score``, and comes last.
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
@@ -372,7 +445,22 @@ class BayesSearchCV(_SequentialSearchCV):
     best_estimator_ : estimator
         Refitted on all data with ``best_params_``; only with ``refit``.
     best_score_ : float
-        Mean cross-validated score of the best candidate.
+        Mean cross-validated score of the best candidate: the higher for its luck, the more
+        candidates there were and the fewer rows.
+    best_score_corrected_ : float
+        What the best candidate scores on new rows, as rows tell that did not choose it; see Notes.
+        Not there, with the reason, where the metric is no function of predictions, or ``refit`` is
+        a function.
+    best_score_interval_ : tuple of float
+        Where that score lies in nine of ten cases.
+    holdout_score_ : float
+        Score of the best candidate on the rows held out; only with ``holdout``.
+    holdout_indices_ : ndarray of int
+        These rows; only with ``holdout``.
+    overtuning_ : DataFrame
+        Of all candidates that were the best for a time, ``candidate`` (its row),
+        ``mean_test_score`` and ``holdout_score``: where that falls while the other rises, the
+        search has fitted its splits. Each costs one more fit. Only with ``holdout``.
     best_params_ : dict
         The best candidate.
     best_index_ : int
@@ -392,10 +480,20 @@ class BayesSearchCV(_SequentialSearchCV):
 
     Notes
     -----
+    ``best_score_corrected_`` is, over up to 1000 bootstrap resamples, the mean score on the rows
+    that were not drawn of the candidate that those drawn would have chosen [1]_. Accuracy, R2 and
+    what else is computed from labels or numbers is computed from all rows together; what needs
+    probabilities, fold by fold.
+
     A proposal takes some 0.05 s at 100 candidates, and grows with their cube: where a fit takes
     less, ``RandomizedSearchCV`` may try more in the same time. After Ctrl-C the search keeps what
     it has, warns and refits the best; a second one, during the refit, ends all, also a
     cross-validation around the search.
+
+    References
+    ----------
+    .. [1] Tsamardinos, Greasidou, Borboudakis. Bootstrapping the out-of-sample predictions for
+       efficient and accurate cross-validation. Machine Learning 107, 2018.
 
     Examples
     --------
@@ -438,6 +536,9 @@ class BayesSearchCV(_SequentialSearchCV):
         stop=None,
         x0=None,
         storage=None,
+        holdout=None,
+        selection="max",
+        resampling="fixed",
         candidate_timeout=None,
         executor=None,
         trials_per_device=None,
@@ -467,6 +568,9 @@ class BayesSearchCV(_SequentialSearchCV):
         self.stop = stop
         self.x0 = x0
         self.storage = storage
+        self.holdout = holdout
+        self.selection = selection
+        self.resampling = resampling
         self.candidate_timeout = candidate_timeout
         self.executor = executor
         self.trials_per_device = trials_per_device
@@ -547,6 +651,19 @@ class AnnealingSearchCV(_SequentialSearchCV):
     storage : str, Path or None, default=None
         File in which every fit is noted as it ends. The same call finds them there, and goes on;
         several processes that make it at once share the fits. It is made if there is none.
+    holdout : float or None, default=None
+        Share of the rows that the search does not see, in (0, 1): drawn at random, with the classes
+        in proportion or in whole groups or from the end, as ``cv`` goes about it. The best
+        candidate, fitted to the others, is scored on them, once.
+    selection : {'max', 'posterior_mean', 'one_std_error'}, default='max'
+        Which candidate is the best: that of the highest mean score; that of the highest mean of a
+        Gaussian process through all scores, to which one that stands out by luck counts less; or,
+        of all within one standard error of the highest, the one that is nearest to the estimator's
+        own configuration.
+    resampling : {'fixed', 'reshuffle', 'repeat_top'}, default='fixed'
+        Whether all candidates have the same splits; or each has its own, so that none is chosen
+        for its luck with them; or the best eighth, three at least, are evaluated on two others
+        besides, and the best of these by all is taken.
     candidate_timeout : float or None, default=None
         Seconds that the fits of a candidate may take together; it fails if they take longer.
         skdeep's networks end between two steps, other fits with the process in which they run.
@@ -566,7 +683,8 @@ class AnnealingSearchCV(_SequentialSearchCV):
     cv_results_ : dict of ndarrays
         As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
         candidate is the estimator's own configuration, ``failure``, why the first of its fits that
-        failed did, or "", and ``n_splits``, how many folds it has had.
+        failed did, or "", and ``n_splits``, how many folds it has had. Where some were evaluated
+        again, ``n_evaluations`` says how often each was, and scores are means.
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
         "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
@@ -574,7 +692,22 @@ class AnnealingSearchCV(_SequentialSearchCV):
     best_estimator_ : estimator
         Refitted on all data with ``best_params_``; only with ``refit``.
     best_score_ : float
-        Mean cross-validated score of the best candidate.
+        Mean cross-validated score of the best candidate: the higher for its luck, the more
+        candidates there were and the fewer rows.
+    best_score_corrected_ : float
+        What the best candidate scores on new rows, as rows tell that did not choose it; see Notes.
+        Not there, with the reason, where the metric is no function of predictions, or ``refit`` is
+        a function.
+    best_score_interval_ : tuple of float
+        Where that score lies in nine of ten cases.
+    holdout_score_ : float
+        Score of the best candidate on the rows held out; only with ``holdout``.
+    holdout_indices_ : ndarray of int
+        These rows; only with ``holdout``.
+    overtuning_ : DataFrame
+        Of all candidates that were the best for a time, ``candidate`` (its row),
+        ``mean_test_score`` and ``holdout_score``: where that falls while the other rises, the
+        search has fitted its splits. Each costs one more fit. Only with ``holdout``.
     best_params_ : dict
         The best candidate.
     best_index_ : int
@@ -642,6 +775,9 @@ class AnnealingSearchCV(_SequentialSearchCV):
         stop=None,
         x0=None,
         storage=None,
+        holdout=None,
+        selection="max",
+        resampling="fixed",
         candidate_timeout=None,
         executor=None,
         random_state=None,
@@ -669,6 +805,9 @@ class AnnealingSearchCV(_SequentialSearchCV):
         self.stop = stop
         self.x0 = x0
         self.storage = storage
+        self.holdout = holdout
+        self.selection = selection
+        self.resampling = resampling
         self.candidate_timeout = candidate_timeout
         self.executor = executor
         self.random_state = random_state

@@ -1050,8 +1050,8 @@ def test_processes_map_the_data_instead_of_reading_them(iris):
     pd.testing.assert_series_equal(work.y, y)
     assert not work.X.flags.writeable
     assert not work.X.flags.owndata
-    record = work.fit(0, {"C": 2.0}, 1, None)
-    train, test = work.splits[1]
+    record = work.fit(0, {"C": 2.0}, 0, 1, None)
+    train, test = work.splits.of(0)[1]
     assert record["test_scores"] == SVC(C=2.0).fit(X[train], y[train]).score(X[test], y[test])
     parcel.close()
     assert not parcel.folder.exists()

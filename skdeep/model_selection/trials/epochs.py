@@ -90,7 +90,14 @@ class Epochs:
             )
 
     def fit(
-        self, work: Any, trial: int, candidate: dict[str, Any], split: int, part: int, context: Any
+        self,
+        work: Any,
+        trial: int,
+        candidate: dict[str, Any],
+        split: int,
+        part: int,
+        rows: tuple[np.ndarray, np.ndarray],
+        context: Any,
     ) -> dict[str, Any]:
         """The record of a part: that of a fit to its end, from where the last part ended."""
         had = self.levels[part - 1] if part else 0
@@ -104,7 +111,7 @@ class Epochs:
             return self.again(record, part)
         settings = self._settings(estimator, [trial, split])
         settings[f"{self._prefix}epochs"] = self.levels[part] - (had if learnt else 0)
-        record = work.fit_to(estimator, candidate | settings, split, context)
+        record = work.fit_to(estimator, candidate | settings, split, rows, context)
         if record["fit_error"] is not None:
             return self.marked(record, split, part)
         record = self.marked(record, split, part, network)

@@ -7,6 +7,7 @@ come back. Scoring, routing, callbacks and the columns of ``cv_results_`` are sc
 import warnings
 from copy import copy
 from itertools import chain, dropwhile
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,17 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
     _fit_and_score,
     _insert_error_scores,
+    _score,
     _warn_or_raise_about_fit_failures,
 )
-from sklearn.utils import indexable
-from sklearn.utils.validation import _check_method_params
+from sklearn.utils import _safe_indexing, check_random_state, indexable
+from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skdeep.exceptions import FitFailedError
+from skdeep.model_selection.assessment.holdout import hold_out
+from skdeep.model_selection.assessment.out_of_fold import OutOfFold
+from skdeep.model_selection.assessment.recording import as_array, of_predictions, recording
+from skdeep.model_selection.assessment.splits import Splits
 from skdeep.model_selection.trials.epochs import Epochs
 
 
@@ -46,8 +52,14 @@ class Work:
         Of one metric or of several.
     refit_metric : str
         The column of ``cv_results_`` that decides.
-    splits : list of tuple
-        Training and test rows; drawn once, for all candidates.
+    splits : Splits
+        Training and test rows of each candidate.
+    kept, held : ndarray of int or None
+        Rows that are searched, and rows held out; None if all are searched.
+    groups : array-like or None
+        Groups of the rows, if the splitter was given any.
+    predictive : _Scorer or str
+        The metric that is optimised, as one of predictions; or why it is not.
     fit_params : dict
         What the estimator's ``fit`` takes besides.
     epochs : Epochs or None
@@ -57,26 +69,32 @@ class Work:
     def __init__(self, search: BaseSearchCV, X: Any, y: Any, params: dict[str, Any]) -> None:
         self.scorer, self.refit_metric = search._get_scorers()
         self.X, self.y = indexable(X, y)
+        self.n_rows = _num_samples(self.X)
         params = _check_method_params(self.X, params=params)
         routed = search._get_routed_params_for_fit(params)
         splitter = check_cv(search.cv, self.y, classifier=is_classifier(search.estimator))
         search._checked_cv_orig = splitter
         search._check_input_parameters(X=self.X, y=self.y, split_params=routed.splitter.split)
-        self.n_splits = splitter.get_n_splits(self.X, self.y, **routed.splitter.split)
-        self.splits = list(splitter.split(self.X, self.y, **routed.splitter.split))
-        if len(self.splits) != self.n_splits:
-            raise ValueError(
-                f"cv.split and cv.get_n_splits return inconsistent results. Expected "
-                f"{self.n_splits} splits, got {len(self.splits)}"
-            )
-        if not self.splits:
-            raise ValueError("No fits were performed: cv has no split.")
+        self.kept = self.held = None
+        if search.holdout is not None:
+            groups, seed = routed.splitter.split.get("groups"), _holdout_seed(search)
+            self.kept, self.held = hold_out(search.holdout, splitter, self.X, self.y, groups, seed)
+        self.splits = Splits(
+            splitter, self.X, self.y, routed.splitter.split, self.kept, search.resampling
+        )
+        self.n_splits = self.splits.n
+        self.groups = routed.splitter.split.get("groups")
         self.estimator = clone(search.estimator)
         self.fit_params = routed.estimator.fit
         self.score_params = routed.scorer.score
         self.epochs: Epochs | None = None
         self.error_score = search.error_score
         self.optimised = search.refit if isinstance(search.refit, str) else None
+        self.predictive = of_predictions(self.scorer, self.optimised, self.estimator)
+        if self.y is None:
+            self.predictive = "there is no y"
+        elif set(self.score_params) - {"sample_weight"}:
+            self.predictive = "the scorer takes metadata"
         self.sample_weight = params.get("sample_weight")
         caller = copy(search)  # which travels, as executors cannot
         caller.executor = None
@@ -94,6 +112,24 @@ class Work:
         }
 
     @property
+    def searched(self) -> tuple[Any, tuple, dict[str, Any]]:
+        """What the best candidate is fitted on: X, y if there is one, and what else fit takes."""
+        X, y, params = self.X, () if self.y is None else (self.y,), self.fit_params
+        if self.kept is None:
+            return X, y, params
+        parts = tuple(_safe_indexing(part, self.kept) for part in (X, *y))
+        return parts[0], parts[1:], _check_method_params(X, params, indices=self.kept)
+
+    @property
+    def units(self) -> np.ndarray:
+        """What a bootstrap draws, for each row: the row itself, or its group."""
+        return (
+            np.arange(self.n_rows)
+            if self.groups is None
+            else np.unique(self.groups, return_inverse=True)[1]
+        )
+
+    @property
     def for_callbacks(self) -> dict[str, Any]:
         """The data, as scikit-learn's callbacks are told of them."""
         weight = self.sample_weight
@@ -108,7 +144,8 @@ class Work:
     @property
     def test_to_train(self) -> float:
         """Test rows for each training row, a mean over the splits."""
-        return float(np.mean([_count(test) / _count(train) for train, test in self.splits]))
+        splits = self.splits.of(0)
+        return float(np.mean([_count(test) / _count(train) for train, test in splits]))
 
     def score_of(self, fit: dict[str, Any]) -> float:
         """The score that is optimised: of several the one that ``refit`` names, or the first.
@@ -129,7 +166,7 @@ class Work:
         record = {
             "fit_error": reason,
             "test_scores": scores,
-            "n_test_samples": _count(self.splits[split][1]),
+            "n_test_samples": _count(self.splits.of(0)[split][1]),
             "fit_time": seconds,
             "score_time": 0.0,
         }
@@ -137,32 +174,64 @@ class Work:
             record["train_scores"] = scores
         return record if self.epochs is None else self.epochs.marked(record, split, part)
 
-    def fit(self, trial: int, candidate: dict[str, Any], step: int, context: Any) -> dict[str, Any]:
-        """The record of one fit: scores and times, as scikit-learn's.
+    def fit(
+        self, trial: int, candidate: dict[str, Any], shuffle: int, step: int, context: Any
+    ) -> dict[str, Any]:
+        """The record of one fit: scores and times, as scikit-learn's, and predictions.
 
         The steps of a trial go through the splits, and then through those of the next part.
         """
         part, split = divmod(step, self.n_splits)
+        rows = self.splits.of(shuffle)[split]
         if self.epochs is None:
-            return self.fit_to(clone(self.estimator), candidate, split, context)
-        return self.epochs.fit(self, trial, candidate, split, part, context)
+            return self.fit_to(clone(self.estimator), candidate, split, rows, context)
+        return self.epochs.fit(self, trial, candidate, split, part, rows, context)
 
     def fit_to(
-        self, estimator: BaseEstimator, candidate: dict[str, Any], split: int, context: Any
+        self,
+        estimator: BaseEstimator,
+        candidate: dict[str, Any],
+        split: int,
+        rows: tuple[np.ndarray, np.ndarray],
+        context: Any,
     ) -> dict[str, Any]:
-        """Fit an estimator with a candidate's parameters to a split."""
-        train, test = self.splits[split]
-        return _fit_and_score(
+        """Fit an estimator with a candidate's parameters to training rows, and score it."""
+        return self._fitted_and_scored(estimator, candidate, rows, (split, self.n_splits), context)
+
+    def score_held(self, estimator: BaseEstimator) -> dict[str, Any]:
+        """The scores of a fitted estimator on rows held out."""
+        X, *y = (_safe_indexing(part, self.held) for part in (self.X, self.y) if part is not None)
+        params = _check_method_params(self.X, self.score_params, indices=self.held)
+        scores = _score(estimator, X, *(y or [None]), self.scorer, params, self.error_score)
+        return {"test_scores": scores}
+
+    def fit_held(self, candidate: dict[str, Any]) -> dict[str, Any]:
+        """The record of a fit to the rows that are searched, scored on those held out."""
+        rows = self.kept, self.held
+        return self._fitted_and_scored(clone(self.estimator), candidate, rows, None, None)
+
+    def _fitted_and_scored(
+        self, estimator: BaseEstimator, candidate: Any, rows: Any, progress: Any, context: Any
+    ) -> dict[str, Any]:
+        train, test = rows
+        settings, kept = self._settings, None
+        if not isinstance(self.predictive, str):
+            scorer, kept = recording(self.scorer, self.optimised, self.predictive)
+            settings = settings | {"scorer": scorer}
+        record = _fit_and_score(
             estimator,
             self.X,
             self.y,
             train=train,
             test=test,
             parameters=candidate,
-            split_progress=(split, self.n_splits),
+            split_progress=progress,
             callback_ctx=context,
-            **self._settings,
+            **settings,
         )
+        if kept is not None and kept.predictions is not None:
+            record["predictions"] = as_array(kept.predictions)
+        return record
 
 
 class History:
@@ -189,6 +258,8 @@ class History:
         Test rows for each training row.
     default : dict or None
         The candidate that is the estimator's own configuration; None if it lies outside the space.
+    predictions : OutOfFold or str
+        What candidates predicted for the test rows of splits that count; or why it is not kept.
     """
 
     def __init__(self, search: BaseSearchCV, work: Work) -> None:
@@ -198,10 +269,21 @@ class History:
         self.n_splits = work.n_splits
         self.test_to_train = work.test_to_train
         self.default: dict[str, Any] | None = None
+        self.predictions: OutOfFold | str = work.predictive
+        if not isinstance(work.predictive, str):
+            y, weight = as_array(work.y), work.score_params.get("sample_weight")
+            self.predictions = "y holds neither numbers nor words only"
+            if y is not None:
+                self.predictions = OutOfFold(work.predictive, y, weight)
         self._search, self._work = search, work
         self._fits: list[list[dict]] = []  # of each candidate: its splits, again if evaluated again
         self._rows: dict[int, int] = {}  # by the candidate's identity
         self._error: ValueError | None = None
+
+    @property
+    def n_evaluations(self) -> list[int]:
+        """How often each candidate was evaluated."""
+        return [len(fits) // self.n_splits for fits in self._fits]
 
     @property
     def fold_scores(self) -> np.ndarray:
@@ -209,7 +291,7 @@ class History:
         rows = [self._of_splits(fits).mean(axis=0) for fits in self._fits]
         return np.array(rows).reshape(-1, self.n_splits)
 
-    def add(self, candidate: dict[str, Any], steps: list[dict]) -> float:
+    def add(self, candidate: dict[str, Any], steps: list[dict], shuffle: int = 0) -> float:
         """A candidate's mean test score by the records of its fits; nan if a fold failed.
 
         A record that is empty is of a fit that it lost, and then there is no mean.
@@ -226,6 +308,10 @@ class History:
             self._fits.append([])
             self.scores.append(np.nan)
             self.curves.append(self._after_parts(steps))
+        for (_, test), fit in zip(self._work.splits.of(shuffle), fits):
+            predictions = fit.pop("predictions", None)
+            if predictions is not None and isinstance(self.predictions, OutOfFold):
+                self.predictions.add(row, np.arange(self._work.n_rows)[test], predictions)
         self._fits[row].extend(fits)
         self.scores[row] = float(self._of_splits(self._fits[row]).mean())
         return float(self._of_splits(fits).mean())
@@ -252,6 +338,8 @@ class History:
         results["n_splits"] = np.array([sum(map(bool, fits[:n_splits])) for fits in self._fits])
         reasons = [next(filter(None, map(reason, filter(None, fits))), "") for fits in self._fits]
         results["failure"] = np.array(reasons, dtype=object)
+        if max(self.n_evaluations) > 1:
+            results["n_evaluations"] = np.array(self.n_evaluations)
         results["is_default"] = np.array([c is self.default for c in self.candidates])
         if self._work.epochs is not None:
             results |= self._by_epochs(self._work.epochs.levels)
@@ -323,6 +411,18 @@ def _in_all(parts: list[dict]) -> dict:
         return parts[0]
     times = {key: sum(part[key] for part in made) for key in ("fit_time", "score_time")}
     return made[-1] | times
+
+
+def _holdout_seed(search: Any) -> int:
+    """Seed of the rows held out."""
+    if isinstance(search.random_state, Integral):
+        return int(search.random_state)
+    if search.storage is not None:
+        raise ValueError(
+            "holdout with storage needs an integer random_state, so that the call that goes on "
+            "holds out the same rows."
+        )
+    return check_random_state(search.random_state).randint(2**31)
 
 
 def _count(rows: np.ndarray) -> int:

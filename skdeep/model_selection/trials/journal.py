@@ -24,6 +24,7 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from io import BytesIO
 from math import inf
 from numbers import Integral, Number
 from pathlib import Path
@@ -37,7 +38,7 @@ from sklearn.base import BaseEstimator
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.trials.evaluation import Work
 
-FORMAT = 2
+FORMAT = 3
 BUSY_SECONDS = 30.0  # that a statement waits for another process's
 BEAT_SECONDS = 5.0
 DEAD_SECONDS = 60.0  # without a beat, for an owner on another machine
@@ -45,7 +46,7 @@ DEAD_SECONDS = 60.0  # without a beat, for an owner on another machine
 FREE = {
     "estimator", "search_spaces", "cv", "random_state", "n_iter", "n_jobs", "pre_dispatch",
     "verbose", "max_time", "stop", "storage", "executor", "refit", "x0",
-    "trials_per_device",
+    "trials_per_device", "selection",
 }  # fmt: skip
 FIXED = str | bytes | Number | tuple  # what a function holds that decides what it does
 HINT = "give another file, or delete this one."
@@ -62,7 +63,7 @@ CREATE TABLE IF NOT EXISTS trials (
     time REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS fits (
-    trial INTEGER NOT NULL, split INTEGER NOT NULL, owner TEXT, record TEXT,
+    trial INTEGER NOT NULL, split INTEGER NOT NULL, owner TEXT, record TEXT, predictions BLOB,
     PRIMARY KEY (trial, split)
 ) WITHOUT ROWID;
 """
@@ -156,7 +157,8 @@ class Journal:
                 if row is not None and (row[1] is not None or self._is_alive(row[0])):
                     return False
                 connection.execute(
-                    "INSERT OR REPLACE INTO fits VALUES (?, ?, ?, NULL)", [trial, split, self.owner]
+                    "INSERT OR REPLACE INTO fits VALUES (?, ?, ?, NULL, NULL)",
+                    [trial, split, self.owner],
                 )
         return True
 
@@ -165,17 +167,28 @@ class Journal:
         with self._surviving() as connection:
             if connection is not None:
                 row = connection.execute(
-                    "SELECT record FROM fits WHERE trial = ? AND split = ?", [trial, split]
+                    "SELECT record, predictions FROM fits WHERE trial = ? AND split = ?",
+                    [trial, split],
                 ).fetchone()
-                return {} if row is None or row[0] is None else json.loads(row[0])
+                if row is not None and row[0] is not None:
+                    record = json.loads(row[0])
+                    if row[1] is not None:
+                        record["predictions"] = np.load(BytesIO(row[1]), allow_pickle=False)["rows"]
+                    return record
         return {}
 
     def add_record(self, trial: int, split: int, record: Mapping[str, Any]) -> None:
-        """Note that a fit has ended."""
-        row = trial, split, self.owner, as_json(record)
+        """Note that a fit has ended; its predictions, if they are those that count."""
+        record, blob = dict(record), None
+        predictions = record.pop("predictions", None)
+        if predictions is not None and (record.get("is_last", True) or record["is_over"]):
+            file = BytesIO()
+            np.savez_compressed(file, rows=predictions)
+            blob = file.getvalue()
+        row = trial, split, self.owner, as_json(record), blob
         with self._surviving() as connection:
             if connection is not None:
-                connection.execute("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)", row)
+                connection.execute("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?, ?)", row)
 
     @contextmanager
     def _surviving(self) -> Iterator[sqlite3.Connection | None]:
@@ -276,7 +289,7 @@ def identity(search: Any, work: Work, phases: list[tuple[Space, int]]) -> dict[s
         ),
         "data": joblib.hash([work.X, work.y, work.fit_params, work.score_params]),
         "n_splits": str(work.n_splits),
-        "cv": joblib.hash(work.splits),
+        "cv": joblib.hash(work.splits.of(0)),
         **{
             name: _words(value)
             for name, value in search.get_params(deep=False).items()

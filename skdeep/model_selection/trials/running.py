@@ -17,6 +17,10 @@ from skdeep.model_selection.trials.evaluation import History, Work
 from skdeep.model_selection.trials.journal import Journal
 from skdeep.model_selection.trials.racing import Race
 
+N_REPEATS = 2  # of the best candidates, on other splits
+LEAST_REPEATED = 3
+REPEATED_SHARE = 8  # one candidate of so many
+SHUFFLE = 2**24  # trials between two numbers of one candidate
 POLL_SECONDS = 0.05  # between looks at what another process does
 GO_ON = "with storage= the same call goes on where this one was."
 
@@ -53,6 +57,8 @@ class Trial:
         What it competes with, to have another stage.
     lost : bool
         Whether it has none, though not all fits were made.
+    shuffle : int
+        Which of the search's splits it has.
     """
 
     number: int
@@ -63,6 +69,7 @@ class Trial:
     size: int
     contest: Contest | None = None
     lost: bool = False
+    shuffle: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -167,7 +174,7 @@ class Fits:
             return
         places = self.pool.places
         place = places.popleft() if places else None
-        made = trial.number, trial.candidate, step, trial.contexts[step]
+        made = trial.number, trial.candidate, trial.shuffle, step, trial.contexts[step]
         try:
             future = self.pool.submit(_name(fit), made, limit, place, whole)
         except BrokenExecutor as error:  # a worker died while none was at work
@@ -316,6 +323,7 @@ class Run:
         self.begun = 0
         self._planned: deque[dict[str, Any]] = deque()  # before the proposer has its turn
         self._first, self._known = [*beginning.first], beginning.known
+        self._numbers: dict[int, int] = {}  # of candidates, by their identity
         self.callback_stops = False
         self.deadline = np.inf
         if search.max_time is not None:
@@ -329,7 +337,21 @@ class Run:
             end = self._over_space(space, n_iter, proposer)
             if end not in ("n_iter", "exhausted"):
                 break
+        if self.search.resampling == "repeat_top" and end in ("n_iter", "exhausted", "stop"):
+            self._repeat_top()
         return end
+
+    def _repeat_top(self) -> None:
+        """Evaluate the best candidates again, on other splits."""
+        scores = np.array(self.history.scores)
+        order = np.argsort(-scores, kind="stable")[: n_repeated(len(scores))]
+        for shuffle in range(1, N_REPEATS + 1):
+            for row in order[np.isfinite(scores[order])]:
+                candidate = self.history.candidates[row]
+                number = shuffle * SHUFFLE + self._numbers[id(candidate)]
+                self._add(number, candidate, shuffle, None)
+        while self.under_way:
+            self._finish(None, self.under_way.popleft())
 
     def _over_space(self, space: Space, n_iter: int, proposer: Any) -> str:
         n_begun, end = 0, ""
@@ -393,6 +415,15 @@ class Run:
                 proposer.tell(space.own(point), value)
 
     def _begin(self, candidate: dict[str, Any]) -> None:
+        number = self.begun
+        self.begun += 1
+        self._numbers.setdefault(id(candidate), number)
+        shuffle = number + 1 if self.search.resampling == "reshuffle" else 0
+        self._add(number, candidate, shuffle, self._contest())
+
+    def _add(
+        self, number: int, candidate: dict[str, Any], shuffle: int, contest: Contest | None
+    ) -> None:
         n_steps = self.history.n_splits * self.fits.work.n_parts
         context = self.context.subcontext(
             task_name="candidate", max_subtasks=n_steps, sequential_subtasks=False
@@ -400,11 +431,9 @@ class Run:
         context.call_on_fit_task_begin(estimator=self.search)
         task = "candidate-split-evaluation"
         contexts = [context.subcontext(task_name=task, task_id=i) for i in range(n_steps)]
-        contest = self._contest()
         size = 1 if isinstance(contest, Race) else self.history.n_splits
         records: list[dict] = [{} for _ in contexts]
-        trial = Trial(self.begun, candidate, context, contexts, records, size, contest)
-        self.begun += 1
+        trial = Trial(number, candidate, context, contexts, records, size, contest, shuffle=shuffle)
         self.under_way.append(trial)
         self.fits.add(trial)
 
@@ -421,14 +450,20 @@ class Run:
             self.fits.finish(trial)
         finally:
             self.callback_stops |= trial.context.call_on_fit_task_end(estimator=self.search)
-        score = self.history.add(trial.candidate, trial.records)
+        score = self.history.add(trial.candidate, trial.records, trial.shuffle)
         noise = {}
         if trial.lost and not trial.has_failed:
             score, variance = self.fits.expected(trial)
             noise = {"noise": variance} if self.search.surrogate == "gp" else {}
-        proposer.tell(trial.candidate, -score, **noise)
+        if proposer is not None:
+            proposer.tell(trial.candidate, -score, **noise)
         self.bar.set_postfix(best=f"{np.fmax.reduce(self.history.scores):.4g}", refresh=False)
         self.bar.update()
+
+
+def n_repeated(n_candidates: int) -> int:
+    """How many of the best are evaluated again."""
+    return min(max(LEAST_REPEATED, -(-n_candidates // REPEATED_SHARE)), n_candidates)
 
 
 def _same(space: Space, a: dict[str, Any], b: dict[str, Any]) -> bool:

@@ -1,0 +1,369 @@
+"""What a fitted search says of its winner, and how the winner is chosen."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
+from sklearn.linear_model import Ridge
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import (
+    GroupKFold,
+    LeaveOneOut,
+    PredefinedSplit,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_predict,
+    cross_val_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skdeep import AnnealingSearchCV, BayesSearchCV, MLPClassifier
+from skdeep.exceptions import WithinNoiseWarning
+from skdeep.gaussian_process import GaussianProcessRegressor, Matern52
+from skdeep.model_selection.assessment.selection import noise_of_means, rule
+from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.surrogates import lengthscale
+
+SPACE = {"C": (1e-3, 1e3, "log"), "gamma": (1e-6, 1.0, "log")}
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = load_breast_cancer(return_X_y=True)
+    rows = np.random.default_rng(0).permutation(len(y))[:150]
+    return X[rows], y[rows]
+
+
+def search(model=None, space=SPACE, cls=BayesSearchCV, **settings):
+    settings = {"n_iter": 8, "cv": 3, "random_state": 0} | settings
+    return cls(SVC() if model is None else model, space, **settings)
+
+
+def own_score(search, X):
+    """A function of the estimator."""
+    return 0.5
+
+
+class TestPredictions:
+    @pytest.mark.parametrize("scoring", [None, "accuracy", "roc_auc", "neg_log_loss"])
+    @pytest.mark.parametrize("settings", [{}, {"n_jobs": 2}], ids=["serial", "processes"])
+    def test_scores_of_kept_predictions_are_those_of_the_search(
+        self, data, scoring, settings, monkeypatch
+    ):
+        model = (
+            SVC()
+            if scoring != "neg_log_loss"
+            else make_pipeline(StandardScaler(), MLPClassifier(epochs=2, random_state=0))
+        )
+        space = (
+            SPACE
+            if scoring != "neg_log_loss"
+            else {"mlpclassifier__learning_rate": (1e-3, 1.0, "log")}
+        )
+        found = search(model, space, scoring=scoring, n_iter=4, **settings)
+        kept = {}
+
+        def look(history, *rest):
+            kept["scores"] = history.predictions.scores(range(4), np.ones((1, 150)))[0]
+            return "not asked for"
+
+        monkeypatch.setattr("skdeep.model_selection.search.correction_of", look)
+        found.fit(*data)
+        np.testing.assert_allclose(kept["scores"], found.cv_results_["mean_test_score"], rtol=1e-12)
+
+    @pytest.mark.parametrize(
+        "scoring", [{"a": "accuracy", "b": "roc_auc"}, ["accuracy", "roc_auc"]]
+    )
+    def test_of_several_metrics_the_one_that_decides_is_corrected(self, data, scoring):
+        name = "b" if isinstance(scoring, dict) else "roc_auc"
+        several = search(scoring=scoring, refit=name).fit(*data)
+        one = search(scoring="roc_auc").fit(*data)
+        assert several.best_score_corrected_ == one.best_score_corrected_ < one.best_score_
+
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            ({"scoring": lambda model, X, y: model.score(X, y)}, "function of the estimator"),
+            ({"refit": lambda results: 1}, "refit is a function"),
+            ({"scoring": ["accuracy"], "refit": False}, "no candidate was chosen"),
+        ],
+    )
+    def test_what_is_absent_says_why(self, data, settings, reason):
+        found = search(n_iter=3, **settings).fit(*data)
+        assert not hasattr(found, "best_score_corrected_")
+        with pytest.raises(AttributeError, match=f"best_score_interval_ is absent: .*{reason}"):
+            found.best_score_interval_  # noqa: B018
+        with pytest.raises(AttributeError, match="holdout_score_ is absent: holdout is None"):
+            found.holdout_score_  # noqa: B018
+
+    def test_a_score_of_the_estimators_own_is_absent(self, data):
+        class Own(SVC):
+            def score(self, X, y):
+                return 0.5 + self.C * 1e-9
+
+        found = search(Own(), n_iter=3).fit(*data)
+        with pytest.raises(AttributeError, match="Own has a score of its own; name a metric"):
+            found.best_score_corrected_  # noqa: B018
+
+    def test_words_and_objects_are_classes_too(self, data):
+        X, y = data
+        words = np.array(["no", "yes"], dtype=object)[y]
+        assert (
+            search().fit(X, words).best_score_corrected_ == search().fit(X, y).best_score_corrected_
+        )
+
+    def test_a_resumed_search_has_the_same_correction(self, data, tmp_path):
+        path = tmp_path / "search.db"
+        whole = search().fit(*data)
+        search(n_iter=5, storage=path).fit(*data)
+        resumed = search(storage=path).fit(*data)
+        again = search(storage=path).fit(*data)
+        assert resumed.best_score_corrected_ == whole.best_score_corrected_
+        assert again.best_score_interval_ == whole.best_score_interval_
+
+    def test_a_search_by_epochs_corrects_among_the_complete(self):
+        X, y = make_classification(160, random_state=0)
+        model = MLPClassifier(epochs=8, random_state=0)
+        found = search(model, None, fidelity="epochs", n_iter=12).fit(X, y)
+        assert found.best_score_corrected_ <= found.best_score_
+
+    def test_lost_candidates_of_a_race_are_left_out(self, data):
+        found = search(racing=True, cv=5, n_iter=12).fit(*data)
+        assert np.isnan(found.cv_results_["mean_test_score"]).any()
+        assert found.best_score_corrected_ <= found.best_score_
+
+    def test_it_is_pickled_and_a_refit_forgets_it(self, data):
+        found = search(n_iter=4, holdout=0.2).fit(*data)
+        same = pickle.loads(pickle.dumps(found))
+        assert same.best_score_corrected_ == found.best_score_corrected_
+        pd.testing.assert_frame_equal(same.overtuning_, found.overtuning_)
+        found.set_params(holdout=None).fit(*data)
+        assert not hasattr(found, "holdout_score_")
+
+    def test_negative_sample_weights_enter_the_score(self, data):
+        X, y = data
+        weight = np.random.default_rng(0).uniform(0.1, 2, size=len(y))
+        with sklearn.config_context(enable_metadata_routing=True):
+            scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+            model = SVC().set_fit_request(sample_weight=False)
+            found = search(model, scoring=scorer, n_iter=1).fit(X, y, sample_weight=weight)
+        # One candidate: its score on all rows together, in which splits count by their weight.
+        predicted = cross_val_predict(SVC(**found.best_params_), X, y, cv=3)
+        expected = accuracy_score(y, predicted, sample_weight=weight)
+        assert found.best_score_corrected_ == pytest.approx(expected, abs=1e-12)
+
+
+class TestHoldout:
+    def test_the_winner_is_scored_on_rows_that_nothing_saw(self, data):
+        X, y = data
+        found = search(holdout=0.2).fit(X, y)
+        held = found.holdout_indices_
+        kept = np.setdiff1d(np.arange(len(y)), held)
+        inner = search().fit(X[kept], y[kept])
+        assert len(held) == 30
+        assert found.best_params_ == inner.best_params_
+        assert found.best_score_ == inner.best_score_
+        model = SVC(**inner.best_params_).fit(X[kept], y[kept])
+        assert found.holdout_score_ == model.score(X[held], y[held])
+        np.testing.assert_array_equal(found.best_estimator_.dual_coef_, model.dual_coef_)
+        assert abs(y[held].mean() - y.mean()) < 1 / 30  # stratified, as the splits are
+
+    def test_overtuning_has_each_candidate_that_was_the_best_for_a_time(self, data):
+        X, y = data
+        found = search(holdout=0.2, n_iter=12, random_state=1).fit(X, y)
+        means = found.cv_results_["mean_test_score"]
+        expected = [row for row in range(12) if means[row] > max(means[:row], default=-1)]
+        table = found.overtuning_
+        assert table["candidate"].tolist() == expected
+        held = found.holdout_indices_
+        kept = np.setdiff1d(np.arange(len(y)), held)
+        for row, score in zip(table["candidate"], table["holdout_score"]):
+            model = SVC(**found.cv_results_["params"][row]).fit(X[kept], y[kept])
+            assert score == model.score(X[held], y[held])
+
+    def test_without_refit_the_winner_is_fitted_for_it(self, data):
+        refitted = search(holdout=0.2).fit(*data)
+        found = search(holdout=0.2, refit=False).fit(*data)
+        assert found.holdout_score_ == refitted.holdout_score_
+
+    def test_groups_stay_together(self, data):
+        groups = np.arange(150) // 5
+        for cv in (GroupKFold(3), StratifiedGroupKFold(3)):
+            found = search(holdout=0.2, cv=cv, n_iter=2).fit(*data, groups=groups)
+            held = groups[found.holdout_indices_]
+            assert not set(held) & set(np.delete(groups, found.holdout_indices_))
+            assert 20 <= len(held) <= 40
+
+    def test_time_is_held_out_from_its_end(self):
+        X, y = load_diabetes(return_X_y=True)
+        found = search(Ridge(), {"alpha": (1e-3, 1e3, "log")}, holdout=0.25, cv=TimeSeriesSplit(3))
+        found.fit(X, y)
+        np.testing.assert_array_equal(found.holdout_indices_, np.arange(442 - 110, 442))
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"holdout": 0.2, "cv": [([0, 1, 2], [3, 4])]}, "cv is a list of splits"),
+            ({"holdout": 1.5}, "'holdout' parameter"),
+            ({"holdout": 0.2, "storage": "x.db", "random_state": None}, "integer random_state"),
+            ({"holdout": 0.001}, "test_size"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_before_any_fit(self, data, settings, message):
+        model = search(**settings)
+        with pytest.raises(ValueError, match=message):
+            model.fit(*data)
+        assert not hasattr(model, "cv_results_")
+
+    def test_a_journal_goes_on_with_the_same_rows(self, data, tmp_path):
+        path = tmp_path / "search.db"
+        search(holdout=0.2, n_iter=3, storage=path).fit(*data)
+        found = search(holdout=0.2, storage=path).fit(*data)
+        assert found.holdout_score_ == search(holdout=0.2).fit(*data).holdout_score_
+
+
+class TestResampling:
+    def test_each_candidate_has_splits_of_its_own(self, data):
+        X, y = data
+        space = {"C": [1.0, 1.0 + 1e-12, 1.0 + 2e-12]}
+        found = search(resampling="reshuffle", space=space, n_iter=3).fit(X, y)
+        assert len(set(found.cv_results_["split0_test_score"])) == 3
+        scores = found.cv_results_["mean_test_score"]
+        shuffled = [
+            cross_val_score(SVC(), X, y, cv=StratifiedKFold(3, shuffle=True, random_state=i)).mean()
+            for i in range(200)
+        ]
+        assert np.isin(np.round(scores, 10), np.round(shuffled, 10)).all()
+
+    @pytest.mark.parametrize("resampling", ["reshuffle", "repeat_top"])
+    def test_it_is_the_same_wherever_fits_run_and_after_a_resume(self, data, resampling, tmp_path):
+        settings = {"resampling": resampling, "holdout": 0.2}
+        serial = search(**settings).fit(*data)
+        elsewhere = search(n_jobs=2, **settings).fit(*data)
+        search(n_iter=5, storage=tmp_path / "a.db", **settings).fit(*data)
+        resumed = search(storage=tmp_path / "a.db", **settings).fit(*data)
+        for other in (elsewhere, resumed):
+            np.testing.assert_array_equal(
+                other.cv_results_["mean_test_score"], serial.cv_results_["mean_test_score"]
+            )
+            assert other.best_score_corrected_ == serial.best_score_corrected_
+            assert other.best_index_ == serial.best_index_
+
+    def test_the_best_have_two_more_evaluations_and_win_by_all_three(self, data):
+        X, y = data
+        once = search(n_iter=16).fit(X, y)
+        found = search(n_iter=16, resampling="repeat_top").fit(X, y)
+        means, counts = found.cv_results_["mean_test_score"], found.cv_results_["n_evaluations"]
+        first = once.cv_results_["mean_test_score"]
+        top = np.argsort(-first, kind="stable")[:3]
+        np.testing.assert_array_equal(np.flatnonzero(counts == 3), np.sort(top))
+        np.testing.assert_array_equal(means[counts == 1], first[counts == 1])
+        assert found.best_index_ == max(top, key=lambda row: means[row])
+        assert (means[top] != first[top]).any()
+
+    def test_plain_annealing_takes_them_too(self, data):
+        found = search(cls=AnnealingSearchCV, resampling="repeat_top").fit(*data)
+        assert (found.cv_results_["n_evaluations"] == 3).sum() == 3
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"resampling": "reshuffle", "cv": LeaveOneOut()}, "LeaveOneOut cannot do"),
+            ({"resampling": "repeat_top", "cv": PredefinedSplit([0, 1] * 75)}, "cannot do"),
+            ({"resampling": "reshuffle", "racing": True}, "racing compares"),
+        ],
+    )
+    def test_what_cannot_shuffle_is_refused(self, data, settings, message):
+        with pytest.raises(ValueError, match=message):
+            search(**settings).fit(*data)
+
+    def test_shuffle_splits_are_shuffled(self, data):
+        cv = ShuffleSplit(2, random_state=3)
+        found = search(resampling="reshuffle", space={"C": [1.0, 1.0 + 1e-12]}, cv=cv, n_iter=2)
+        a, b = found.fit(*data).cv_results_["mean_test_score"]
+        assert a != b
+
+
+class TestSelection:
+    def test_one_standard_error_takes_the_nearest_to_the_own_configuration(self, data):
+        found = search(selection="one_std_error", n_iter=16, cv=5).fit(*data)
+        results = found.cv_results_
+        best = results["mean_test_score"].argmax()
+        folds = np.array([results[f"split{i}_test_score"][best] for i in range(5)])
+        within = results["mean_test_score"] >= folds.mean() - folds.std(ddof=1) / np.sqrt(5)
+        C = results["param_C"].astype(float)
+        distance = np.abs(np.log10(C / SVC().C))  # gamma="scale" has no place in the space
+        assert found.best_index_ == np.where(within, distance, np.inf).argmin()
+        assert found.best_index_ != best
+
+    def test_the_own_configuration_wins_if_it_is_within_one_standard_error(self, data):
+        found = search(SVC(C=2.0, gamma=1e-4), selection="one_std_error", cv=5).fit(*data)
+        assert found.best_index_ == 0
+        assert found.best_score_ < found.cv_results_["mean_test_score"].max()
+
+    def test_posterior_mean_is_that_of_a_gaussian_process(self):
+        rng = np.random.default_rng(0)
+        space = Space({"x": (0.0, 1.0)})
+        x = np.sort(rng.random(30))
+        folds = np.sin(5 * x)[:, None] + rng.normal(scale=0.4, size=(30, 4))
+        candidates = [{"x": value} for value in x]
+        choose = rule("posterior_mean", space, candidates, folds, {})
+        means = folds.mean(axis=1)
+        kernel = Matern52(lengthscale=lengthscale(1))
+        model = GaussianProcessRegressor(kernel=kernel, random_state=0)
+        model.fit(x[:, None], means, noise_variance=np.full(30, noise_of_means(folds)))
+        smooth = model.predict(x[:, None])
+        chosen = choose(means[None])[0]
+        assert abs(x[chosen] - np.pi / 10) < 0.1
+        assert smooth[chosen] >= smooth.max() - 0.02
+        assert means.argmax() != chosen  # which stood out by luck
+
+    def test_noise_of_means_is_what_folds_and_candidates_do_not_explain(self):
+        rng = np.random.default_rng(0)
+        truth = rng.normal(size=(300, 1)) + 3 * rng.normal(size=5)
+        noise = rng.normal(scale=0.2, size=(300, 5))
+        assert noise_of_means(truth + noise) == pytest.approx(0.04 / 5, rel=0.1)
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"selection": "one_std_error", "space": {"gamma": (1e-6, 1.0, "log")}}, "no place"),
+            ({"selection": "one_std_error", "cv": ShuffleSplit(1)}, "needs two splits"),
+            ({"selection": "best"}, "'selection' parameter"),
+            (
+                {"selection": "posterior_mean", "space": [(SPACE, 2), ({"C": [1.0]}, 1)]},
+                "one space",
+            ),
+        ],
+    )
+    def test_what_cannot_choose_is_refused_before_any_fit(self, data, settings, message):
+        model = search(**settings)
+        with pytest.raises(ValueError, match=message):
+            model.fit(*data)
+        assert not hasattr(model, "cv_results_")
+
+
+class TestWithinNoise:
+    def test_a_winner_by_luck_is_told(self):
+        rng = np.random.default_rng(0)
+        X, y = rng.normal(size=(120, 5)), rng.integers(2, size=120)
+        with pytest.warns(WithinNoiseWarning, match="above the estimator's own configuration"):
+            search(SVC(C=1.0, gamma=0.1), n_iter=12, cv=5).fit(X, y)
+
+    def test_a_winner_by_far_is_not(self, data):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            search(SVC(C=1e-3, gamma=1.0)).fit(*data)  # the default guesses the larger class
+
+    def test_nor_is_a_default_that_won(self, data):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            search(SVC(C=100.0, gamma=1e-5), n_iter=1).fit(*data)
