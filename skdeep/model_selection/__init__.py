@@ -1,6 +1,7 @@
 """Search for hyper-parameters that learns from what it has seen."""
 
 from skdeep.model_selection.acquisition import ConfidenceBound, ProbabilityOfImprovement
+from skdeep.model_selection.assessment.stability import metric_stability
 from skdeep.model_selection.minimization import minimize
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.search import AnnealingSearchCV, BayesSearchCV
@@ -19,6 +20,7 @@ __all__ = [
     "RegretBound",
     "When",
     "load_search",
+    "metric_stability",
     "minimize",
     "to_skopt",
 ]

@@ -10,11 +10,21 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer
 from sklearn.metrics._scorer import _MultimetricScorer, _PassthroughScorer, _Scorer
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-KNOWN_SCORES = {ClassifierMixin.score: "accuracy", RegressorMixin.score: "r2"}
+KNOWN_SCORES: dict[Any, str] = dict.fromkeys(
+    [
+        ClassifierMixin.score,
+        DummyClassifier.score,
+        KNeighborsClassifier.score,
+        RadiusNeighborsClassifier.score,
+    ],
+    "accuracy",
+) | dict.fromkeys([RegressorMixin.score, DummyRegressor.score], "r2")
 
 
 class Recording(_Scorer):
