@@ -434,10 +434,11 @@ class BayesSearchCV(_SequentialSearchCV):
         As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
         candidate is the estimator's own configuration, ``failure``, why the first of its fits that
         failed did, or "", and ``n_splits``, how many folds it has had. Where some were evaluated
-        again, ``n_evaluations`` says how often each was, and scores are means. With ``fidelity``,
-        also ``epochs``, how many it has had in each fold, and ``score_after_1_epochs`` and so on,
-        its mean test score by then. A candidate that did not have all folds and epochs has no
-        ``mean_test_score``, and comes last.
+        again, ``n_evaluations`` says how often each was, and scores are means. Of networks,
+        ``learning_curve`` has the loss after each epoch, of held-out rows if there are any, a mean
+        over folds. With ``fidelity``, also ``epochs``, how many it has had in each fold, and
+        ``score_after_1_epochs`` and so on, its mean test score by then. A candidate that did not
+        have all folds and epochs has no ``mean_test_score``, and comes last.
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
         "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or
@@ -684,7 +685,9 @@ class AnnealingSearchCV(_SequentialSearchCV):
         As in ``RandomizedSearchCV``, in order of evaluation, with ``is_default``, whether the
         candidate is the estimator's own configuration, ``failure``, why the first of its fits that
         failed did, or "", and ``n_splits``, how many folds it has had. Where some were evaluated
-        again, ``n_evaluations`` says how often each was, and scores are means.
+        again, ``n_evaluations`` says how often each was, and scores are means. Of networks,
+        ``learning_curve`` has the loss after each epoch, of held-out rows if there are any, a mean
+        over folds.
     stop_reason_ : str
         Why the search ended: "n_iter", "exhausted" (no new point is left in a finite space),
         "max_time", "stop" (the rule), "callback" (one of scikit-learn's callbacks) or

@@ -36,7 +36,7 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep import config_context, get_config
+from skdeep import MLPClassifier, config_context, get_config
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.model_selection import AnnealingSearchCV, BayesSearchCV, Plateau, RegretBound, When
 from skdeep.model_selection.optimizer import BayesianOptimizer
@@ -1055,3 +1055,21 @@ def test_processes_map_the_data_instead_of_reading_them(iris):
     assert record["test_scores"] == SVC(C=2.0).fit(X[train], y[train]).score(X[test], y[test])
     parcel.close()
     assert not parcel.folder.exists()
+
+
+def test_learning_curves_are_means_of_what_folds_had(iris, tmp_path):
+    X, y = iris
+    model = make_pipeline(StandardScaler(), MLPClassifier(epochs=4, random_state=0))
+    space = {"mlpclassifier__learning_rate": (1e-3, 1e-1, "log")}
+    settings = {"n_iter": 2, "cv": 3, "random_state": 0, "storage": tmp_path / "search.db"}
+    for _ in range(2):  # as they come, and as they were noted
+        search = BayesSearchCV(model, space, **settings).fit(X, y)
+        for params, curve in zip(
+            search.cv_results_["params"], search.cv_results_["learning_curve"]
+        ):
+            model = clone(model).set_params(**params)
+            losses = [
+                clone(model).fit(X[train], y[train])[-1].history_["loss"]
+                for train, _ in StratifiedKFold(3).split(X, y)
+            ]
+            np.testing.assert_allclose(curve, np.mean(losses, axis=0), rtol=1e-4)

@@ -23,10 +23,12 @@ from sklearn.model_selection._validation import (
     _score,
     _warn_or_raise_about_fit_failures,
 )
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skdeep.exceptions import FitFailedError
+from skdeep.hyperparameters import Declared
 from skdeep.model_selection.assessment.holdout import hold_out
 from skdeep.model_selection.assessment.out_of_fold import OutOfFold
 from skdeep.model_selection.assessment.recording import as_array, of_predictions, recording
@@ -231,6 +233,9 @@ class Work:
         )
         if kept is not None and kept.predictions is not None:
             record["predictions"] = as_array(kept.predictions)
+        curve = _learning_curve(estimator)
+        if curve:
+            record["learning_curve"] = curve
         return record
 
 
@@ -277,6 +282,7 @@ class History:
                 self.predictions = OutOfFold(work.predictive, y, weight)
         self._search, self._work = search, work
         self._fits: list[list[dict]] = []  # of each candidate: its splits, again if evaluated again
+        self._learning_curves: list[list[list[float] | None]] = []  # of each candidate's fits
         self._rows: dict[int, int] = {}  # by the candidate's identity
         self._error: ValueError | None = None
 
@@ -307,8 +313,10 @@ class History:
             self.candidates.append(candidate)
             self._fits.append([])
             self.scores.append(np.nan)
+            self._learning_curves.append([])
             self.curves.append(self._after_parts(steps))
         for (_, test), fit in zip(self._work.splits.of(shuffle), fits):
+            self._learning_curves[row].append(fit.pop("learning_curve", None))
             predictions = fit.pop("predictions", None)
             if predictions is not None and isinstance(self.predictions, OutOfFold):
                 self.predictions.add(row, np.arange(self._work.n_rows)[test], predictions)
@@ -340,6 +348,10 @@ class History:
         results["failure"] = np.array(reasons, dtype=object)
         if max(self.n_evaluations) > 1:
             results["n_evaluations"] = np.array(self.n_evaluations)
+        curves = [_mean_curve(curves) for curves in self._learning_curves]
+        if any(curve is not None for curve in curves):
+            results["learning_curve"] = np.empty(len(curves), dtype=object)
+            results["learning_curve"][:] = curves
         results["is_default"] = np.array([c is self.default for c in self.candidates])
         if self._work.epochs is not None:
             results |= self._by_epochs(self._work.epochs.levels)
@@ -411,6 +423,24 @@ def _in_all(parts: list[dict]) -> dict:
         return parts[0]
     times = {key: sum(part[key] for part in made) for key in ("fit_time", "score_time")}
     return made[-1] | times
+
+
+def _learning_curve(estimator: Any) -> list[float]:
+    """The loss after each epoch, of held-out rows if there are any; empty if it is no network."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    history = getattr(estimator, "history_", None) if isinstance(estimator, Declared) else None
+    if history is None:
+        return []
+    losses = history["val_loss" if "val_loss" in history else "loss"]
+    return [float(f"{loss:.5g}") for loss in losses]
+
+
+def _mean_curve(curves: list[list[float] | None]) -> np.ndarray | None:
+    """The mean over fits, for as long as all of them went on; None if there is none."""
+    known = [curve for curve in curves if curve]
+    n = min(map(len, known), default=0)
+    return np.mean([curve[:n] for curve in known], axis=0) if n else None
 
 
 def _holdout_seed(search: Any) -> int:
