@@ -1067,9 +1067,9 @@ def test_learning_curves_are_means_of_what_folds_had(iris, tmp_path):
         for params, curve in zip(
             search.cv_results_["params"], search.cv_results_["learning_curve"]
         ):
-            model = clone(model).set_params(**params)
+            chosen = clone(model).set_params(**params)
             losses = [
-                clone(model).fit(X[train], y[train])[-1].history_["loss"]
+                clone(chosen).fit(X[train], y[train])[-1].history_["loss"]
                 for train, _ in StratifiedKFold(3).split(X, y)
             ]
             np.testing.assert_allclose(curve, np.mean(losses, axis=0), rtol=1e-4)
