@@ -1,7 +1,7 @@
 """The standard error that metric_stability predicts, and the one over 200 fresh data sets.
 
     python benchmarks/search/stability.py            half an hour on one core
-    python benchmarks/search/stability.py --save     and keep benchmarks/results/search_stability.json
+    python benchmarks/search/stability.py --save     and keep search_stability.json
 
 Each data set is drawn from 40,000 generated rows; the prediction is made on 20 other ones, of each
 of which it knows nothing but its own rows. The figure is predicted over observed: its median and
