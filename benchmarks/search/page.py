@@ -270,7 +270,7 @@ def main() -> None:
     lines += engines()
     lines += section(
         "What best scores are worth",
-        "50 candidates of a support vector machine in five folds, 40 generated tables of each kind: "
+        "50 candidates of a support vector machine, five folds, 40 generated tables of each kind: "
         "means of the truth (of the winner, on 20,000 other rows), of the best score and of the "
         "corrected one, their mean absolute errors, and how often the interval, of nine in ten, "
         "holds the truth.",
