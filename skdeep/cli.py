@@ -39,21 +39,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument(
         "--every", type=float, metavar="SECONDS", help="show it anew; 2 on a terminal"
     )
+    command.add_argument("--html", metavar="FILE", help="write a page with pictures instead")
     command.set_defaults(run=search_status)
     parsed = vars(parser.parse_args(arguments))
     run = parsed.pop("run")
     return run(**parsed) or 0
 
 
-def search_status(path: str, every: float | None) -> int:
-    """Print the state of a search, once or again and again."""
-    from skdeep.model_selection import load_search
+def search_status(path: str, every: float | None, html: str | None) -> int:
+    """Print the state of a search, once or again and again, or write it as a page."""
+    from skdeep.model_selection import SearchDisplay, load_search
 
     live = sys.stdout.isatty()
     every = 2.0 if every is None and live else every
     try:
         while True:
             try:
+                if html is not None:
+                    SearchDisplay.from_search(path).report(html)
+                    return 0
                 text = load_search(path).summary()
             except (OSError, ValueError) as error:
                 print(error, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from skdeep.model_selection.acquisition import ConfidenceBound, ProbabilityOfImprovement
 from skdeep.model_selection.assessment.stability import metric_stability
+from skdeep.model_selection.looking import SearchDisplay
 from skdeep.model_selection.minimization import minimize
 from skdeep.model_selection.optimizer import BayesianOptimizer
 from skdeep.model_selection.search import AnnealingSearchCV, BayesSearchCV
@@ -18,6 +19,7 @@ __all__ = [
     "Plateau",
     "ProbabilityOfImprovement",
     "RegretBound",
+    "SearchDisplay",
     "When",
     "load_search",
     "metric_stability",

@@ -43,6 +43,7 @@ from skdeep.model_selection.assessment.winner import (
     scored,
     warn_if_within_noise,
 )
+from skdeep.model_selection.looking import SearchDisplay
 from skdeep.model_selection.optimizer import SURROGATES, BayesianOptimizer
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.trials.beginning import Beginning
@@ -116,6 +117,29 @@ class _SequentialSearchCV(Assessed, BaseSearchCV):
         """
         with unchanged_on_error(self):
             return self._fit(X, y, params)
+
+    def report(self, path: str | Path) -> None:
+        """Write what the search has found as one page of HTML, which needs no network.
+
+        It has the best candidate and what it is worth, every trial in a table to sort and filter,
+        linked pictures, and code that builds the best again. :class:`SearchDisplay` does the same
+        for journals, of searches that run or were killed, and for other results.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to. An earlier report there is replaced, when the new one is complete.
+
+        Raises
+        ------
+        NotFittedError
+            If the search was not fitted.
+        FileNotFoundError
+            If the folder is not there.
+        FileExistsError
+            If there is a file that is no report.
+        """
+        SearchDisplay.from_search(self).report(path)
 
     @_fit_context(prefer_skip_nested_validation=False)  # the estimator checks its own
     def _fit(self, X, y, params):

@@ -33,11 +33,11 @@ def write(path: str | os.PathLike, kind: str, parts: dict[str, bytes]) -> bytes:
             archive.writestr(name, part)
     body = buffer.getbuffer()
     line = f"skdeep {kind} {FORMAT} {len(body)} {hashlib.sha256(body).hexdigest()}\n".encode()
-    _replace(Path(path), line, body)
+    replace(Path(path), line, body)
     return line
 
 
-def _replace(path: Path, *pieces: bytes | memoryview) -> None:
+def replace(path: Path, *pieces: bytes | memoryview) -> None:
     """Put pieces into the place of a file, all or nothing; of a link into what it leads to."""
     path = Path(os.path.realpath(path))
     # A name of its own: what a crash leaves is no model's, and in nobody's way.

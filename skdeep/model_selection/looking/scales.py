@@ -1,0 +1,78 @@
+"""Dimensions on the axes of a picture: where values stand, and what is written there."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skdeep.model_selection.spaces.dimensions import Choice, Dimension, Range
+
+LONGEST = 24  # characters of a level
+MOST_TICKS = 6
+MOST_LEVELS = 12  # that have a tick each
+
+
+def text_of(value: Any, longest: int = LONGEST) -> str:
+    """A value in a few characters."""
+    if isinstance(value, BaseEstimator):
+        text = " ".join(repr(value).split())
+    elif isinstance(value, str):
+        text = value
+    elif isinstance(value, float | np.floating):
+        text = f"{value:.4g}"
+    else:
+        text = getattr(value, "__name__", None) or " ".join(repr(value).split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def ticks(dimension: Dimension) -> tuple[np.ndarray, list[str]]:
+    """Where to write a value on the axis from 0 to 1 of u, and the values."""
+    if isinstance(dimension, Choice):
+        step = -(-int(dimension.size) // MOST_LEVELS)
+        indices = np.arange(0, int(dimension.size), step)
+        return dimension.middle(indices), [text_of(dimension.levels[i]) for i in indices]
+    if not isinstance(dimension, Range):  # a distribution, by its quantiles
+        u = dimension.snap(np.linspace(0, 1, 5))
+        return u, [text_of(dimension.decode(each)) for each in u]
+    numbers = _round_numbers(dimension)
+    inside = [float(number) for number in numbers if dimension.low <= number <= dimension.high]
+    return np.array([dimension.encode(each) for each in inside]), [f"{n:.6g}" for n in inside]
+
+
+def _round_numbers(dimension: Range) -> Iterable[float]:
+    """Some of a range and a little beyond."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    low, high = dimension.low, dimension.high
+    if not dimension.log:
+        whole = isinstance(low, int)
+        return MaxNLocator(MOST_TICKS - 1, integer=whole).tick_values(low, high)
+    if high >= 100 * low:
+        return LogLocator(numticks=MOST_TICKS).tick_values(low, high)
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high) + 1)
+    return np.unique(np.outer(decades, [1, 2, 5]).round(12))
+
+
+def positions(dimension: Dimension, u: np.ndarray) -> np.ndarray:
+    """Where u, (m,), stand on an axis of values: numbers as they are, levels by index."""
+    if isinstance(dimension, Choice):
+        return dimension.index(u).astype(float)
+    return np.array([float(dimension.decode(each)) for each in u])
+
+
+def scale(ax: Any, which: str, dimension: Dimension) -> None:
+    """Make an axis of matplotlib's, "x" or "y", one of the dimension's values."""
+    if isinstance(dimension, Choice):
+        n = int(dimension.size)
+        shown = np.arange(0, n, -(-n // MOST_LEVELS))
+        labels = [plain(text_of(dimension.levels[i], 14)) for i in shown]
+        getattr(ax, f"set_{which}ticks")(shown, labels)
+        getattr(ax, f"set_{which}lim")(-0.5, n - 0.5)
+    elif getattr(dimension, "log", False):
+        getattr(ax, f"set_{which}scale")("log")
+
+
+def plain(text: str) -> str:
+    """Text for matplotlib, to which dollars are the ends of formulas."""
+    return text.replace("$", r"\$")

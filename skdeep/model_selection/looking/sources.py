@@ -1,0 +1,343 @@
+"""Searches, journals and results of minimisation as one :class:`Content`."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+from scipy.stats import kstest
+from sklearn.base import is_classifier, is_regressor
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils.validation import check_is_fitted
+
+from skdeep.hyperparameters import search_space
+from skdeep.model_selection.looking.content import (
+    FAILED,
+    SCORED,
+    STOPPED,
+    Content,
+    expected_by_epochs,
+    expected_by_folds,
+)
+from skdeep.model_selection.spaces import Space, When
+from skdeep.model_selection.spaces.dimensions import as_number, same
+from skdeep.model_selection.trials.records import SearchRecord, load_search
+
+LIBRARIES = ("skdeep", "scikit-learn", "numpy")
+HONEST = {"corrected": "best_score_corrected_", "held out": "holdout_score_"}
+
+
+def content_of(source: Any) -> Content:
+    """What there is to look at in a search, a journal or a result.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+    if isinstance(source, BaseSearchCV):
+        return _of_search(source)
+    if isinstance(source, str | Path):
+        return _of_journal(load_search(source))
+    if isinstance(source, SearchRecord):
+        return _of_journal(source)
+    if isinstance(source, OptimizeResult) and {"space", "x_iters", "func_vals"} <= set(source):
+        return _of_result(source)
+    raise TypeError(
+        "what is looked at must be a fitted search, the path of a search's journal, what "
+        f"load_search or minimize returned, or a result of scikit-optimize, but is {source!r}."
+    )
+
+
+def _of_search(search: BaseSearchCV) -> Content:
+    check_is_fitted(search, "cv_results_")
+    table = search.cv_results_
+    points = [dict(point) for point in table["params"]]
+    n = len(points)
+    metric = _metric(search)
+    scores = np.asarray(table[f"mean_test_{metric}"], dtype=float)
+    columns = [f"split{i}_test_{metric}" for i in range(search.n_splits_)]
+    folds = np.array([table[name] for name in columns], dtype=float).reshape(-1, n).T
+    failures = [str(failure) for failure in table.get("failure", [""] * n)]
+    made = np.asarray(table.get("n_splits", np.full(n, search.n_splits_)))
+    states, notes = [], []
+    for i, (score, failure) in enumerate(zip(scores, failures)):
+        states.append(FAILED if failure else SCORED if np.isfinite(score) else STOPPED)
+        if states[-1] == STOPPED and "epochs" in table:
+            failure = f"{table['epochs'][i]:g} epochs"
+        elif states[-1] == STOPPED:
+            failure = f"{made[i]} of {search.n_splits_} folds"
+        notes.append(failure)
+    honest, caveats = {}, []
+    for name, attribute in HONEST.items():
+        try:
+            honest[name] = float(getattr(search, attribute))
+        except AttributeError as error:
+            if error.__cause__ is not None or "no attribute" not in str(error):
+                caveats.append(str(error))  # it says why there is none
+    space, ours = _space_of_search(search, points)
+    partial, failed = _partial(table, n), np.array([state == FAILED for state in states])
+    if partial:
+        expected = expected_by_epochs(scores, partial)
+    else:
+        expected = expected_by_folds(scores, folds)
+    return Content(
+        space=space,
+        points=points,
+        scores=scores,
+        expected=np.where(failed, scores, expected),
+        states=states,
+        notes=notes,
+        folds=folds,
+        seconds=np.asarray(table["mean_fit_time"]) * made,
+        is_default=np.asarray(table.get("is_default", np.zeros(n, dtype=bool))),
+        best=_best(search, scores),
+        greater_is_better=True,
+        score_name=_score_name(search, metric),
+        facts=_facts(search, space if ours else None),
+        partial=partial,
+        losses=_losses(table, n),
+        honest=honest,
+        interval=getattr(search, "best_score_interval_", None) if "corrected" in honest else None,
+        caveats=caveats,
+        overtuning=getattr(search, "overtuning_", None),
+        estimator=search.estimator,
+    )
+
+
+def _metric(search: BaseSearchCV) -> str:
+    """The metric that was optimised: the one that refit names, or the first."""
+    table = search.cv_results_
+    if f"mean_test_{search.refit}" in table:
+        return search.refit
+    first = next(name for name in table if name.startswith("mean_test_"))
+    return first.removeprefix("mean_test_")
+
+
+def _score_name(search: BaseSearchCV, metric: str) -> str:
+    if metric != "score":
+        return metric
+    if isinstance(search.scoring, str):
+        return search.scoring
+    if search.scoring is None and is_classifier(search.estimator):
+        return "accuracy"
+    if search.scoring is None and is_regressor(search.estimator):
+        return "R2"
+    return "score"
+
+
+def _best(search: BaseSearchCV, scores: np.ndarray) -> int | None:
+    if hasattr(search, "best_index_"):
+        return int(search.best_index_)
+    return int(np.nanargmax(scores)) if np.isfinite(scores).any() else None
+
+
+def _partial(table: Mapping[str, Any], n: int) -> dict[int, np.ndarray]:
+    """Scores after few epochs, by trial, as far as each came."""
+    prefix, suffix = "score_after_", "_epochs"
+    names = [name for name in table if name.startswith(prefix) and name.endswith(suffix)]
+    epochs = [int(name[len(prefix) : -len(suffix)]) for name in names]
+    curves = [np.array([[e, table[name][i]] for e, name in zip(epochs, names)]) for i in range(n)]
+    curves = [curve[np.isfinite(curve[:, 1])] if len(curve) else curve for curve in curves]
+    return {i: curve for i, curve in enumerate(curves) if len(curve)}
+
+
+def _losses(table: Mapping[str, Any], n: int) -> dict[int, np.ndarray]:
+    curves = table.get("learning_curve", [None] * n)
+    return {i: np.asarray(c, dtype=float) for i, c in enumerate(curves) if c is not None and len(c)}
+
+
+def _facts(search: BaseSearchCV, space: Space | None) -> dict[str, str]:
+    """What was searched and how, in words."""
+    settings = search.get_params(deep=False)
+    given = {name: settings.get(name) for name in ("n_iter", "max_time", "stop")}
+    budget = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+    how = [
+        f"{name}={settings[name]!r}"
+        for name in ("surrogate", "acquisition", "racing", "fidelity", "random_state")
+        if name in settings and settings[name] not in (None, False)
+    ]
+    table = search.cv_results_
+    made = np.asarray(table.get("n_splits", np.full(len(table["params"]), search.n_splits_)))
+    seconds = float(np.nansum(np.asarray(table["mean_fit_time"]) * made))
+    facts = {
+        "Search": f"{type(search).__name__}({', '.join(how)})",
+        "Estimator": search.estimator.__repr__(N_CHAR_MAX=10_000),
+        "Cross-validation": f"{getattr(search, '_checked_cv_orig', search.cv)}",
+        "Scoring": "the estimator's own" if search.scoring is None else str(search.scoring),
+        "Budget": ", ".join(budget) or f"{len(table['params'])} candidates",
+        "Ended by": str(getattr(search, "stop_reason_", "")),
+        "Time": f"{_duration(seconds)} of fits"
+        + (f", {_duration(search.refit_time_)} to refit" if hasattr(search, "refit_time_") else ""),
+        "Versions": _versions(),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _versions() -> str:
+    return ", ".join(
+        [f"Python {platform.python_version()}", *(f"{n} {version(n)}" for n in LIBRARIES)]
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _of_journal(record: SearchRecord) -> Content:
+    trials, identity = record.trials, record.identity
+    points = [dict(point) for point in trials["params"]]
+    scores = np.full(len(points), np.nan)
+    metric = "score"
+    if len(record.means):
+        scores = record.means.to_numpy(dtype=float)
+        metric = str(record.means.name).removeprefix("mean_test_")
+    n_splits = int(identity.get("n_splits", 0))
+    columns = [f"split{i}_test_{metric}" for i in range(n_splits)]
+    folds = trials.reindex(columns=columns).to_numpy(dtype=float)
+    states, notes = [], []
+    for score, failure, made in zip(scores, trials["failure"], trials["n_splits"]):
+        states.append(FAILED if failure else SCORED if np.isfinite(score) else STOPPED)
+        notes.append(failure or ("" if np.isfinite(score) else f"{made} of {n_splits} folds"))
+    facts = {
+        "Estimator": identity.get("estimator", ""),
+        "Space": identity.get("search_spaces", ""),
+        "Scoring": "the estimator's own"
+        if identity.get("scoring") in (None, "None")
+        else identity["scoring"],
+        "Splits": str(n_splits),
+        "Under way": f"{record.n_running} fits" if record.n_running else "",
+        "Time": f"{_duration(float(trials['fit_time'].sum()))} of fits",
+        "Versions": _versions(),
+    }
+    return Content(
+        space=space_of(points),
+        points=points,
+        scores=scores,
+        expected=np.where(trials["failure"] == "", expected_by_folds(scores, folds), scores),
+        states=states,
+        notes=notes,
+        folds=folds,
+        seconds=trials["fit_time"].to_numpy(dtype=float),
+        is_default=np.zeros(len(points), dtype=bool),  # which the journal does not tell
+        best=int(np.nanargmax(scores)) if np.isfinite(scores).any() else None,
+        greater_is_better=True,
+        score_name=metric,
+        facts={name: value for name, value in facts.items() if value},
+    )
+
+
+def _of_result(result: OptimizeResult) -> Content:
+    """What minimize or scikit-optimize returned: of its values less is better."""
+    space = result.space if isinstance(result.space, Space) else Space(result.space)
+    rows = [*result.x_iters]
+    points = [dict(zip(space.names, row)) if space.unnamed else dict(row) for row in rows]
+    values = np.array(result.func_vals, dtype=float)
+    scores = np.where(np.isfinite(values), values, np.nan)
+    failed = np.isnan(scores)
+    states = [FAILED if each else SCORED for each in failed]
+    notes = [f"the value is {value}" if each else "" for each, value in zip(failed, values)]
+    if "fidelities" in result:
+        for i, name in enumerate(result.fidelities):
+            if name != result.version and states[i] == SCORED:
+                states[i], notes[i], scores[i] = STOPPED, f"{name}: {values[i]:.4g}", np.nan
+    facts = {
+        "Evaluations": str(len(points)),
+        "Ended because": str(result.get("message", "")),
+        "Versions": _versions(),
+    }
+    return Content(
+        space=space,
+        points=points,
+        scores=scores,
+        expected=scores,
+        states=states,
+        notes=notes,
+        folds=np.empty((len(points), 0)),
+        seconds=np.full(len(points), np.nan),
+        is_default=np.zeros(len(points), dtype=bool),
+        best=int(np.nanargmin(scores)) if np.isfinite(scores).any() else None,
+        greater_is_better=False,
+        score_name="value",
+        facts={name: value for name, value in facts.items() if value},
+    )
+
+
+def _space_of_search(search: BaseSearchCV, points: list[dict]) -> tuple[Space, bool]:
+    """The search's own space, and True; where it has none of ours, that of what it tried."""
+    if not hasattr(search, "search_spaces") or not hasattr(search, "stop_reason_"):
+        return space_of(points), False
+    given = search.search_spaces
+    return Space(search_space(search.estimator) if given is None else given), True
+
+
+def space_of(points: Sequence[Mapping[str, Any]]) -> Space:
+    """The space that points seem to come from.
+
+    Numbers span a range, logarithmic if they are spread more evenly so; all else are choices. What
+    lacks in some points depends on another parameter, if one decides over it; if none does, the
+    points that have the same parameters are a sub-space.
+    """
+    names = list(dict.fromkeys(name for point in points for name in point))
+    if not names:
+        raise ValueError("no candidate has a parameter yet: there is nothing to look at.")
+    dimensions = {name: _dimension([p[name] for p in points if name in p]) for name in names}
+    parents = {n: _parent(n, names, points) for n in names if not all(n in p for p in points)}
+    if None not in parents.values():
+        conditions = {
+            name: When(parameter, values, dimensions[name])
+            for name, (parameter, values) in parents.items()
+        }
+        return Space(dimensions | conditions)
+    patterns = dict.fromkeys(tuple(name for name in names if name in p) for p in points)
+    return Space([{name: dimensions[name] for name in pattern} for pattern in patterns if pattern])
+
+
+def _dimension(values: list[Any]) -> Any:
+    """A dimension, as a user writes it, that has the values."""
+    numbers = np.array([as_number(value) for value in values])
+    if np.isnan(numbers).any() or numbers.min() == numbers.max():
+        return _distinct(values)
+    low, high = min(values), max(values)
+    integers = all(float(number).is_integer() for number in numbers) and not any(
+        isinstance(value, float) for value in values
+    )
+    low, high = (int(low), int(high)) if integers else (float(low), float(high))
+    return (low, high, "log") if _is_logarithmic(np.unique(numbers)) else (low, high)
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    distinct: list[Any] = []
+    for value in values:
+        if not any(same(value, each) for each in distinct):
+            distinct.append(value)
+    return distinct
+
+
+def _is_logarithmic(numbers: np.ndarray) -> bool:
+    """Whether numbers, over more than a decade, are spread more evenly in the logarithm."""
+    low, high = numbers.min(), numbers.max()
+    if low <= 0 or high < 10 * low:
+        return False
+    linear = (numbers - low) / (high - low)
+    logarithmic = np.log(numbers / low) / np.log(high / low)
+    return kstest(logarithmic, "uniform").statistic < kstest(linear, "uniform").statistic
+
+
+def _parent(name: str, names: list[str], points: Sequence[Mapping[str, Any]]) -> Any:
+    """(parameter, its values) where a name is there, if there is one that decides; or None."""
+    for other in names:
+        if not all(other in point for point in points):
+            continue
+        values = _distinct([point[other] for point in points if name in point])
+        others = [point[other] for point in points if name not in point]
+        continuous = any(isinstance(value, float) for value in values)
+        if not continuous and not any(same(a, b) for a in others for b in values):
+            return other, values
+    return None

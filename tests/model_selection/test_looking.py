@@ -1,0 +1,555 @@
+"""What is seen of a search, against closed forms, brute force and what was searched."""
+
+import sqlite3
+import warnings
+from contextlib import closing
+from copy import copy
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import skopt
+from scipy.optimize import OptimizeResult
+from scipy.stats import norm, randint
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skdeep.model_selection import (
+    AnnealingSearchCV,
+    BayesSearchCV,
+    SearchDisplay,
+    When,
+    load_search,
+    minimize,
+)
+from skdeep.model_selection.looking.content import expected_by_folds
+from skdeep.model_selection.looking.importance import shares
+from skdeep.model_selection.looking.scales import ticks
+from skdeep.model_selection.looking.sources import content_of, space_of
+from skdeep.model_selection.spaces import Space
+
+SPACE = {
+    "C": (1e-3, 1e3, "log"),
+    "kernel": ["rbf", "poly", "linear"],
+    "degree": When("kernel", "poly", (2, 5)),
+}
+
+
+class Fussy(SVC):
+    """Refuses large C."""
+
+    def fit(self, X, y):
+        if self.C > 100:
+            raise ValueError("C is too large")
+        return super().fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    return tmp_path_factory.mktemp("journal") / "search.db"
+
+
+@pytest.fixture(scope="module")
+def search(iris, storage):
+    """Of an SVC that fails in places."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of each fit that fails
+        return BayesSearchCV(Fussy(), SPACE, n_iter=20, cv=3, random_state=0, storage=storage).fit(
+            *iris
+        )
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def tried(f, space, n=80):
+    """f at points that fill a space evenly."""
+    return SearchDisplay.from_search(
+        minimize(f, space, n_calls=n, surrogate="quasirandom", random_state=0)
+    )
+
+
+def by_name(table):
+    """Shares by the names of a parameter, or of the two of a pair."""
+    return {
+        frozenset(filter(None, (row.parameter, row.partner))): row.share
+        for row in table.itertuples()
+    }
+
+
+# --- importance
+
+
+def test_shares_are_those_of_ishigamis_function():
+    # Ishigami, Homma 1990; a = 7, b = 0.1: closed forms in Saltelli et al., 2010.
+    def f(U):
+        x = np.pi * (2 * U - 1)
+        return np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
+
+    alone, total, pairs = shares(f, 3)
+    np.testing.assert_allclose(alone, [0.3139, 0.4424, 0], atol=0.01)
+    np.testing.assert_allclose(total, [0.5576, 0.4424, 0.2437], atol=0.01)
+    expected = np.zeros((3, 3))
+    expected[0, 2] = expected[2, 0] = 0.2437
+    np.testing.assert_allclose(pairs, expected, atol=0.015)
+
+
+def test_a_constant_has_no_shares():
+    assert not np.any(np.concatenate([np.ravel(part) for part in shares(lambda U: U[:, 0] * 0, 2)]))
+
+
+def test_an_additive_functions_parameters_have_their_shares_of_variance():
+    display = tried(
+        lambda p: (
+            3 * p["line"]
+            + np.log10(p["rate"])
+            + {"a": 0, "b": 1, "c": 2}[p["kind"]]
+            + 0.5 * p["count"]
+            + p["drawn"]
+        ),
+        {
+            "line": (0.0, 1.0),
+            "rate": (1e-3, 1.0, "log"),
+            "kind": ["c", "a", "b"],
+            "count": (0, 3),
+            "drawn": norm(5, 0.5),
+            "idle": (0.0, 1.0),
+        },
+    )
+    # Of uniform numbers over a width w the variance is w^2 / 12, of n integers (n^2 - 1) / 12.
+    variances = {
+        "line": 9 / 12,
+        "rate": 9 / 12,
+        "kind": 8 / 12,
+        "count": 0.25 * 15 / 12,
+        "drawn": 0.25,
+        "idle": 0.0,
+    }
+    table = display.importance()
+    found = by_name(table)
+    whole = sum(variances.values())
+    for name, variance in variances.items():
+        assert found[frozenset([name])] == pytest.approx(variance / whole, abs=0.015)
+    assert table.loc[table["partner"] != "", "share"].max() < 0.01
+    alone = table[table["partner"] == ""]
+    np.testing.assert_allclose(alone["share"], alone["total"], atol=0.01)
+    assert table["share"].is_monotonic_decreasing
+
+
+def test_a_planted_interaction_is_found():
+    # Variances 4, 1 and 1: sqrt(12) (x - 1/2) has 1, and so has the product of two.
+    def f(p):
+        product = 12 * (p["c"] - 0.5) * (p["d"] - 0.5)
+        return np.sqrt(12) * (2 * p["a"] + p["b"]) + product
+
+    found = by_name(tried(f, dict.fromkeys("abcde", (0.0, 1.0))).importance())
+    expected = {frozenset("a"): 4 / 6, frozenset("b"): 1 / 6, frozenset("cd"): 1 / 6}
+    for names, share in found.items():
+        assert share == pytest.approx(expected.get(names, 0.0), abs=0.015), names
+
+
+def test_a_category_may_turn_an_effect_round():
+    display = tried(
+        lambda p: p["x"] * (1 if p["way"] == "up" else -1),
+        {"x": (-1.0, 1.0), "way": ["up", "down"]},
+    )
+    found = by_name(display.importance())
+    assert found[frozenset(["x", "way"])] == pytest.approx(1, abs=0.01)
+
+
+def test_a_conditional_parameter_counts_where_it_is_there():
+    # f = 4 x where the kind is b, else 0: V = 5/3, of kind 1, of x 1/3, of both 1/3.
+    space = {"kind": ["a", "b"], "x": When("kind", "b", (0.0, 1.0))}
+    found = by_name(tried(lambda p: 4 * p.get("x", 0.0), space, 40).importance())
+    assert found[frozenset(["kind"])] == pytest.approx(0.6, abs=0.02)
+    assert found[frozenset(["x"])] == pytest.approx(0.2, abs=0.02)
+    assert found[frozenset(["kind", "x"])] == pytest.approx(0.2, abs=0.02)
+
+
+def test_shares_do_not_ask_which_way_is_better():
+    display = tried(lambda p: 2 * p["a"] + p["b"], {"a": (0.0, 1.0), "b": (0.0, 1.0)}, 30)
+    content = display.content
+    turned = SearchDisplay(replace(content, greater_is_better=True))
+    assert by_name(turned.importance())[frozenset("a")] == pytest.approx(0.8, abs=0.01)
+
+
+def test_the_trust_in_a_model_of_noise_is_low_and_of_a_function_high():
+    rng = np.random.default_rng(0)
+    space = {"a": (0.0, 1.0), "b": (0.0, 1.0)}
+    assert tried(lambda p: rng.normal(), space, 40).landscape.explained < 0.2
+    assert tried(lambda p: p["a"] + p["b"] ** 2, space, 40).landscape.explained > 0.99
+
+
+# --- dependence and slices
+
+
+def test_a_dependence_is_the_mean_over_all_else():
+    display = tried(
+        lambda p: p["a"] ** 2 + p["b"] * (p["kind"] == "x"),
+        {"a": (0.0, 1.0), "b": (0.0, 1.0), "kind": ["x", "y"]},
+    )
+    landscape = display.landscape
+    grid = landscape.grid(0)
+    np.testing.assert_allclose(landscape.dependence([0], [grid]), grid**2 + 0.25, atol=0.02)
+    u = landscape.grid(2)
+    np.testing.assert_allclose(landscape.dependence([2], [u]), [1 / 3 + 0.5, 1 / 3], atol=0.02)
+    found = landscape.dependence([1, 2], [grid, u])
+    np.testing.assert_allclose(found[:, 0], 1 / 3 + grid, atol=0.03)
+    np.testing.assert_allclose(found[:, 1], 1 / 3, atol=0.03)
+
+
+def test_a_dependence_of_what_is_rarely_there_is_over_where_it_is():
+    space = Space({"n": (1, 300), "x": When("n", 300, (0.0, 1.0)), "y": (0.0, 1.0)})
+    rng = np.random.default_rng(0)
+    points = [{"n": 300, "x": x, "y": y} for x, y in rng.random((24, 2)).tolist()]
+    points += [{"n": n, "y": y} for n, y in zip(range(1, 300, 20), rng.random(15).tolist())]
+    values = np.array([p["y"] + 3 * p.get("x", 0.0) for p in points])
+    result = OptimizeResult(space=space, x_iters=points, func_vals=values)
+    landscape = SearchDisplay.from_search(result).landscape
+    j = [*space.dimensions].index("x")
+    found = landscape.dependence([j], [np.array([0.1, 0.9])])
+    np.testing.assert_allclose(found, [0.5 + 0.3, 0.5 + 2.7], atol=0.1)
+
+
+def test_the_band_is_narrow_at_trials_and_wide_between():
+    points = np.array([0.0, 0.1, 0.2, 0.9, 1.0])
+    result = minimize(
+        lambda p: np.sin(6 * p["x"]), {"x": (0.0, 1.0)}, n_calls=5, x0=[{"x": x} for x in points]
+    )
+    landscape = SearchDisplay.from_search(result).landscape
+    low, high = landscape.band(points[:, None])
+    np.testing.assert_allclose(landscape.median(points[:, None]), np.sin(6 * points), atol=0.02)
+    assert (high - low).max() < 0.1
+    low, high = landscape.band(np.array([[0.55]]))
+    assert high - low > 0.3
+    assert landscape.improvement(points[:, None]).max() < landscape.improvement(np.array([[0.7]]))
+
+
+def test_failures_count_as_the_worst_score():
+    display = tried(lambda p: np.nan if p["x"] > 0.7 else p["x"], {"x": (0.0, 1.0)}, 40)
+    low, high = display.landscape.median(np.array([[0.1], [0.9]]))
+    assert low == pytest.approx(0.1, abs=0.05)
+    assert high == pytest.approx(0.7, abs=0.1)
+
+
+# --- sources
+
+
+def test_a_search_and_its_journal_show_the_same(search, storage):
+    found = [content_of(each) for each in (search, storage, str(storage), load_search(storage))]
+    first = found[0]
+    assert first.points == list(search.cv_results_["params"])
+    np.testing.assert_array_equal(first.scores, search.cv_results_["mean_test_score"])
+    assert "failed" in first.states
+    assert first.space.dimensions == Space(SPACE).dimensions
+    for other in found[1:]:
+        assert other.points == first.points
+        np.testing.assert_allclose(other.scores, first.scores)
+        np.testing.assert_allclose(other.folds, first.folds)
+        assert other.states == first.states
+        assert other.notes == first.notes
+        assert other.best == first.best
+    assert [*found[1].space.dimensions] == ["C", "kernel", "degree"]
+    assert found[1].space.dimensions["C"].log
+
+
+def test_a_journal_of_a_search_that_runs_shows_how_far_it_is(search, storage, tmp_path):
+    copy = tmp_path / "running.db"
+    copy.write_bytes(storage.read_bytes())
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("UPDATE fits SET record = NULL WHERE trial = 19 AND split > 0")
+        connection.execute("DELETE FROM fits WHERE trial = 18")
+        connection.commit()
+    content = content_of(copy)
+    whole = content_of(search)
+    assert content.states[18:] == ["stopped", "stopped"]
+    assert content.notes[18:] == ["0 of 3 folds", "1 of 3 folds"]
+    assert np.isnan(content.scores[18:]).all()
+    assert np.isnan(content.expected[18])
+    np.testing.assert_array_equal(content.scores[:18], whole.scores[:18])
+    SearchDisplay(content).plot("convergence")
+
+
+def test_scikit_learns_searches_are_read_alike(iris):
+    pipeline = make_pipeline(StandardScaler(), SVC())
+    grid = GridSearchCV(
+        pipeline, {"svc__C": [0.01, 1, 100], "svc__kernel": ["rbf", "linear"]}, cv=3
+    ).fit(*iris)
+    content = content_of(grid)
+    assert len(content) == 6
+    assert content.best == grid.best_index_
+    assert content.space.dimensions["svc__C"].log
+    np.testing.assert_allclose(content.U[:, 0], [0, 0, 0.5, 0.5, 1, 1])
+    assert content.score_name == "accuracy"
+    random = RandomizedSearchCV(
+        SVC(), {"C": norm(5, 1), "degree": randint(1, 9)}, n_iter=8, cv=3, random_state=0
+    ).fit(*iris)
+    dimensions = content_of(random).space.dimensions
+    assert not dimensions["C"].log
+    assert isinstance(dimensions["degree"].low, int)
+
+
+def test_a_result_of_scikit_optimize_is_read_alike():
+    space = [
+        skopt.space.Real(1e-3, 1.0, "log-uniform", name="rate"),
+        skopt.space.Categorical(["a", "b"], name="kind"),
+        skopt.space.Integer(1, 4),
+    ]
+    result = skopt.gp_minimize(
+        lambda x: np.log10(x[0]) + x[2], space, n_calls=12, n_initial_points=11, random_state=0
+    )
+    content = content_of(result)
+    assert [*content.space.dimensions] == ["rate", "kind", "x2"]
+    np.testing.assert_array_equal(content.scores, result.func_vals)
+    assert content.best == np.argmin(result.func_vals)
+    assert content.points[0] == dict(zip(["rate", "kind", "x2"], result.x_iters[0]))
+    expected = (np.log10([x[0] for x in result.x_iters]) + 3) / 3
+    np.testing.assert_allclose(content.U[:, 0], expected)
+    np.testing.assert_array_equal(content.best_so_far, np.minimum.accumulate(result.func_vals))
+
+
+def test_values_of_cheap_versions_are_no_scores():
+    result = minimize(
+        lambda p, version: (p["x"] - 0.3) ** 2 + (version == "cheap"),
+        {"x": (0.0, 1.0)},
+        n_calls=6,
+        fidelity={"cheap": 1, "dear": 4},
+        random_state=0,
+    )
+    content = content_of(result)
+    is_cheap = np.array(result.fidelities) == "cheap"
+    np.testing.assert_array_equal(np.isnan(content.scores), is_cheap)
+    assert content.scores[content.best] == result.fun
+
+
+def test_what_is_no_search_is_refused():
+    with pytest.raises(TypeError, match=r"what load_search or minimize returned.*but is 3"):
+        SearchDisplay.from_search(3)
+
+
+def test_the_metric_is_the_one_that_was_optimised(iris):
+    settings = {"scoring": ["accuracy", "f1_macro"], "refit": "f1_macro", "random_state": 0}
+    search = AnnealingSearchCV(SVC(), {"C": (1e-3, 1e3, "log")}, n_iter=4, **settings).fit(*iris)
+    content = content_of(search)
+    assert content.score_name == "f1_macro"
+    np.testing.assert_array_equal(content.scores, search.cv_results_["mean_test_f1_macro"])
+
+
+def test_what_races_stopped_is_expected_as_hard_folds_are_hard():
+    # The second fold costs 0.2: one that has 0.9 in the first would have had 0.8.
+    folds = np.array([[0.8, 0.6], [0.6, 0.4], [0.9, np.nan], [np.nan, np.nan]])
+    scores = np.array([0.7, 0.5, np.nan, np.nan])
+    np.testing.assert_allclose(expected_by_folds(scores, folds), [0.7, 0.5, 0.8, np.nan])
+
+
+def test_attributes_of_an_honest_score_are_shown(search):
+    honest = copy(search)
+    honest.best_score_corrected_, honest.best_score_interval_ = 0.9, (0.85, 0.95)
+    honest.holdout_score_ = 0.91
+    honest.overtuning_ = pd.DataFrame(
+        {"candidate": [0, 4], "mean_test_score": [0.9, 0.95], "holdout_score": [0.89, 0.92]}
+    )
+    content = content_of(honest)
+    assert content.honest == {"corrected": 0.9, "held out": 0.91}
+    ax = SearchDisplay(content).plot("convergence").axes_[0]
+    heights = {line.get_label(): line.get_ydata() for line in ax.lines}
+    assert set(heights["best, corrected: 0.9"]) == {0.9}
+    assert set(heights["best, held out: 0.91"]) == {0.91}
+    np.testing.assert_array_equal(heights["incumbent, held out"], [0.89, 0.92, 0.92])
+
+
+def test_a_reason_why_there_is_no_honest_score_is_told(search):
+    class Reasoned(type(search)):
+        @property
+        def best_score_corrected_(self):
+            raise AttributeError("one split only: nothing is left to correct with")
+
+    reasoned = object.__new__(Reasoned)
+    vars(reasoned).update(vars(search))
+    content = content_of(reasoned)
+    assert content.honest == {}
+    assert content.caveats == ["one split only: nothing is left to correct with"]
+    assert content_of(search).caveats == []
+
+
+# --- spaces that were tried
+
+
+def test_numbers_spread_over_decades_make_a_logarithmic_range():
+    rng = np.random.default_rng(0)
+    points = [
+        {"rate": float(10 ** rng.uniform(-5, 0)), "part": float(rng.uniform(0.001, 1)), "on": True,
+         "n": int(rng.integers(1, 200)), "fixed": 3}
+        for _ in range(40)
+    ]  # fmt: skip
+    dimensions = space_of(points).dimensions
+    assert dimensions["rate"].log
+    assert not dimensions["part"].log
+    assert not dimensions["n"].log
+    assert dimensions["n"].step == 1
+    assert dimensions["on"].levels == [True]
+    assert dimensions["fixed"].levels == [3]
+
+
+def test_what_lacks_in_places_depends_on_what_decides():
+    points = [{"k": "a"}, {"k": "b", "x": 1.5}, {"k": "c", "x": 2.0}, {"k": "a"}]
+    space = space_of(points)
+    assert [*space.dimensions] == ["k", "x"]
+    assert [space.holds(p) for p in points] == [True] * 4
+    assert not space.holds({"k": "a", "x": 1.5})
+
+
+def test_points_without_a_decider_are_in_sub_spaces():
+    points = [{"a": 1.0}, {"a": 2.0, "b": 1.0}, {"b": 3.0}]
+    space = space_of(points)
+    assert len(space.budgets) == 3
+    assert all(space.holds(p) for p in points)
+
+
+# --- pictures
+
+
+def test_convergence_draws_scores_failures_the_default_and_the_best_so_far(search):
+    ax = SearchDisplay.from_search(search).plot("convergence").axes_[0]
+    drawn = {line.get_label(): line.get_data() for line in ax.lines}
+    scores = search.cv_results_["mean_test_score"]
+    best = [np.nanmax(scores[: i + 1]) for i in range(20)]
+    np.testing.assert_array_equal(drawn["best so far"][1], best)
+    np.testing.assert_array_equal(drawn["failed"][0], np.flatnonzero(np.isnan(scores)) + 1)
+    assert drawn["default"][0] == [1]
+    assert drawn["chosen"] == (search.best_index_ + 1, search.best_score_)
+    inside = {*drawn["trial"][0], *drawn.get("far worse", [[]])[0], *drawn["default"][0]}
+    assert inside == {*(np.flatnonzero(~np.isnan(scores)) + 1)}
+
+
+def test_a_score_out_of_all_proportion_does_not_flatten_the_picture():
+    values = iter([0.0, 1.0, 2.0, 1.5, 0.5, 1e6, -0.5])
+    display = SearchDisplay.from_search(
+        minimize(lambda p: next(values), {"x": (0.0, 1.0)}, n_calls=7, random_state=0)
+    )
+    ax = display.plot().axes_[0]
+    low, high = ax.get_ylim()
+    assert low < -0.5
+    assert 2 < high < 4
+    drawn = {line.get_label(): line.get_xdata() for line in ax.lines}
+    np.testing.assert_array_equal(drawn["far worse"], [6])
+
+
+def test_parallel_lines_go_through_the_values(search):
+    content = content_of(search)
+    ax = SearchDisplay(content).plot("parallel", parameters=["C", "degree"]).axes_[0]
+    chosen = next(line for line in ax.lines if line.get_label() == "chosen").get_ydata()
+    best = search.best_params_
+    assert chosen[0] == pytest.approx((np.log10(best["C"]) + 3) / 6)
+    assert (chosen[1] < 0) == ("degree" not in best)
+    assert chosen[2] == 1
+    n_lines = [len(lines.get_segments()) for lines in ax.collections[:2]]
+    assert n_lines == [content.states.count("failed"), 20 - content.states.count("failed")]
+
+
+def test_dependence_is_drawn_on_the_axis_of_the_values(search):
+    display = SearchDisplay.from_search(search)
+    axes = display.plot("dependence", parameters=["C", ("C", "kernel")]).axes_
+    assert len(axes) == 2
+    assert axes[0].get_xscale() == "log"
+    line = next(line for line in axes[0].lines if line.get_label() == "mean")
+    grid = display.landscape.grid(0)
+    np.testing.assert_allclose(line.get_xdata(), 10 ** (6 * grid - 3))
+    np.testing.assert_array_equal(line.get_ydata(), display.landscape.dependence([0], [grid]))
+    labels = [text.get_text() for text in axes[1].get_legend().get_texts()]
+    assert labels == ["rbf", "poly", "linear"]
+
+
+def test_a_slice_goes_through_the_best_trial():
+    display = tried(lambda p: (p["x"] - 0.4) ** 2 + p["y"], {"x": (0.0, 1.0), "y": (0.0, 1.0)}, 30)
+    upper, lower = display.plot("slice", parameters=["x"]).axes_
+    line = next(line for line in upper.lines if line.get_label() == "model")
+    y = display.content.points[display.content.best]["y"]
+    np.testing.assert_allclose(line.get_ydata(), (line.get_xdata() - 0.4) ** 2 + y, atol=0.01)
+    assert lower.get_ylabel() == "expected\ngain"
+
+
+def test_curves_are_of_the_trials_that_had_epochs(search):
+    content = content_of(search)
+    few = np.array([[1, 0.5], [2, 0.6]])
+    losses = {3: np.array([2.0, 1.0]), 5: np.array([3.0])}
+    content = replace(content, partial={3: few}, losses=losses)
+    scores, losses = SearchDisplay(content).plot("curves").axes_
+    np.testing.assert_array_equal(scores.lines[0].get_xydata(), few)
+    assert sorted(line.get_ydata()[0] for line in losses.lines) == [2.0, 3.0]
+
+
+@pytest.mark.parametrize("kind", ["convergence", "parallel", "dependence", "importance", "slice"])
+def test_pictures_are_drawn_on_axes_that_are_given(search, kind):
+    display = SearchDisplay.from_search(search)
+    names = None if kind in ("convergence", "importance") else ["C"]
+    _, axes = plt.subplots(2 if kind == "slice" else 1)
+    n_figures = len(plt.get_fignums())
+    display.plot(kind, parameters=names, ax=axes)
+    assert len(plt.get_fignums()) == n_figures
+    assert [*display.axes_] == [*np.ravel(axes)]
+    assert all(ax.has_data() for ax in display.axes_)
+
+
+def test_dollars_are_no_formulas():
+    display = tried(lambda p: p["$a^$"] + p["b$"], {"$a^$": (0.0, 1.0), "b$": (0.0, 1.0)}, 12)
+    for kind in ("convergence", "parallel", "dependence", "importance", "slice"):
+        display.plot(kind).figure_.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "pie"}, "kind must be one of 'convergence', .* but is 'pie'"),
+        ({"kind": "curves"}, "no learning curves"),
+        ({"kind": "convergence", "parameters": ["C"]}, "leave `parameters` out"),
+        ({"kind": "slice", "parameters": ["c"]}, "'c' is no parameter of the search"),
+        ({"kind": "slice", "parameters": "C"}, "must be a list of names, but is 'C'"),
+        ({"kind": "slice", "parameters": [("C", "kernel")]}, "is no parameter"),
+        ({"kind": "dependence", "parameters": [("C", "C")]}, "two different"),
+        ({"kind": "dependence", "parameters": ["C", "kernel"], "ax": [None]}, "must be 2 Axes"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_with_its_reason(search, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SearchDisplay.from_search(search).plot(**arguments)
+
+
+def test_a_model_needs_scores_that_differ():
+    display = tried(lambda p: 1.0, {"x": (0.0, 1.0)}, 6)
+    display.plot("convergence")
+    display.plot("parallel")
+    with pytest.raises(ValueError, match="of 6 trials 6 have one, and 1 of these differ"):
+        display.importance()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((1e-4, 1.0, "log"), {"0.0001": 0, "0.01": 0.5, "1": 1}),
+        ((2.0, 30.0, "log"), {"5": np.log(2.5) / np.log(15)}),
+        ((-3.0, 5.0), {"-2": 1 / 8, "4": 7 / 8}),
+        ((1, 4), {"1": 1 / 8, "4": 7 / 8}),
+        (["a", None], {"a": 0.25, "None": 0.75}),
+        (norm(0, 1), {"0": 0.5}),
+    ],
+)
+def test_ticks_stand_where_their_values_are(given, expected):
+    u, texts = ticks(Space({"x": given}).dimensions["x"])
+    found = dict(zip(texts, u))
+    assert len(found) == len(u) <= 12
+    for text, place in expected.items():
+        assert found[text] == pytest.approx(place, abs=1e-9)
