@@ -66,8 +66,12 @@ class SearchDisplay:
     >>> display = SearchDisplay.from_search(search)
     >>> display.plot("convergence").axes_[0].get_ylabel()
     'accuracy'
-    >>> display.importance()["parameter"].iloc[-1]
-    'shrinking'
+    >>> display.importance()[["parameter", "partner", "share"]].head(4).round(1)
+       parameter partner  share
+    0          C            0.4
+    1      gamma            0.4
+    2          C   gamma    0.2
+    3  shrinking            0.0
     """
 
     def __init__(self, content: Content) -> None:
