@@ -27,7 +27,7 @@ from skdeep.model_selection import (
     load_search,
     minimize,
 )
-from skdeep.model_selection.looking.content import expected_by_folds
+from skdeep.model_selection.looking.content import expected_by_epochs, expected_by_folds
 from skdeep.model_selection.looking.importance import shares
 from skdeep.model_selection.looking.scales import ticks
 from skdeep.model_selection.looking.sources import content_of, space_of
@@ -355,6 +355,35 @@ def test_what_races_stopped_is_expected_as_hard_folds_are_hard():
     np.testing.assert_allclose(expected_by_folds(scores, folds), [0.7, 0.5, 0.8, np.nan])
 
 
+def test_what_had_few_epochs_is_expected_to_gain_what_others_gained():
+    partial = {
+        0: np.array([[1, 0.5], [2, 0.7]]),
+        1: np.array([[1, 0.4], [2, 0.8]]),
+        2: np.array([[1, 0.6]]),
+    }
+    found = expected_by_epochs(np.array([0.7, 0.8, np.nan, np.nan]), partial)
+    np.testing.assert_allclose(found, [0.7, 0.8, 0.6 + (0.2 + 0.4) / 2, np.nan])
+
+
+def test_a_race_shows_which_trials_were_stopped_and_when(iris):
+    search = BayesSearchCV(
+        SVC(C=1e-3), {"C": (1e-3, 1e3, "log")}, n_iter=12, cv=5, racing=True, random_state=0
+    ).fit(*iris)
+    content, made = content_of(search), search.cv_results_["n_splits"]
+    assert content.states == ["scored" if n == 5 else "stopped" for n in made]
+    assert content.notes == ["" if n == 5 else f"{n} of 5 folds" for n in made]
+    assert 0 < content.states.count("stopped") < 12
+    assert np.isfinite(content.expected).all()
+    seconds = search.cv_results_["mean_fit_time"] * made
+    np.testing.assert_allclose(content.seconds, seconds)
+    drawn = {
+        line.get_label(): line.get_xdata()
+        for line in SearchDisplay(content).plot("convergence").axes_[0].lines
+    }
+    hollow = {*drawn["stopped: as expected"], *drawn.get("far worse", [])}
+    assert {*(np.flatnonzero(made < 5) + 1)} <= hollow
+
+
 def test_attributes_of_an_honest_score_are_shown(search):
     honest = copy(search)
     honest.best_score_corrected_, honest.best_score_interval_ = 0.9, (0.85, 0.95)
@@ -471,6 +500,16 @@ def test_dependence_is_drawn_on_the_axis_of_the_values(search):
     np.testing.assert_array_equal(line.get_ydata(), display.landscape.dependence([0], [grid]))
     labels = [text.get_text() for text in axes[1].get_legend().get_texts()]
     assert labels == ["rbf", "poly", "linear"]
+
+
+def test_trials_are_drawn_where_they_have_the_parameter(search):
+    display = SearchDisplay.from_search(search)
+    (ax,) = display.plot("dependence", parameters=["degree"]).axes_
+    points = [p["degree"] for p in display.content.points if "degree" in p]
+    scores = display.content.scores[[("degree" in p) for p in display.content.points]]
+    drawn = ax.collections[0].get_offsets()
+    np.testing.assert_array_equal(drawn[:, 0], np.array(points)[np.isfinite(scores)])
+    np.testing.assert_array_equal(drawn[:, 1], scores[np.isfinite(scores)])
 
 
 def test_a_slice_goes_through_the_best_trial():

@@ -26,7 +26,7 @@ from sklearn.svm import SVC
 import skdeep.model_selection.looking.report as report
 from skdeep import MLPClassifier
 from skdeep.cli import main
-from skdeep.model_selection import BayesSearchCV, SearchDisplay, minimize
+from skdeep.model_selection import BayesSearchCV, SearchDisplay, When, minimize
 from skdeep.model_selection.looking.sources import content_of
 from skdeep.model_selection.looking.winner import winner_code
 from skdeep.model_selection.spaces import Space
@@ -167,6 +167,18 @@ def test_what_has_no_model_has_a_page_all_the_same():
     assert "needs 3 trials" in data["modelless"]
     assert [trial["state"] for trial in data["trials"]] == ["failed"] * 3
     assert data["best"] is None
+
+
+def test_what_is_not_there_is_null():
+    space = {"kind": ["a", "b"], "x": When("kind", "b", (0.0, 1.0)), "none": [None, 1]}
+    result = minimize(lambda p: p.get("x", 0.5), space, n_calls=10, random_state=0)
+    data = Page(report.page_of(SearchDisplay.from_search(result))).data
+    axes = [axis["name"] for axis in data["axes"]]
+    for trial, point in zip(data["trials"], result.x_iters):
+        values = dict(zip(data["names"], trial["values"]))
+        assert values["x"] == pytest.approx(point.get("x"))
+        assert trial["u"][axes.index("x")] == pytest.approx(point.get("x"))
+        assert values["none"] == str(point["none"]) or values["none"] == 1
 
 
 def test_an_honest_score_stands_beside_the_best(search):
@@ -593,21 +605,33 @@ def test_the_keyboard_reaches_all_in_order(browser, search, tmp_path):
     assert all(outline != "none" for _, outline in seen)
 
 
-def test_five_hundred_trials_are_there_within_a_second(browser, tmp_path):
+@pytest.fixture(scope="module")
+def large():
+    """Of 500 trials and nine parameters."""
     rng = np.random.default_rng(0)
     numbers = [f"x{i}" for i in range(8)]
     space = Space(dict.fromkeys(numbers, (0.0, 1.0)) | {"kind": ["a", "b"]})
     points = [space.decode(u) for u in space.sample(500, rng)]
     values = np.array([sum(i * p[name] for i, name in enumerate(numbers)) for p in points])
-    result = OptimizeResult(space=space, x_iters=points, func_vals=values)
-    display = SearchDisplay.from_search(result)
+    return SearchDisplay.from_search(OptimizeResult(space=space, x_iters=points, func_vals=values))
+
+
+def test_five_hundred_trials_make_a_small_page(browser, large, tmp_path):
     path = tmp_path / "report.html"
-    seconds = [opened(browser, display, path)[0] for _ in range(3)]
-    print("seconds", seconds)
-    assert min(seconds) < 1
+    opened(browser, large, path)
     assert path.stat().st_size < 3e6
-    start = time.perf_counter()
     browser.find_elements("css selector", "thead button")[2].click()
     values = [float(value) for value in texts(browser, 2)]
-    assert time.perf_counter() - start < 1
+    assert len(values) == 500
     assert all(a <= b for a, b in pairwise(values))
+
+
+@pytest.mark.slow  # as it measures time, of which a busy machine has less
+def test_five_hundred_trials_are_there_within_a_second(browser, large, tmp_path):
+    path = tmp_path / "report.html"
+    seconds = [opened(browser, large, path)[0] for _ in range(5)]
+    print(f"can be used after {np.median(seconds):.2f} s, of five")
+    assert np.median(seconds) < 1
+    start = time.perf_counter()
+    browser.find_elements("css selector", "thead button")[2].click()
+    assert time.perf_counter() - start < 1
