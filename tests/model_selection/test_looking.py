@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from skdeep.gaussian_process.exact import condition
 from skdeep.model_selection import (
     AnnealingSearchCV,
     BayesSearchCV,
@@ -29,9 +30,11 @@ from skdeep.model_selection import (
 )
 from skdeep.model_selection.looking.content import expected_by_epochs, expected_by_folds
 from skdeep.model_selection.looking.importance import shares
+from skdeep.model_selection.looking.landscape import capped
 from skdeep.model_selection.looking.scales import ticks
 from skdeep.model_selection.looking.sources import content_of, space_of
 from skdeep.model_selection.spaces import Space
+from skdeep.model_selection.warps import CURVATURES
 
 SPACE = {
     "C": (1e-3, 1e3, "log"),
@@ -230,12 +233,47 @@ def test_the_band_is_narrow_at_trials_and_wide_between():
         lambda p: np.sin(6 * p["x"]), {"x": (0.0, 1.0)}, n_calls=5, x0=[{"x": x} for x in points]
     )
     landscape = SearchDisplay.from_search(result).landscape
-    low, high = landscape.band(points[:, None])
-    np.testing.assert_allclose(landscape.median(points[:, None]), np.sin(6 * points), atol=0.02)
+    median, low, high, gain = landscape.as_searched(points[:, None])
+    np.testing.assert_allclose(median, np.sin(6 * points), atol=0.02)
     assert (high - low).max() < 0.1
-    low, high = landscape.band(np.array([[0.55]]))
-    assert high - low > 0.3
-    assert landscape.improvement(points[:, None]).max() < landscape.improvement(np.array([[0.7]]))
+    assert gain.max() < 0.01
+    _, low, high, gain = landscape.as_searched(np.array([[0.55], [0.7]]))
+    assert (high - low).min() > 0.3
+    assert gain[1] > 0.1
+
+
+def test_the_warp_of_a_landscape_is_the_one_that_predicts_trials_left_out(search):
+    """Each trial in turn is left out, with the parameters of the kernel as they are."""
+    landscape = SearchDisplay.from_search(search).landscape
+    model, warp, values = landscape.model, landscape.warp, -search.cv_results_["mean_test_score"]
+    values = capped(np.where(np.isnan(values), np.nanmax(values), values))
+    columns = landscape.space.columns(landscape.U)
+    errors = []
+    for i, value in enumerate(values):
+        others = np.arange(len(values)) != i
+        left = condition(model.process, model.theta, columns[others], warp(values)[others])
+        predicted = warp.inverse(left.mean(columns[i : i + 1]))
+        # No further below the worst score than a quarter of all scores' range.
+        errors.append(min(predicted, values.max() + np.ptp(values) / 4) - value)
+    explained = 1 - np.mean(np.square(errors)) / values.var()
+    assert landscape.explained == pytest.approx(explained, abs=1e-6)
+    others = [landscape._fit((c,), np.arange(20)) for c in CURVATURES]
+    assert landscape.explained == max(
+        1 - landscape._left_out_error(np.arange(20), *other) / values.var() for other in others
+    )
+
+
+def test_a_score_out_of_all_proportion_is_bad_but_not_all_that_is_seen():
+    space = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
+
+    def f(p):
+        return 2 * p["x"] + p["y"] + (1e6 if p["x"] > 0.97 else 0)
+
+    found = by_name(tried(f, space, 64).importance())
+    assert found[frozenset("x")] == pytest.approx(0.8, abs=0.15)
+    np.testing.assert_array_equal(capped(np.r_[0.0:1.0:101j])[-1], 1)
+    np.testing.assert_allclose(capped(np.r_[np.zeros(5), np.ones(90), 9, 9, 2])[-3:], [3, 3, 2])
+    np.testing.assert_array_equal(capped(np.r_[np.zeros(99), 5]), np.r_[np.zeros(99), 5])
 
 
 def test_failures_count_as_the_worst_score():
@@ -388,11 +426,13 @@ def test_attributes_of_an_honest_score_are_shown(search):
     honest = copy(search)
     honest.best_score_corrected_, honest.best_score_interval_ = 0.9, (0.85, 0.95)
     honest.holdout_score_ = 0.91
+    honest.selection_ = "the simplest within one standard error"
     honest.overtuning_ = pd.DataFrame(
         {"candidate": [0, 4], "mean_test_score": [0.9, 0.95], "holdout_score": [0.89, 0.92]}
     )
     content = content_of(honest)
     assert content.honest == {"corrected": 0.9, "held out": 0.91}
+    assert content.facts["Selection"] == honest.selection_
     ax = SearchDisplay(content).plot("convergence").axes_[0]
     heights = {line.get_label(): line.get_ydata() for line in ax.lines}
     assert set(heights["best, corrected: 0.9"]) == {0.9}
@@ -404,13 +444,13 @@ def test_a_reason_why_there_is_no_honest_score_is_told(search):
     class Reasoned(type(search)):
         @property
         def best_score_corrected_(self):
-            raise AttributeError("one split only: nothing is left to correct with")
+            raise AttributeError("it has no attribute") from ValueError("one split only")
 
     reasoned = object.__new__(Reasoned)
     vars(reasoned).update(vars(search))
     content = content_of(reasoned)
     assert content.honest == {}
-    assert content.caveats == ["one split only: nothing is left to correct with"]
+    assert content.caveats == ["one split only"]
     assert content_of(search).caveats == []
 
 

@@ -1,11 +1,16 @@
 """What a Gaussian process makes of a search's scores, and averages of it over the space.
 
-The process is the search's own: its kernel, priors and warp of the scores, and a failure counts as
-the worst score. Averages are over the points that the space makes likely, so that a logarithmic
-range counts evenly by decades, and what is not there somewhere counts only where it is.
+Kernel and priors are the search's own, and a failure counts as the worst score, too. A score out of
+all proportion counts as bad, however bad it is. The search
+chooses the warp of its scores by the evidence, which cares for the scores near the best, as these
+decide where to look next; slices show that. For the whole space the warp is chosen by what matters
+there: how well each score is predicted from all others. Averages are over the points that the space
+makes likely, so that a logarithmic range counts evenly by decades, and what is not there somewhere
+counts only where it is.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import norm, qmc
@@ -14,14 +19,15 @@ from skdeep.gaussian_process.blas import one_blas_thread
 from skdeep.gaussian_process.exact import Posterior
 from skdeep.model_selection.acquisition import expected_improvement
 from skdeep.model_selection.looking.content import FAILED, Content
-from skdeep.model_selection.surrogates import GaussianProcess
+from skdeep.model_selection.surrogates import MOST_TO_COMPARE, GaussianProcess
 from skdeep.model_selection.told import filled
-from skdeep.model_selection.warps import Warp
+from skdeep.model_selection.warps import CURVATURES, Warp
 
 N_AVERAGED = 256  # points over which a partial dependence is the mean
 MOST_DRAWN = 2**15  # to find so many, where what is looked at is rarely there
 CHUNK = 4096  # points at once
 LEAST = 3
+IN_PROPORTION = 3.0  # times as far from the best as nine tenths of the trials are
 BEYOND = 0.25  # of the range of scores that an exponential may go below the worst
 
 
@@ -32,6 +38,13 @@ class Landscape:
     ----------
     content : Content
         A search.
+
+    Attributes
+    ----------
+    model, warp : Posterior, Warp
+        The process of the warped scores.
+    explained : float
+        Share of the scores' variance that is predicted of trials left out, at most 1.
 
     Raises
     ------
@@ -52,45 +65,55 @@ class Landscape:
                 "these differ; search longer, or plot 'convergence' or 'parallel'."
             )
         self.U = content.U[counts]
-        values = filled(-content.sign * scores)  # of which less is better
+        values = capped(filled(-content.sign * scores))  # of which less is better
         self._highest = values.max() + BEYOND * np.ptp(values)
-        surrogate = GaussianProcess(self.space.is_category)
-        with one_blas_thread():
-            columns = self.space.columns(self.space.snap(self.U))
-            no_noise = np.zeros(len(values))
-            found_model = surrogate.fit(columns, values, no_noise, np.random.default_rng(0))
-        self.model: Posterior = found_model[0]
-        self.warp: Warp = found_model[1]
+        self._values = values
+        some = np.random.default_rng(0).permutation(len(values))[:MOST_TO_COMPARE]
+        best = min(CURVATURES, key=lambda c: self._left_out_error(some, *self._fit((c,), some)))
+        rows = np.arange(len(values))
+        self.model, self.warp = self._fit((best,), rows)
+        error = self._left_out_error(rows, self.model, self.warp)
+        self.explained = 1 - error / float(np.var(values))
 
     def median(self, U: np.ndarray) -> np.ndarray:
         """The score that is expected at U, (m, n_dimensions): (m,)."""
         with one_blas_thread():
             parts = [self.model.mean(self._columns(U[i : i + CHUNK])) for i in _starts(len(U))]
-        return self._scores(np.concatenate(parts))
+        return self._scores(np.concatenate(parts), self.warp)
 
-    def band(self, U: np.ndarray, share: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest score, (m,) each, between which it lies with a given probability."""
-        with one_blas_thread():
-            mean, variance, _ = self.model.mean_and_variance(self._columns(U))
-        reach = norm.ppf((1 + share) / 2) * np.sqrt(variance)
-        ends = self._scores(mean - reach), self._scores(mean + reach)
-        return np.minimum(*ends), np.maximum(*ends)
+    def as_searched(
+        self, U: np.ndarray, share: float = 0.95
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What the search's own model has at U, (m, n_dimensions).
 
-    def improvement(self, U: np.ndarray) -> np.ndarray:
-        """Expected improvement over the best trial, (m,), in deviations of the scores."""
-        with one_blas_thread():
-            mean, variance, _ = self.model.mean_and_variance(self._columns(U))
-            best = self.model.mean(self._columns(self.U)).min()
-        return expected_improvement(mean, np.sqrt(variance), best)[0]
-
-    @property
-    def explained(self) -> float:
-        """Share of the scores' variance that is predicted of trials left out, at most 1.
-
-        Each is predicted from all others; scores count as the process sees them, warped.
+        The median score; the lowest and the highest between which the score lies with a given
+        probability; and the expected improvement over the best, in no unit. Of shape (m,) each.
         """
-        mean, _ = self.model.leave_one_out()
-        return float(1 - np.nanmean((self.model.t - mean) ** 2) / np.var(self.model.t))
+        model, warp = self._searching
+        with one_blas_thread():
+            mean, variance, _ = model.mean_and_variance(self._columns(U))
+            best = model.mean(self._columns(self.U)).min()
+        reach = norm.ppf((1 + share) / 2) * np.sqrt(variance)
+        ends = self._scores(mean - reach, warp), self._scores(mean + reach, warp)
+        gain = expected_improvement(mean, np.sqrt(variance), best)[0]
+        return self._scores(mean, warp), np.minimum(*ends), np.maximum(*ends), gain
+
+    @cached_property
+    def _searching(self) -> tuple[Posterior, Warp]:
+        return self._fit(CURVATURES, np.arange(len(self.U)))
+
+    def _fit(self, curvatures: Sequence[float], rows: np.ndarray) -> tuple[Posterior, Warp]:
+        """The process of some trials' scores, under the most likely of some warps."""
+        surrogate, values = GaussianProcess(self.space.is_category, curvatures), self._values[rows]
+        with one_blas_thread():
+            columns = self._columns(self.U[rows])
+            return surrogate.fit(columns, values, 0 * values, np.random.default_rng(0))
+
+    def _left_out_error(self, rows: np.ndarray, model: Posterior, warp: Warp) -> float:
+        """Mean squared error of some trials' scores, each predicted from all others."""
+        with one_blas_thread():
+            t, _ = model.leave_one_out()
+        return float(np.nanmean((self._unwarped(t, warp) - self._values[rows]) ** 2))
 
     def grid(self, j: int, n: int = 60) -> np.ndarray:
         """Coordinates along dimension j: of n places, or of each level if there are no more."""
@@ -136,9 +159,25 @@ class Landscape:
     def _columns(self, U: np.ndarray) -> np.ndarray:
         return self.space.columns(self.space.snap(U))
 
-    def _scores(self, t: np.ndarray) -> np.ndarray:
-        """Scores of what the model predicts, (m,)."""
-        return -self.content.sign * np.minimum(self.warp.inverse(t), self._highest)
+    def _scores(self, t: np.ndarray, warp: Warp) -> np.ndarray:
+        """Scores of what a model predicts, (m,)."""
+        return -self.content.sign * self._unwarped(t, warp)
+
+    def _unwarped(self, t: np.ndarray, warp: Warp) -> np.ndarray:
+        """Values of what a model predicts, (m,): not far beyond the worst, as exponentials are."""
+        with np.errstate(over="ignore"):
+            return np.minimum(warp.inverse(t), self._highest)
+
+
+def capped(values: np.ndarray) -> np.ndarray:
+    """Values, (n,), in which what is out of all proportion counts as three times the spread.
+
+    To tell a model that is of no use from one a thousand times worse is of no use, either, and
+    would be all that there is to see. The spread is from the lowest to the 0.9 quantile.
+    """
+    lowest = values.min()
+    spread = np.quantile(values, 0.9) - lowest
+    return np.minimum(values, lowest + IN_PROPORTION * spread) if spread > 0 else values
 
 
 def _starts(n: int) -> range:

@@ -151,8 +151,7 @@ def slices(landscape: Landscape, axes: np.ndarray, names: Sequence[str]) -> None
         centre = _best_with(content, j)
         grid = landscape.grid(j, 4 * N_ALONG)
         U = content.space.snap(np.where(np.arange(len(centre)) == j, grid[:, None], centre))
-        x, mean, (low, high) = positions(dimension, grid), landscape.median(U), landscape.band(U)
-        gain = landscape.improvement(U)
+        x, (mean, low, high, gain) = positions(dimension, grid), landscape.as_searched(U)
         _draw_trials(content, upper, j, _nearness(content, centre, j))
         if isinstance(dimension, Choice):
             reach = np.abs(np.array([low, high]) - mean)
@@ -203,7 +202,8 @@ def _limit_scores(content: Content, ax: Any, also: np.ndarray, beyond: float = 0
     low, high = sorted((worst, best))
     low = max(low - beyond * reach, min(low, np.nanmin(also)))
     high = min(high + beyond * reach, max(high, np.nanmax(also)))
-    ax.set_ylim(low - 0.05 * reach, high + 0.08 * reach)
+    margin = 0.06 * (high - low)
+    ax.set_ylim(low - margin, high + margin)
 
 
 def _label_level_axis(ax: Any, dimension: Dimension) -> None:

@@ -22,11 +22,13 @@ from skdeep.model_selection.looking.content import (
     expected_by_epochs,
     expected_by_folds,
 )
+from skdeep.model_selection.looking.scales import text_of
 from skdeep.model_selection.spaces import Space, When
 from skdeep.model_selection.spaces.dimensions import as_number, same
 from skdeep.model_selection.trials.records import SearchRecord, load_search
 
 LIBRARIES = ("skdeep", "scikit-learn", "numpy")
+MOST_WORDS = 400
 HONEST = {"corrected": "best_score_corrected_", "held out": "holdout_score_"}
 
 
@@ -77,7 +79,7 @@ def _of_search(search: BaseSearchCV) -> Content:
             honest[name] = float(getattr(search, attribute))
         except AttributeError as error:
             if error.__cause__ is not None or "no attribute" not in str(error):
-                caveats.append(str(error))  # it says why there is none
+                caveats.append(str(error.__cause__ or error))  # it says why there is none
     space, ours = _space_of_search(search, points)
     partial, failed = _partial(table, n), np.array([state == FAILED for state in states])
     if partial:
@@ -172,6 +174,7 @@ def _facts(search: BaseSearchCV, space: Space | None) -> dict[str, str]:
         "Ended by": str(getattr(search, "stop_reason_", "")),
         "Time": f"{_duration(seconds)} of fits"
         + (f", {_duration(search.refit_time_)} to refit" if hasattr(search, "refit_time_") else ""),
+        "Selection": text_of(getattr(search, "selection_", ""), MOST_WORDS),
         "Versions": _versions(),
     }
     return {name: value for name, value in facts.items() if value}

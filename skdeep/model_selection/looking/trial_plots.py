@@ -40,22 +40,30 @@ def convergence(content: Content, ax: Any) -> None:
     found = np.isfinite(content.expected)
     beyond = found & (content.sign * content.expected < content.sign * worst)
     inside = found & ~beyond
+    own = content.is_scored & content.is_default
     scored, stopped = inside & content.is_scored, inside & ~content.is_scored
     plain_marks = {"alpha": 0.65, "markersize": 4.5, "linestyle": "", "color": TRIAL, "marker": "o"}
-    own = scored & content.is_default
     for rows, style in (
         (scored & ~own, {"label": "trial"}),
         (stopped, {"label": "stopped: as expected", "fillstyle": "none"}),
     ):
         if rows.any():
             ax.plot(number[rows], content.expected[rows], **plain_marks, **style)
-    _marks(ax, number[beyond], edge, "v" if content.greater_is_better else "^", TRIAL, "far worse")
+    _marks(
+        ax,
+        number[beyond & ~own],
+        edge,
+        "v" if content.greater_is_better else "^",
+        TRIAL,
+        "far worse",
+    )
     _marks(ax, number[(states == FAILED) & ~found], edge, "x", FAINT, FAILED)
     _marks(ax, number[(states == STOPPED) & ~found], edge, "|", FAINT, STOPPED)
     ax.step(
         number, content.best_so_far, where="post", color=BEST, linewidth=1.8, label="best so far"
     )
-    _marks(ax, number[own], content.scores[own], "D", DEFAULT, "default")
+    heights = np.where(beyond, edge, content.scores)[own]
+    _marks(ax, number[own], heights, "D", DEFAULT, "default")
     if content.best is not None and content.is_scored[content.best]:
         _marks(ax, content.best + 1, content.scores[content.best], "*", BEST, "chosen", 13)
     _draw_honest(content, ax)
