@@ -36,10 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "candidates so far; on a terminal until Ctrl-C, anew every few seconds.",
     )
     command.add_argument("path", help="the file that the search has as storage=")
-    command.add_argument(
-        "--every", type=float, metavar="SECONDS", help="show it anew; 2 on a terminal"
-    )
-    command.add_argument("--html", metavar="FILE", help="write a page with pictures instead")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--every", type=float, metavar="SECONDS", help="anew; 2 on a terminal")
+    how.add_argument("--html", metavar="FILE", help="write a page with pictures instead")
     command.set_defaults(run=search_status)
     parsed = vars(parser.parse_args(arguments))
     run = parsed.pop("run")

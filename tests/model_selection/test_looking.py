@@ -340,6 +340,21 @@ def test_scikit_learns_searches_are_read_alike(iris):
     assert isinstance(dimensions["degree"].low, int)
 
 
+def test_facts_are_words_for_a_reader(search, iris):
+    facts = content_of(search).facts
+    assert facts["Search"].startswith("BayesSearchCV(surrogate='gp', acquisition='logei'")
+    assert facts["Estimator"] == "Fussy()"
+    assert facts["Cross-validation"].startswith("StratifiedKFold(n_splits=3")
+    assert (facts["Scoring"], facts["Budget"]) == ("the estimator's own", "n_iter=20")
+    assert facts["Ended by"] == "n_iter"
+    rows = np.arange(150)
+    splits = [(rows[::2], rows[1::2])]
+    given = GridSearchCV(SVC(), {"C": [1, 2]}, cv=splits, scoring="f1_macro").fit(*iris)
+    facts = content_of(given).facts
+    assert facts["Cross-validation"] == "as given, 1 in number"
+    assert (facts["Scoring"], facts["Budget"]) == ("f1_macro", "2 candidates")
+
+
 def test_a_result_of_scikit_optimize_is_read_alike():
     space = [
         skopt.space.Real(1e-3, 1.0, "log-uniform", name="rate"),

@@ -376,7 +376,12 @@ function drawCurves(plot, width, curves, isLoss) {
 function buildPlots() {
   const n = trials.length, scored = trials.filter((trial) => known(trial.score)).length;
   const best = data.best === null ? "None has a score." : `The best, trial ${data.best + 1}, has ${text(trials[data.best].score)}.`;
-  addPlot(`${data.score} of the trials, and the best so far`, `${data.score} of ${n} trials in order, of which ${scored} have a score. ${best}`, drawConvergence, true);
+  const marks = ["star: the best"];
+  if (trials.some((trial) => trial.isDefault)) marks.push("diamond: the default");
+  if (trials.some((trial) => !known(trial.score) && known(trial.expected))) marks.push("hollow: stopped, where it would have ended");
+  if (trials.some((trial) => !known(trial.expected))) marks.push("cross: without a score");
+  if (data.heldOut.length) marks.push("green steps: the best so far on rows held out");
+  addPlot(`${data.score} of the trials, and the best so far`, `${data.score} of ${n} trials in order, of which ${scored} have a score. ${best}`, drawConvergence, true, make("span", { class: "soft" }, marks.join("; ")));
   addPlot("All values of each trial", `A line for each trial through ${data.parallel.length} parameters and its ${data.score}. The table has the same numbers.`, drawParallel, true);
   if (data.axes.length) {
     const choice = make("select", {}, ...data.axes.map((axis, j) => make("option", { value: j }, axis.name)));

@@ -168,8 +168,8 @@ def _facts(search: BaseSearchCV, space: Space | None) -> dict[str, str]:
     facts = {
         "Search": f"{type(search).__name__}({', '.join(how)})",
         "Estimator": search.estimator.__repr__(N_CHAR_MAX=10_000),
-        "Cross-validation": f"{getattr(search, '_checked_cv_orig', search.cv)}",
-        "Scoring": "the estimator's own" if search.scoring is None else str(search.scoring),
+        "Cross-validation": _splits(search),
+        "Scoring": _scoring(search),
         "Budget": ", ".join(budget) or f"{len(table['params'])} candidates",
         "Ended by": str(getattr(search, "stop_reason_", "")),
         "Time": f"{_duration(seconds)} of fits"
@@ -178,6 +178,19 @@ def _facts(search: BaseSearchCV, space: Space | None) -> dict[str, str]:
         "Versions": _versions(),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _splits(search: BaseSearchCV) -> str:
+    """The splitter, or how many splits were given."""
+    splitter = text_of(getattr(search, "_checked_cv_orig", search.cv), MOST_WORDS)
+    is_given = splitter.startswith("_") or " object at 0x" in splitter
+    return f"as given, {search.n_splits_} in number" if is_given else splitter
+
+
+def _scoring(search: BaseSearchCV) -> str:
+    if search.scoring is None:
+        return "the estimator's own"
+    return text_of(search.scoring, MOST_WORDS)
 
 
 def _versions() -> str:
