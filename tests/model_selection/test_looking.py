@@ -31,7 +31,7 @@ from skdeep.model_selection import (
 from skdeep.model_selection.looking.content import expected_by_epochs, expected_by_folds
 from skdeep.model_selection.looking.importance import shares
 from skdeep.model_selection.looking.landscape import capped
-from skdeep.model_selection.looking.scales import ticks
+from skdeep.model_selection.looking.scales import shortened, ticks
 from skdeep.model_selection.looking.sources import content_of, space_of
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.warps import CURVATURES
@@ -164,6 +164,30 @@ def test_a_planted_interaction_is_found():
         assert share == pytest.approx(expected.get(names, 0.0), abs=0.015), names
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_does_not_change_the_ranks_of_what_differs(seed):
+    rng = np.random.default_rng(seed)
+    weights = {"first": 4, "second": 2, "third": 1, "idle": 0}
+
+    def f(p):
+        return sum(weight * p[name] for name, weight in weights.items()) + 0.3 * rng.normal()
+
+    display = tried(f, dict.fromkeys(weights, (0.0, 1.0)), 60)
+    table = display.importance()
+    alone = table[table["partner"] == ""].set_index("parameter")["share"]
+    assert [*alone.index] == [*weights]
+    # Shares of a plane by least squares, which knows that there are no pairs and no curves.
+    plane = np.column_stack([display.content.U, np.ones(60)])
+    slopes = np.linalg.lstsq(plane, display.content.scores)[0][:-1]
+    expected = dict(zip(display.content.space.names, slopes**2 / (slopes**2).sum()))
+    np.testing.assert_allclose(alone, [expected[name] for name in alone.index], atol=0.03)
+
+
+def test_the_same_search_has_the_same_shares_to_the_bit(search):
+    first, second = (SearchDisplay.from_search(search).importance() for _ in range(2))
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
 def test_a_category_may_turn_an_effect_round():
     display = tried(
         lambda p: p["x"] * (1 if p["way"] == "up" else -1),
@@ -257,10 +281,9 @@ def test_the_warp_of_a_landscape_is_the_one_that_predicts_trials_left_out(search
         errors.append(min(predicted, values.max() + np.ptp(values) / 4) - value)
     explained = 1 - np.mean(np.square(errors)) / values.var()
     assert landscape.explained == pytest.approx(explained, abs=1e-6)
-    others = [landscape._fit((c,), np.arange(20)) for c in CURVATURES]
-    assert landscape.explained == max(
-        1 - landscape._left_out_error(np.arange(20), *other) / values.var() for other in others
-    )
+    others = [landscape._fit(c, np.arange(20)) for c in CURVATURES]
+    errors = [-landscape._minus_left_out_error(values, *other) for other in others]
+    assert landscape.explained == pytest.approx(1 - min(errors) / values.var())
 
 
 def test_a_score_out_of_all_proportion_is_bad_but_not_all_that_is_seen():
@@ -628,6 +651,11 @@ def test_a_model_needs_scores_that_differ():
     display.plot("parallel")
     with pytest.raises(ValueError, match="of 6 trials 6 have one, and 1 of these differ"):
         display.importance()
+
+
+def test_long_names_keep_both_ends():
+    assert shortened("a rather long choice 17", 12) == "a rat…ice 17"
+    assert shortened("short", 5) == "short"
 
 
 @pytest.mark.parametrize(

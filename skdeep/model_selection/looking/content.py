@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skdeep.model_selection.looking.scales import LONGEST, shortened
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.trials.epochs import Halving
 
@@ -113,14 +114,14 @@ class Content:
         return U.clip(0, 1)
 
     def label(self, name: str, partner: str = "") -> str:
-        """A dimension's name, or a pair's, without the path, unless another ends alike."""
+        """A dimension's name, or a pair's, without the path unless another ends alike; short."""
         if partner:
             return f"{self.label(name)} \N{MULTIPLICATION SIGN} {self.label(partner)}"
         if not name:
             return "sub-space"
         short = " ".join(name.rpartition("__")[2].split()) or name
         alike = [other for other in self.space.dimensions if other.rpartition("__")[2] == short]
-        return short if len(alike) == 1 else name
+        return shortened(short if len(alike) == 1 else name, LONGEST)
 
 
 def expected_by_folds(scores: np.ndarray, folds: np.ndarray) -> np.ndarray:

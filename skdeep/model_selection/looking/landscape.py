@@ -9,12 +9,13 @@ makes likely, so that a logarithmic range counts evenly by decades, and what is 
 counts only where it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 from scipy.stats import norm, qmc
 
+from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.blas import one_blas_thread
 from skdeep.gaussian_process.exact import Posterior
 from skdeep.model_selection.acquisition import expected_improvement
@@ -27,6 +28,7 @@ N_AVERAGED = 256  # points over which a partial dependence is the mean
 MOST_DRAWN = 2**15  # to find so many, where what is looked at is rarely there
 CHUNK = 4096  # points at once
 LEAST = 3
+NOISY = 1e-2  # share of the variance, where the search for parameters begins anew
 IN_PROPORTION = 3.0  # times as far from the best as nine tenths of the trials are
 BEYOND = 0.25  # of the range of scores that an exponential may go below the worst
 
@@ -68,11 +70,8 @@ class Landscape:
         values = capped(filled(-content.sign * scores))  # of which less is better
         self._highest = values.max() + BEYOND * np.ptp(values)
         self._values = values
-        some = np.random.default_rng(0).permutation(len(values))[:MOST_TO_COMPARE]
-        best = min(CURVATURES, key=lambda c: self._left_out_error(some, *self._fit((c,), some)))
-        rows = np.arange(len(values))
-        self.model, self.warp = self._fit((best,), rows)
-        error = self._left_out_error(rows, self.model, self.warp)
+        self.model, self.warp = self._chosen(self._minus_left_out_error)
+        error = -self._minus_left_out_error(values, self.model, self.warp)
         self.explained = 1 - error / float(np.var(values))
 
     def median(self, U: np.ndarray) -> np.ndarray:
@@ -100,20 +99,37 @@ class Landscape:
 
     @cached_property
     def _searching(self) -> tuple[Posterior, Warp]:
-        return self._fit(CURVATURES, np.arange(len(self.U)))
+        """The process under the warp that the search would choose, the most likely one."""
+        return self._chosen(lambda v, model, warp: model.log_density + warp.log_slope(v).sum())
 
-    def _fit(self, curvatures: Sequence[float], rows: np.ndarray) -> tuple[Posterior, Warp]:
-        """The process of some trials' scores, under the most likely of some warps."""
-        surrogate, values = GaussianProcess(self.space.is_category, curvatures), self._values[rows]
+    def _chosen(
+        self, criterion: Callable[[np.ndarray, Posterior, Warp], float]
+    ) -> tuple[Posterior, Warp]:
+        """The process under the warp of which a criterion has most, by a part of the trials."""
+        rows = np.arange(len(self.U))
+        some = np.random.default_rng(0).permutation(rows)[:MOST_TO_COMPARE]
+        best = max(CURVATURES, key=lambda c: criterion(self._values[some], *self._fit(c, some)))
+        return self._fit(best, rows)
+
+    def _fit(self, curvature: float, rows: np.ndarray) -> tuple[Posterior, Warp]:
+        """The process of some trials' scores, under one warp.
+
+        With little noise and short lengthscales it fits noisy scores, too, so that the search for
+        its parameters begins a second time where they are noise in part.
+        """
+        surrogate, values = GaussianProcess(self.space.is_category), self._values[rows]
+        warp = Warp.of(values, curvature)
+        noisy = np.append(surrogate.median[:-1], np.log(NOISY))
         with one_blas_thread():
-            columns = self._columns(self.U[rows])
-            return surrogate.fit(columns, values, 0 * values, np.random.default_rng(0))
+            Z = self._columns(self.U[rows])
+            starts = np.array([surrogate.median, noisy])
+            return exact.fit(surrogate.process, Z, warp(values), starts), warp
 
-    def _left_out_error(self, rows: np.ndarray, model: Posterior, warp: Warp) -> float:
-        """Mean squared error of some trials' scores, each predicted from all others."""
+    def _minus_left_out_error(self, values: np.ndarray, model: Posterior, warp: Warp) -> float:
+        """Minus the mean squared error of scores, (n,), each predicted from all others."""
         with one_blas_thread():
             t, _ = model.leave_one_out()
-        return float(np.nanmean((self._unwarped(t, warp) - self._values[rows]) ** 2))
+        return -float(np.nanmean((self._unwarped(t, warp) - values) ** 2))
 
     def grid(self, j: int, n: int = 60) -> np.ndarray:
         """Coordinates along dimension j: of n places, or of each level if there are no more."""

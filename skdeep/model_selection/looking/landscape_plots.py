@@ -13,7 +13,7 @@ from skdeep.model_selection.looking.trial_plots import BEST, DEFAULT, MODEL, TRI
 from skdeep.model_selection.spaces.dimensions import Choice, Dimension
 
 N_ALONG, N_ALONG_PAIR = 60, 24
-MOST_BARS = 12
+LEAST_BARS, MOST_BARS = 4, 12  # that have room
 MOST_LINES = 6  # levels that have a line each
 
 
@@ -46,6 +46,7 @@ def importance(content: Content, table: pd.DataFrame, explained: float, ax: Any)
         y, [plain(content.label(*pair)) for pair in zip(rows["parameter"], rows["partner"])]
     )
     ax.set(
+        ylim=(min(-0.6, len(rows) - LEAST_BARS), len(rows) - 0.4),
         xlabel=f"share of the variance of {plain(content.score_name)}",
         xlim=(0, 1.12 * longest or 1),
         title=_trust(explained),
@@ -211,7 +212,7 @@ def _label_level_axis(ax: Any, dimension: Dimension) -> None:
     if isinstance(dimension, Choice):
         longest = max(len(text_of(level, 14)) for level in dimension.levels)
         if longest * dimension.size > 28:
-            ax.tick_params(axis="x", labelrotation=30)
+            ax.tick_params(axis="x", labelrotation=40)
             for label in ax.get_xticklabels():
                 label.set_ha("right")
 

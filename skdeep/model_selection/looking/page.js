@@ -188,7 +188,8 @@ function write(svg, x, y, words, anchor = "middle", attributes = {}) {
 }
 
 function shorten(words, n) {
-  return words.length > n ? `${words.slice(0, n - 1)}…` : words;
+  const last = Math.floor(n / 2); // without the middle: names differ at their ends
+  return words.length > n ? `${words.slice(0, n - 1 - last)}…${words.slice(words.length - last)}` : words;
 }
 
 function scoreAxis(svg, y, width) {

@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator
 
 from skdeep.model_selection.spaces.dimensions import Choice, Dimension, Range
 
-LONGEST = 24  # characters of a level
+LONGEST = 24  # characters of a level or a name
 MOST_TICKS = 6
-MOST_LEVELS = 12  # that have a tick each
+MOST_LEVELS = 10  # that have a tick each
 
 
 def text_of(value: Any, longest: int = LONGEST) -> str:
@@ -23,7 +23,15 @@ def text_of(value: Any, longest: int = LONGEST) -> str:
         text = f"{value:.4g}"
     else:
         text = getattr(value, "__name__", None) or " ".join(repr(value).split())
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return shortened(text, longest)
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text without its middle if it is too long: names differ at their ends."""
+    if len(text) <= longest:
+        return text
+    n_last = longest // 2
+    return f"{text[: longest - 1 - n_last]}…{text[len(text) - n_last :]}"
 
 
 def ticks(dimension: Dimension) -> tuple[np.ndarray, list[str]]:
