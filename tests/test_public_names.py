@@ -60,6 +60,7 @@ def test_an_unknown_name_is_an_attribute_error():
     [
         ("skdeep", {"tensorflow", "keras", "skopt"}),
         ("skdeep.model_selection", {"tensorflow", "keras"}),
+        ("skdeep.active_learning", {"tensorflow", "keras", "skopt", "matplotlib"}),
         ("skdeep.gaussian_process", {"tensorflow", "keras", "skopt"}),
         ("skdeep.inspection", {"tensorflow", "keras", "matplotlib"}),
         ("skdeep.metrics", {"tensorflow", "keras", "matplotlib"}),

@@ -1,0 +1,7 @@
+"""Learners that ask for labels."""
+
+from skdeep.active_learning.curve import label_budget_area, label_budget_curve
+from skdeep.active_learning.display import LabelBudgetDisplay
+from skdeep.active_learning.learner import ActiveLearner
+
+__all__ = ["ActiveLearner", "LabelBudgetDisplay", "label_budget_area", "label_budget_curve"]

@@ -1,0 +1,58 @@
+"""Rows of whatever kind an estimator takes: arrays, images, sparse matrices, tables, lists."""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.validation import _num_samples
+
+from skdeep.validation import naming
+
+
+def rows_of(X: Any, name: str = "X") -> Any:
+    """X in a form whose rows can be taken: sparse matrices as CSR, else as given."""
+    with naming(name):
+        _num_samples(X)
+        return indexable(X)[0]
+
+
+def take(X: Any, rows: np.ndarray) -> Any:
+    """A copy of some rows, (n_rows,) of their numbers, of the kind that X is."""
+    return _safe_indexing(X, rows)
+
+
+def stack(first: Any, second: Any) -> Any:
+    """The rows of one below those of the other."""
+    if sp.issparse(first) or sp.issparse(second):
+        return sp.vstack([first, second], format="csr")
+    if hasattr(first, "iloc"):
+        import pandas as pd
+
+        return pd.concat([first, second], ignore_index=True)
+    if hasattr(first, "vstack"):  # polars
+        return first.vstack(second)
+    if isinstance(first, np.ndarray):
+        return np.concatenate([first, np.asarray(second)])
+    return [*first, *second]
+
+
+def check_alike(X: Any, known: Any, name: str) -> None:
+    """Refuse rows of another kind than those that ``fit`` got."""
+    columns, expected = (getattr(table, "columns", None) for table in (X, known))
+    if (columns is None) != (expected is None):
+        raise TypeError(
+            f"{name} is of type {type(X).__name__}, but fit got {type(known).__name__}; pass rows "
+            f"of the same kind."
+        )
+    if columns is not None and expected is not None and list(columns) != list(expected):
+        raise ValueError(
+            f"{name} has the columns {list(columns)}, but fit got {list(expected)}; pass the same "
+            f"ones in the same order."
+        )
+    shape, wanted = (np.shape(rows)[1:] if hasattr(rows, "shape") else None for rows in (X, known))
+    if shape is not None and wanted is not None and shape != wanted:
+        raise ValueError(
+            f"{name} has rows of shape {shape}, but those that fit got have {wanted}; pass rows "
+            f"with the same features."
+        )

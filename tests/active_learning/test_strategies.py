@@ -1,0 +1,157 @@
+"""The strategies, as functions of arrays, against other ways to the same numbers."""
+
+import numpy as np
+import pytest
+from scipy.stats import entropy as scipy_entropy
+from sklearn.gaussian_process import GaussianProcessRegressor as ScikitLearnGP
+from sklearn.gaussian_process.kernels import RBF as ScikitLearnRBF
+from sklearn.gaussian_process.kernels import ConstantKernel, WhiteKernel
+from sklearn.metrics import mutual_info_score, pairwise_distances
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdeep.active_learning.choosing import posterior_covariance
+from skdeep.active_learning.strategies.core_set import farthest_first
+from skdeep.active_learning.strategies.disagreement import member_covariance, mutual_information
+from skdeep.active_learning.strategies.uncertainty import entropy, least_confidence, margin
+from skdeep.active_learning.strategies.variance import largest_variance, variance_reduction
+from skdeep.gaussian_process import RBF, GaussianProcessRegressor, Matern52
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_uncertainties_are_those_worked_by_hand():
+    p = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0], [0.4, 0.4, 0.2]])
+    np.testing.assert_allclose(entropy(p), [scipy_entropy(row) for row in p])
+    np.testing.assert_allclose(least_confidence(p), [0.5, 0.0, 0.6])
+    np.testing.assert_allclose(margin(p), [-0.2, -1.0, 0.0], atol=1e-15)
+    np.testing.assert_array_equal(margin(np.array([-2.0, 0.5])), [-2.0, -0.5])
+
+
+def test_for_two_classes_all_uncertainties_rank_alike(rng):
+    p = rng.random(50)
+    p = np.stack([p, 1 - p], axis=1)
+    order = np.argsort(entropy(p))
+    np.testing.assert_array_equal(np.argsort(least_confidence(p)), order)
+    np.testing.assert_array_equal(np.argsort(margin(p)), order)
+
+
+def test_mutual_information_is_that_of_members_and_labels_in_their_joint_table(rng):
+    counts = np.array([rng.multinomial(1000, p, size=4) for p in rng.dirichlet([0.5] * 3, size=20)])
+    expected = [mutual_info_score(None, None, contingency=table) for table in counts]
+    found = mutual_information(counts.transpose(1, 0, 2) / 1000)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_mutual_information_leaves_out_what_is_noise():
+    noise = np.full((5, 1, 2), 0.5)
+    doubt = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    assert mutual_information(noise)[0] == 0
+    assert mutual_information(doubt)[0] == pytest.approx(np.log(2))
+
+
+def test_the_core_set_is_that_of_exhaustive_search_one_by_one(rng):
+    pool, labelled = rng.normal(size=(30, 3)), rng.normal(size=(4, 3))
+    centres, expected = labelled, []
+    for _ in range(6):
+        radius = pairwise_distances(pool, centres).min(axis=1)
+        expected.append(int(radius.argmax()))
+        centres = np.vstack([centres, pool[expected[-1:]]])
+    assert farthest_first(pool, labelled, 6).tolist() == expected
+
+
+def test_of_equal_rows_the_core_set_has_each_once():
+    pool = np.zeros((4, 2))
+    assert sorted(farthest_first(pool, pool[:1], 4)) == [0, 1, 2, 3]
+
+
+GPS = {
+    "skdeep": GaussianProcessRegressor(
+        kernel=Matern52(lengthscale=0.4, variance=2.0), noise=0.05, random_state=0
+    ),
+    "no noise": GaussianProcessRegressor(
+        kernel=RBF(lengthscale=0.4, variance=1.0), noise=0.0, prior_mean=0.0
+    ),
+    "linear mean": GaussianProcessRegressor(
+        kernel=RBF(lengthscale=0.4, variance=1.0), noise=0.1, prior_mean="linear"
+    ),
+    "scikit-learn": ScikitLearnGP(
+        ConstantKernel(2.0, "fixed") * ScikitLearnRBF(0.4, "fixed") + WhiteKernel(0.05, "fixed"),
+        alpha=0.02,
+    ),
+}
+
+
+def summed_variance(model, X, y, pool):
+    """Variances of f over the pool after a fit, summed; without the noise."""
+    model.fit(X, y)
+    std = model.predict(pool, return_std=True)[1]
+    white = 0.05 if isinstance(model, ScikitLearnGP) else 0.0
+    return np.sum(std**2 - white)
+
+
+@pytest.mark.parametrize("name", GPS)
+def test_variance_reduction_picks_what_refits_by_brute_force_pick(rng, name):
+    model = GPS[name]
+    X, pool = rng.random((6, 2)), rng.random((25, 2))
+    y = np.sin(5 * X[:, 0])
+    covariance, noise = posterior_covariance(model.fit(X, y), pool)
+    assert np.trace(covariance) == pytest.approx(summed_variance(model, X, y, pool))
+    seen, expected = X, []
+    for _ in range(4):  # whatever the labels are: here 7
+        left = [
+            summed_variance(
+                model,
+                np.vstack([seen, pool[[i]]]),
+                np.append(y, [7.0] * (len(expected) + 1)),
+                pool,
+            )
+            if i not in expected
+            else np.inf
+            for i in range(len(pool))
+        ]
+        expected.append(int(np.argmin(left)))
+        seen = np.vstack([seen, pool[expected[-1:]]])
+    assert variance_reduction(covariance, noise, 4).tolist() == expected
+
+
+def test_the_largest_variance_is_that_after_refits(rng):
+    model = GPS["skdeep"]
+    X, pool = rng.random((6, 2)), rng.random((25, 2))
+    covariance, noise = posterior_covariance(model.fit(X, X[:, 0]), pool)
+    picked = largest_variance(covariance, noise, 4)
+    for k in range(4):
+        seen = np.vstack([X, pool[picked[:k]]])
+        std = model.fit(seen, seen[:, 1]).predict(pool, return_std=True)[1]
+        assert picked[k] == std.argmax()
+
+
+def test_a_pipelines_covariance_is_that_of_scaled_rows(rng):
+    X, pool = rng.random((6, 2)) * [1, 100], rng.random((5, 2)) * [1, 100]
+    y = X[:, 0]
+    for model in GPS.values():
+        pipe = make_pipeline(StandardScaler(), model).fit(X, y)
+        scaler = StandardScaler().fit(X)
+        expected = posterior_covariance(model.fit(scaler.transform(X), y), scaler.transform(pool))
+        found = posterior_covariance(pipe, pool)
+        np.testing.assert_allclose(found[0], expected[0], atol=1e-12)
+        np.testing.assert_allclose(found[1], expected[1], atol=1e-12)
+
+
+def test_a_row_and_its_double_are_not_both_asked_of_members(rng):
+    predictions = rng.normal(size=(10, 6))
+    predictions[:, 1] = predictions[:, 0] = 3 * predictions[:, 0]
+    covariance = member_covariance(predictions)
+    np.testing.assert_allclose(covariance, np.cov(predictions.T, bias=True))
+    picked = largest_variance(covariance, np.full(6, 0.1), 5)
+    assert picked[0] == 0
+    assert 1 not in picked
+
+
+def test_rows_that_are_known_without_noise_are_never_wanted(rng):
+    C = np.diag([0.0, 1.0, 0.0, 2.0])
+    assert set(variance_reduction(C, np.zeros(4), 2)) == {1, 3}
+    assert sorted(variance_reduction(C, np.zeros(4), 4)) == [0, 1, 2, 3]
