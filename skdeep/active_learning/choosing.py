@@ -14,9 +14,15 @@ from sklearn.utils.validation import _num_samples
 
 from skdeep.active_learning.members import last_step, member_predictions
 from skdeep.active_learning.rows import take
+from skdeep.active_learning.strategies.batches import PREFILTER, clustered, power, top
 from skdeep.active_learning.strategies.core_set import farthest_first
 from skdeep.active_learning.strategies.disagreement import member_covariance, mutual_information
-from skdeep.active_learning.strategies.uncertainty import entropy, least_confidence, margin
+from skdeep.active_learning.strategies.uncertainty import (
+    entropy,
+    least_confidence,
+    margin,
+    nearness,
+)
 from skdeep.active_learning.strategies.variance import largest_variance, variance_reduction
 from skdeep.base import NetworkEstimator
 from skdeep.gaussian_process import GaussianProcessRegressor
@@ -82,11 +88,6 @@ def pick(strategy: Any, question: Question) -> np.ndarray:
     return top(scores, question.n, question.rng)
 
 
-def top(scores: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Numbers of the n highest scores, highest first; equal ones in random order."""
-    return np.lexsort([rng.random(len(scores)), -scores])[:n]
-
-
 # How each gets its arrays ---------------------------------------------------------------------
 
 
@@ -96,22 +97,34 @@ def _at_random(question: Question) -> np.ndarray:
 
 def _by_probabilities(score: Callable) -> Callable[[Question], np.ndarray]:
     def picked(question: Question) -> np.ndarray:
-        scores = score(question.model.predict_proba(question.pool))
-        return top(scores, question.n, question.rng)
+        return _spread_out(question, score(question.model.predict_proba(question.pool)))
 
     return picked
 
 
 def _by_margin(question: Question) -> np.ndarray:
-    model = question.model
-    respond = getattr(model, "predict_proba", None) or model.decision_function
-    return top(margin(respond(question.pool)), question.n, question.rng)
+    if hasattr(question.model, "predict_proba"):
+        return _by_probabilities(margin)(question)
+    return _spread_out(question, nearness(question.model.decision_function(question.pool)))
+
+
+def _spread_out(question: Question, scores: np.ndarray) -> np.ndarray:
+    """A batch of high scores in different places, where rows have places."""
+    n, rng = question.n, question.rng
+    candidates = top(scores, PREFILTER * n, rng)
+    if n == 1 or n == len(candidates):
+        return candidates[:n]
+    try:
+        features = _features(question.model, take(question.pool, candidates))
+    except (ValueError, TypeError):  # words or missing values, which an estimator may take
+        return candidates[:n]
+    return candidates[clustered(features, scores[candidates], n, rng)]
 
 
 def _by_disagreement(question: Question) -> np.ndarray:
     predictions = question.members()
     if is_classifier(question.model):
-        return top(mutual_information(predictions), question.n, question.rng)
+        return power(mutual_information(predictions), question.n, question.rng)
     candidates = top(predictions.var(axis=0), MOST_ROWS, question.rng)
     covariance = member_covariance(predictions[:, candidates])
     # Few members span few rows; with noise like what is in doubt, all rows stay in the race.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.stats import entropy as scipy_entropy
 from sklearn.gaussian_process import GaussianProcessRegressor as ScikitLearnGP
 from sklearn.gaussian_process.kernels import RBF as ScikitLearnRBF
@@ -11,9 +12,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeep.active_learning.choosing import posterior_covariance
+from skdeep.active_learning.strategies.batches import clustered, power
 from skdeep.active_learning.strategies.core_set import farthest_first
 from skdeep.active_learning.strategies.disagreement import member_covariance, mutual_information
-from skdeep.active_learning.strategies.uncertainty import entropy, least_confidence, margin
+from skdeep.active_learning.strategies.uncertainty import (
+    entropy,
+    least_confidence,
+    margin,
+    nearness,
+)
 from skdeep.active_learning.strategies.variance import largest_variance, variance_reduction
 from skdeep.gaussian_process import RBF, GaussianProcessRegressor, Matern52
 
@@ -27,8 +34,9 @@ def test_uncertainties_are_those_worked_by_hand():
     p = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0], [0.4, 0.4, 0.2]])
     np.testing.assert_allclose(entropy(p), [scipy_entropy(row) for row in p])
     np.testing.assert_allclose(least_confidence(p), [0.5, 0.0, 0.6])
-    np.testing.assert_allclose(margin(p), [-0.2, -1.0, 0.0], atol=1e-15)
-    np.testing.assert_array_equal(margin(np.array([-2.0, 0.5])), [-2.0, -0.5])
+    np.testing.assert_allclose(margin(p), [0.8, 0.0, 1.0])
+    np.testing.assert_array_equal(nearness(np.array([-3.0, 0.25])), [0.25, 0.8])
+    np.testing.assert_array_equal(nearness(np.array([[-1.0, 2.0, 1.0]])), [0.5])
 
 
 def test_for_two_classes_all_uncertainties_rank_alike(rng):
@@ -155,3 +163,33 @@ def test_rows_that_are_known_without_noise_are_never_wanted(rng):
     C = np.diag([0.0, 1.0, 0.0, 2.0])
     assert set(variance_reduction(C, np.zeros(4), 2)) == {1, 3}
     assert sorted(variance_reduction(C, np.zeros(4), 4)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_clusters_are_asked_for_once_each_at_their_heaviest(rng, sparse):
+    centres = np.array([[0, 0], [9, 0], [0, 9], [9, 9]])
+    Z = np.repeat(centres, 10, axis=0) + 0.1 * rng.normal(size=(40, 2))
+    scores = np.where(np.arange(40) % 10 == 3, 1.0, 1e-9)  # the means are at the fourth rows
+    found = clustered(sp.csr_array(Z) if sparse else Z, scores, 4, rng)
+    assert sorted(found) == [3, 13, 23, 33]
+    scores[[3, 13]] = [0.5, 0.7]
+    assert clustered(Z, scores, 4, rng)[2:].tolist() == [13, 3]
+
+
+def test_of_fewer_different_rows_than_are_asked_for_each_comes_first(rng):
+    Z = np.array([[0.0], [0.0], [1.0], [1.0], [1.0]])
+    found = clustered(Z, np.array([0.1, 0.1, 0.3, 0.4, 0.2]), 4, rng)
+    assert len(set(found)) == 4
+    assert set(Z[found[:2], 0]) == {0.0, 1.0}
+    assert len(set(clustered(Z, np.zeros(5), 5, rng))) == 5
+
+
+def test_rows_are_drawn_by_their_scores_without_replacement():
+    scores = np.array([0.0, 1.0, 2.0, 5.0, 0.0])
+    second = []
+    for seed in range(2000):
+        found = power(scores, 4, np.random.default_rng(seed))
+        assert found[0] == 3  # the highest is not left to chance
+        assert set(found[:3]) == {1, 2, 3}
+        second.append(found[1])
+    assert np.mean(np.array(second) == 2) == pytest.approx(2 / 3, abs=0.04)

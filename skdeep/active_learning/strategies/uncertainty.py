@@ -5,7 +5,7 @@ less:
 
     entropy            - sum_k p_k log p_k                                   Shannon
     least confidence   1 - p_1                                               Lewis, Gale [1]_
-    margin             - (p_1 - p_2)                                         Scheffer et al. [2]_
+    margin             1 - (p_1 - p_2)                                       Scheffer et al. [2]_
 
 For two classes the three rank rows alike. For more, entropy counts doubt between classes that are
 unlikely anyway, and the margin only the doubt that a label would settle; it is the default.
@@ -30,16 +30,22 @@ def least_confidence(probabilities: np.ndarray) -> np.ndarray:
     return 1.0 - probabilities.max(axis=1)
 
 
-def margin(scores: np.ndarray) -> np.ndarray:
-    """How little the two likeliest classes differ, negative: (n_samples,).
+def margin(probabilities: np.ndarray) -> np.ndarray:
+    """One less the distance of the two likeliest classes: (n_samples,), in [0, 1]."""
+    second, first = np.sort(probabilities, axis=1)[:, -2:].T
+    return 1.0 - (first - second)
 
-    ``scores`` are probabilities, (n_samples, n_classes), or the values of a decision function,
-    which has (n_samples,) of two classes: then it is the distance from the border [1]_.
+
+def nearness(decision: np.ndarray) -> np.ndarray:
+    """1 / (1 + d), d the distance from the border between classes, (n_samples,) [1]_.
+
+    ``decision`` is a decision function's: (n_samples,) for two classes, where d is its absolute
+    value, else (n_samples, n_classes), where d is by how much the highest leads.
 
     .. [1] Tong, Koller. Support vector machine active learning with applications to text
        classification. Journal of Machine Learning Research 2, 2001.
     """
-    if scores.ndim == 1:
-        return -np.abs(scores)
-    second, first = np.sort(scores, axis=1)[:, -2:].T
-    return second - first
+    if decision.ndim == 1:
+        return 1.0 / (1.0 + np.abs(decision))
+    second, first = np.sort(decision, axis=1)[:, -2:].T
+    return 1.0 / (1.0 + (first - second))
