@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from skdeep.active_learning.members import last_step, member_predictions
-from skdeep.active_learning.rows import take
+from skdeep.active_learning.pools import take
 from skdeep.active_learning.strategies.batches import PREFILTER, clustered, power, top
 from skdeep.active_learning.strategies.core_set import farthest_first
 from skdeep.active_learning.strategies.disagreement import member_covariance, mutual_information
@@ -125,7 +125,8 @@ def _by_disagreement(question: Question) -> np.ndarray:
     predictions = question.members()
     if is_classifier(question.model):
         return power(mutual_information(predictions), question.n, question.rng)
-    candidates = top(predictions.var(axis=0), MOST_ROWS, question.rng)
+    size = max(MOST_ROWS, question.n)
+    candidates = top(predictions.var(axis=0), size, question.rng)
     covariance = member_covariance(predictions[:, candidates])
     # Few members span few rows; with noise like what is in doubt, all rows stay in the race.
     noise = np.full(len(candidates), covariance.diagonal().mean())

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from skdeep.active_learning.labels import split_labels
 from skdeep.active_learning.learner import ActiveLearner
-from skdeep.active_learning.rows import rows_of, take
+from skdeep.active_learning.pools import rows_of, take
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 

@@ -20,7 +20,7 @@ from sklearn.utils.validation import _num_samples, check_consistent_length, chec
 
 from skdeep.active_learning.choosing import STRATEGIES, Question, default_strategy, pick
 from skdeep.active_learning.labels import joined, split_labels
-from skdeep.active_learning.rows import check_alike, rows_of, stack, take
+from skdeep.active_learning.pools import check_alike, rows_of, stack, take
 from skdeep.persistence import saved
 from skdeep.validation import unchanged_on_error
 

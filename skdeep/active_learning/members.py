@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
 
 from skdeep import blueprint
-from skdeep.active_learning.rows import take
+from skdeep.active_learning.pools import take
 from skdeep.base import NetworkEstimator
 
 N_THINNED, N_REFITS = 50, 5

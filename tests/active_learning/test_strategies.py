@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.stats import entropy as scipy_entropy
+from sklearn.base import clone
 from sklearn.gaussian_process import GaussianProcessRegressor as ScikitLearnGP
 from sklearn.gaussian_process.kernels import RBF as ScikitLearnRBF
 from sklearn.gaussian_process.kernels import ConstantKernel, WhiteKernel
@@ -147,6 +148,16 @@ def test_a_pipelines_covariance_is_that_of_scaled_rows(rng):
         found = posterior_covariance(pipe, pool)
         np.testing.assert_allclose(found[0], expected[0], atol=1e-12)
         np.testing.assert_allclose(found[1], expected[1], atol=1e-12)
+
+
+def test_scikit_learns_noise_is_in_the_units_of_y(rng):
+    X, pool = rng.random((6, 2)), rng.random((5, 2))
+    y = 10 * X[:, 0]
+    model = clone(GPS["scikit-learn"]).set_params(normalize_y=True).fit(X, y)
+    covariance, noise = posterior_covariance(model, pool)
+    np.testing.assert_allclose(noise, 0.07 * y.var())
+    std = model.predict(pool, return_std=True)[1]
+    np.testing.assert_allclose(covariance.diagonal() + 0.05 * y.var(), std**2)
 
 
 def test_a_row_and_its_double_are_not_both_asked_of_members(rng):
