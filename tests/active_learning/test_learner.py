@@ -293,11 +293,12 @@ def doubts(model, X, y, pool, n_members=None):
         RandomForestClassifier(7, random_state=0),
         make_pipeline(StandardScaler(), BaggingClassifier(n_estimators=7, random_state=0)),
         BaggingClassifier(n_estimators=7, max_features=0.5, max_samples=4, random_state=0),
+        BaggingClassifier(RidgeClassifier(), n_estimators=7, max_samples=4, random_state=0),
         VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())], voting="soft"),
         MLPClassifier(epochs=3, dropout=0.3, random_state=0),
         make_pipeline(StandardScaler(), MLPClassifier(epochs=3, dropout=0.3, random_state=0)),
     ],
-    ids=["forest", "bagging", "of columns", "voting", "dropout", "dropout in a pipeline"],
+    ids=["forest", "bagging", "of columns", "votes", "voting", "dropout", "in a pipeline"],
 )
 def test_the_members_mean_is_what_the_ensemble_predicts(blobs, model):
     X, y = blobs[0], np.array(["a", "b", "c"])[blobs[1]]
