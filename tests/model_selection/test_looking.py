@@ -32,7 +32,8 @@ from skdeep.model_selection.looking.content import expected_by_epochs, expected_
 from skdeep.model_selection.looking.importance import shares
 from skdeep.model_selection.looking.landscape import capped
 from skdeep.model_selection.looking.scales import shortened, ticks
-from skdeep.model_selection.looking.sources import content_of, space_of
+from skdeep.model_selection.looking.sources import content_of
+from skdeep.model_selection.looking.tried import space_of
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.warps import CURVATURES
 
@@ -471,6 +472,8 @@ def test_attributes_of_an_honest_score_are_shown(search):
     content = content_of(honest)
     assert content.honest == {"corrected": 0.9, "held out": 0.91}
     assert content.facts["Selection"] == honest.selection_
+    honest.holdout_score_ = np.nan
+    assert content_of(honest).honest == {"corrected": 0.9}
     ax = SearchDisplay(content).plot("convergence").axes_[0]
     heights = {line.get_label(): line.get_ydata() for line in ax.lines}
     assert set(heights["best, corrected: 0.9"]) == {0.9}

@@ -1,6 +1,6 @@
 """A search as one page of HTML that needs nothing else.
 
-The page is ``page.html``, ``page.css`` and ``page.js`` in one, with the trials as JSON. A browser
+The page is ``page.html``, ``page.css`` and the scripts in one, with the trials as JSON. A browser
 is told, by a policy on the page itself, to run this very script, and to ask for nothing from
 anywhere. Whatever comes from the search (names, values, errors) is text: escaped in the HTML, in
 JSON without any character that HTML gives a meaning, and put on the page by ``textContent`` alone.
@@ -26,6 +26,7 @@ from skdeep.model_selection.spaces.dimensions import Choice
 from skdeep.persistence.files import replace
 
 MARK = '<meta name="generator" content="skdeep search report">'
+SCRIPTS = ("page.js", "pictures.js", "table.js")
 LONGEST = 200  # characters of a value in the table
 N_ALONG = 40  # places of a dependence
 MOST_DEPENDENCES = 20
@@ -72,7 +73,7 @@ def _is_report(path: Path) -> bool:
 def page_of(display: Any) -> str:
     """The page of a :class:`SearchDisplay`, as text."""
     content: Content = display.content
-    script, style = _part("page.js"), _part("page.css")
+    script, style = "".join(map(_part, SCRIPTS)), _part("page.css")
     policy = f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'"
     policy += "; img-src data:; base-uri 'none'; form-action 'none'"
     title = title_of(content)
@@ -167,6 +168,7 @@ def data_of(display: Any) -> dict[str, Any]:
     }
     if content.overtuning is not None:
         steps = content.overtuning
+        steps = steps[np.isfinite(steps["holdout_score"])]
         data["heldOut"] = [*zip(steps["candidate"], steps["holdout_score"])]
     try:
         landscape = display.landscape

@@ -1,14 +1,13 @@
 """Searches, journals and results of minimisation as one :class:`Content`."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult
-from scipy.stats import kstest
 from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
@@ -23,8 +22,8 @@ from skdeep.model_selection.looking.content import (
     expected_by_folds,
 )
 from skdeep.model_selection.looking.scales import text_of
-from skdeep.model_selection.spaces import Space, When
-from skdeep.model_selection.spaces.dimensions import as_number, same
+from skdeep.model_selection.looking.tried import space_of
+from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.trials.records import SearchRecord, load_search
 
 LIBRARIES = ("skdeep", "scikit-learn", "numpy")
@@ -73,10 +72,12 @@ def _of_search(search: BaseSearchCV) -> Content:
         elif states[-1] == STOPPED:
             failure = f"{made[i]} of {search.n_splits_} folds"
         notes.append(failure)
-    honest, caveats = {}, []
+    honest: dict[str, float] = {}
+    caveats: list[str] = []
     for name, attribute in HONEST.items():
         try:
-            honest[name] = float(getattr(search, attribute))
+            score = float(getattr(search, attribute))
+            honest |= {name: score} if np.isfinite(score) else {}
         except AttributeError as error:
             if error.__cause__ is not None or "no attribute" not in str(error):
                 caveats.append(str(error.__cause__ or error))  # it says why there is none
@@ -291,69 +292,3 @@ def _space_of_search(search: BaseSearchCV, points: list[dict]) -> tuple[Space, b
         return space_of(points), False
     given = search.search_spaces
     return Space(search_space(search.estimator) if given is None else given), True
-
-
-def space_of(points: Sequence[Mapping[str, Any]]) -> Space:
-    """The space that points seem to come from.
-
-    Numbers span a range, logarithmic if they are spread more evenly so; all else are choices. What
-    lacks in some points depends on another parameter, if one decides over it; if none does, the
-    points that have the same parameters are a sub-space.
-    """
-    names = list(dict.fromkeys(name for point in points for name in point))
-    if not names:
-        raise ValueError("no candidate has a parameter yet: there is nothing to look at.")
-    dimensions = {name: _dimension([p[name] for p in points if name in p]) for name in names}
-    parents = {n: _parent(n, names, points) for n in names if not all(n in p for p in points)}
-    if None not in parents.values():
-        conditions = {
-            name: When(parameter, values, dimensions[name])
-            for name, (parameter, values) in parents.items()
-        }
-        return Space(dimensions | conditions)
-    patterns = dict.fromkeys(tuple(name for name in names if name in p) for p in points)
-    return Space([{name: dimensions[name] for name in pattern} for pattern in patterns if pattern])
-
-
-def _dimension(values: list[Any]) -> Any:
-    """A dimension, as a user writes it, that has the values."""
-    numbers = np.array([as_number(value) for value in values])
-    if np.isnan(numbers).any() or numbers.min() == numbers.max():
-        return _distinct(values)
-    low, high = min(values), max(values)
-    integers = all(float(number).is_integer() for number in numbers) and not any(
-        isinstance(value, float) for value in values
-    )
-    low, high = (int(low), int(high)) if integers else (float(low), float(high))
-    return (low, high, "log") if _is_logarithmic(np.unique(numbers)) else (low, high)
-
-
-def _distinct(values: list[Any]) -> list[Any]:
-    distinct: list[Any] = []
-    for value in values:
-        if not any(same(value, each) for each in distinct):
-            distinct.append(value)
-    return distinct
-
-
-def _is_logarithmic(numbers: np.ndarray) -> bool:
-    """Whether numbers, over more than a decade, are spread more evenly in the logarithm."""
-    low, high = numbers.min(), numbers.max()
-    if low <= 0 or high < 10 * low:
-        return False
-    linear = (numbers - low) / (high - low)
-    logarithmic = np.log(numbers / low) / np.log(high / low)
-    return kstest(logarithmic, "uniform").statistic < kstest(linear, "uniform").statistic
-
-
-def _parent(name: str, names: list[str], points: Sequence[Mapping[str, Any]]) -> Any:
-    """(parameter, its values) where a name is there, if there is one that decides; or None."""
-    for other in names:
-        if not all(other in point for point in points):
-            continue
-        values = _distinct([point[other] for point in points if name in point])
-        others = [point[other] for point in points if name not in point]
-        continuous = any(isinstance(value, float) for value in values)
-        if not continuous and not any(same(a, b) for a in others for b in values):
-            return other, values
-    return None

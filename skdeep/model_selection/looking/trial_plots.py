@@ -10,8 +10,8 @@ from skdeep.model_selection.looking.scales import plain, text_of, ticks
 from skdeep.model_selection.spaces.dimensions import Choice
 
 TRIAL, BEST, DEFAULT, MODEL, FAINT = "#4c78a8", "#c8385a", "#e08e0b", "#2a7f62", "0.55"
-MARKS = ("-", "--", ":")
-IN_PROPORTION = 4.0
+DASHES = ("--", ":")
+IN_PROPORTION = 4.0  # times as far from the best as the median
 ABSENT = -0.12  # where a line passes that has no value on an axis
 
 
@@ -49,14 +49,8 @@ def convergence(content: Content, ax: Any) -> None:
     ):
         if rows.any():
             ax.plot(number[rows], content.expected[rows], **plain_marks, **style)
-    _marks(
-        ax,
-        number[beyond & ~own],
-        edge,
-        "v" if content.greater_is_better else "^",
-        TRIAL,
-        "far worse",
-    )
+    away = "v" if content.greater_is_better else "^"
+    _marks(ax, number[beyond & ~own], edge, away, TRIAL, "far worse")
     _marks(ax, number[(states == FAILED) & ~found], edge, "x", FAINT, FAILED)
     _marks(ax, number[(states == STOPPED) & ~found], edge, "|", FAINT, STOPPED)
     ax.step(
@@ -88,7 +82,7 @@ def _draw_honest(content: Content, ax: Any) -> None:
     """What the best is worth, and what incumbents were on rows held out."""
     if content.interval is not None:
         ax.axhspan(*content.interval, color=MODEL, alpha=0.12, linewidth=0)
-    for (name, score), style in zip(content.honest.items(), MARKS[1:]):
+    for (name, score), style in zip(content.honest.items(), DASHES):
         ax.axhline(score, color=MODEL, linestyle=style, label=f"best, {name}: {score:.4g}")
     if content.overtuning is not None and len(content.overtuning):
         steps = content.overtuning
