@@ -7,7 +7,7 @@ what it is told needs fewer of them. Here a classifier asks for the rows that li
 classes, and a Gaussian process for those that tell most about all others.
 
 What to notice: the classifier's questions gather where the classes touch, and leave the insides of
-the clusters alone; the Gaussian process spreads its questions, towards the edges but not on them.
+the clusters alone; the Gaussian process spreads its questions, more evenly than chance would.
 Both reach with fewer labels what random ones give, as the budget curves show, which repeat the
 course on several splits.
 """
