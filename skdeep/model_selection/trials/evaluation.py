@@ -436,11 +436,11 @@ def _learning_curve(estimator: Any) -> list[float]:
     return [float(f"{loss:.5g}") for loss in losses]
 
 
-def _mean_curve(curves: list[list[float] | None]) -> np.ndarray | None:
+def _mean_curve(curves: list[list[float] | None]) -> tuple[float, ...] | None:
     """The mean over fits, for as long as all of them went on; None if there is none."""
     known = [curve for curve in curves if curve]
     n = min(map(len, known), default=0)
-    return np.mean([curve[:n] for curve in known], axis=0) if n else None
+    return tuple(np.mean([curve[:n] for curve in known], axis=0).tolist()) if n else None
 
 
 def _holdout_seed(search: Any) -> int:
