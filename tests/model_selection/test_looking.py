@@ -3,7 +3,6 @@
 import sqlite3
 import warnings
 from contextlib import closing
-from copy import copy
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -13,6 +12,7 @@ import pytest
 import skopt
 from scipy.optimize import OptimizeResult
 from scipy.stats import norm, randint
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
@@ -461,38 +461,37 @@ def test_a_race_shows_which_trials_were_stopped_and_when(iris):
     assert {*(np.flatnonzero(made < 5) + 1)} <= hollow
 
 
-def test_attributes_of_an_honest_score_are_shown(search):
-    honest = copy(search)
-    honest.best_score_corrected_, honest.best_score_interval_ = 0.9, (0.85, 0.95)
-    honest.holdout_score_ = 0.91
-    honest.selection_ = "the simplest within one standard error"
-    honest.overtuning_ = pd.DataFrame(
-        {"candidate": [0, 4], "mean_test_score": [0.9, 0.95], "holdout_score": [0.89, 0.92]}
-    )
-    content = content_of(honest)
-    assert content.honest == {"corrected": 0.9, "held out": 0.91}
-    assert content.facts["Selection"] == honest.selection_
-    honest.holdout_score_ = np.nan
-    assert content_of(honest).honest == {"corrected": 0.9}
+def test_what_the_best_is_worth_is_shown(iris):
+    settings = {"n_iter": 12, "cv": 3, "random_state": 0, "holdout": 0.3}
+    space = {"C": (1e-3, 1e3, "log"), "gamma": (1e-4, 10.0, "log")}
+    found = BayesSearchCV(SVC(), space, selection="one_std_error", **settings).fit(*iris)
+    content = content_of(found)
+    assert content.honest == {
+        "corrected": found.best_score_corrected_,
+        "held out": found.holdout_score_,
+    }
+    assert content.interval == found.best_score_interval_
+    assert "selection='one_std_error', holdout=0.3" in content.facts["Search"]
     ax = SearchDisplay(content).plot("convergence").axes_[0]
     heights = {line.get_label(): line.get_ydata() for line in ax.lines}
-    assert set(heights["best, corrected: 0.9"]) == {0.9}
-    assert set(heights["best, held out: 0.91"]) == {0.91}
-    np.testing.assert_array_equal(heights["incumbent, held out"], [0.89, 0.92, 0.92])
+    (worth,) = (y for label, y in heights.items() if label.startswith("best, corrected: "))
+    assert set(worth) == {found.best_score_corrected_}
+    led = found.overtuning_.set_index("candidate")["holdout_score"]
+    steps = heights["incumbent, held out"]
+    np.testing.assert_array_equal(steps[:-1], led.to_numpy())
+    assert steps[-1] == led.iloc[-1]
 
 
-def test_a_reason_why_there_is_no_honest_score_is_told(search):
-    class Reasoned(type(search)):
-        @property
-        def best_score_corrected_(self):
-            raise AttributeError("it has no attribute") from ValueError("one split only")
-
-    reasoned = object.__new__(Reasoned)
-    vars(reasoned).update(vars(search))
-    content = content_of(reasoned)
+def test_a_reason_why_there_is_no_honest_score_is_told(iris, search):
+    found = clone(search).set_params(scoring=lambda model, X, y: model.score(X, y), n_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found.set_params(storage=None).fit(*iris)
+    content = content_of(found)
     assert content.honest == {}
-    assert content.caveats == ["one split only"]
-    assert content_of(search).caveats == []
+    (caveat,) = content.caveats
+    assert "scoring is a function of the estimator" in caveat
+    assert content_of(GridSearchCV(SVC(), {"C": [1, 2]}).fit(*iris)).caveats == []
 
 
 # --- spaces that were tried

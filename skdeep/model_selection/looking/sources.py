@@ -28,6 +28,10 @@ from skdeep.model_selection.trials.records import SearchRecord, load_search
 
 LIBRARIES = ("skdeep", "scikit-learn", "numpy")
 MOST_WORDS = 400
+SETTINGS = (
+    "surrogate", "acquisition", "racing", "fidelity", "resampling", "selection", "holdout",
+    "random_state",
+)  # fmt: skip
 HONEST = {"corrected": "best_score_corrected_", "held out": "holdout_score_"}
 
 
@@ -79,8 +83,8 @@ def _of_search(search: BaseSearchCV) -> Content:
             score = float(getattr(search, attribute))
             honest |= {name: score} if np.isfinite(score) else {}
         except AttributeError as error:
-            if error.__cause__ is not None or "no attribute" not in str(error):
-                caveats.append(str(error.__cause__ or error))  # it says why there is none
+            if name == "corrected" and " is absent: " in str(error):
+                caveats.append(str(error))  # it says why
     space, ours = _space_of_search(search, points)
     partial, failed = _partial(table, n), np.array([state == FAILED for state in states])
     if partial:
@@ -160,8 +164,8 @@ def _facts(search: BaseSearchCV, space: Space | None) -> dict[str, str]:
     budget = [f"{name}={value!r}" for name, value in given.items() if value is not None]
     how = [
         f"{name}={settings[name]!r}"
-        for name in ("surrogate", "acquisition", "racing", "fidelity", "random_state")
-        if name in settings and settings[name] not in (None, False)
+        for name in SETTINGS
+        if name in settings and settings[name] not in (None, False, "max", "fixed")
     ]
     table = search.cv_results_
     made = np.asarray(table.get("n_splits", np.full(len(table["params"]), search.n_splits_)))
@@ -175,7 +179,6 @@ def _facts(search: BaseSearchCV, space: Space | None) -> dict[str, str]:
         "Ended by": str(getattr(search, "stop_reason_", "")),
         "Time": f"{_duration(seconds)} of fits"
         + (f", {_duration(search.refit_time_)} to refit" if hasattr(search, "refit_time_") else ""),
-        "Selection": text_of(getattr(search, "selection_", ""), MOST_WORDS),
         "Versions": _versions(),
     }
     return {name: value for name, value in facts.items() if value}
