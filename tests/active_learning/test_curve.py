@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import ShuffleSplit
@@ -161,3 +161,20 @@ def test_regressors_have_curves_too(iris):
     found = label_budget_curve(SVR(), X[:, :3], X[:, 3], **SMALL)
     assert {*found["strategy"]} == {"random", "disagreement"}
     assert found.groupby("n_labels")["score"].mean()[18] > 0.5
+
+
+@pytest.mark.slow
+def test_on_digits_the_default_is_ahead_of_random_in_each_repeat():
+    X, y = load_digits(return_X_y=True)
+    found = label_budget_curve(
+        LogisticRegression(max_iter=1000),
+        X / 16,
+        y,
+        n_initial=20,
+        batch_size=10,
+        n_labels=150,
+        cv=ShuffleSplit(5, test_size=0.4, random_state=0),
+        random_state=0,
+    )
+    areas = label_budget_area(found)
+    assert (areas["margin"] > areas["random"] + 0.02).all()

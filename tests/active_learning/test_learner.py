@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_digits, make_blobs
+from sklearn.datasets import make_blobs
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -564,19 +564,3 @@ def test_pickled_and_saved_it_asks_and_learns_alike(blobs, model, tmp_path):
         np.testing.assert_array_equal(other.query(), rows)
         other.label(rows, y[rows])
         same(learner, other, X)
-
-
-@pytest.mark.slow
-def test_on_digits_the_default_needs_fewer_labels_than_random():
-    X, y = load_digits(return_X_y=True)
-    X = X / 16
-    scores = {}
-    for strategy in ("random", None):
-        model = LogisticRegression(max_iter=1000)
-        learner = ActiveLearner(model, strategy=strategy, batch_size=10, random_state=0)
-        learner.fit(X[:1000], partly(y[:1000], 20))
-        for _ in range(13):
-            rows = learner.query()
-            learner.label(rows, y[rows])
-        scores[strategy] = learner.score(X[1000:], y[1000:])
-    assert scores[None] > scores["random"] + 0.02
