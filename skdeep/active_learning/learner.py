@@ -22,6 +22,7 @@ from skdeep.active_learning.choosing import STRATEGIES, Question, default_strate
 from skdeep.active_learning.labels import joined, split_labels
 from skdeep.active_learning.pools import check_alike, rows_of, stack, take
 from skdeep.persistence import saved
+from skdeep.persistence.estimators import is_saving
 from skdeep.validation import unchanged_on_error
 
 
@@ -143,6 +144,14 @@ class ActiveLearner(MetaEstimatorMixin, BaseEstimator):
         tags.classifier_tags, tags.regressor_tags = inner.classifier_tags, inner.regressor_tags
         tags.target_tags.required = True
         return tags
+
+    def __getstate__(self):
+        if is_saving() and hasattr(getattr(self, "X_", None), "columns"):
+            raise TypeError(
+                "an ActiveLearner keeps its rows, and save takes no DataFrame; pickle it, fit it "
+                "on an array, or save its estimator_ alone."
+            )
+        return super().__getstate__()
 
     @_fit_context(prefer_skip_nested_validation=False)  # the estimator checks its own
     def fit(self, X, y):

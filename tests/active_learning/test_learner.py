@@ -549,6 +549,14 @@ def test_it_hands_on_what_predict_takes(blobs):
     assert mean.shape == std.shape == (90,)
 
 
+def test_with_rows_in_a_table_it_pickles_and_save_says_what_to_do(blobs, tmp_path):
+    frame = pd.DataFrame(blobs[0], columns=["a", "b"])
+    learner = ActiveLearner(GaussianNB(), random_state=0).fit(frame, partly(blobs[1], 30))
+    assert pickle.loads(pickle.dumps(learner)).query() == learner.query()
+    with pytest.raises(TypeError, match="no DataFrame; pickle it"):
+        skdeep.save(learner, tmp_path / "learner.skdeep")
+
+
 @pytest.mark.parametrize(
     "model", [MLPClassifier(epochs=2, dropout=0.2, random_state=0), LogisticRegression()]
 )
