@@ -432,7 +432,7 @@ def _learning_curve(estimator: Any) -> list[float]:
     history = getattr(estimator, "history_", None) if isinstance(estimator, Declared) else None
     if history is None:
         return []
-    losses = history["val_loss" if "val_loss" in history else "loss"]
+    losses = history.get("val_loss", history.get("loss", ()))
     return [float(f"{loss:.5g}") for loss in losses]
 
 
