@@ -1,0 +1,465 @@
+"""A model in production that notices when the world has changed, and adapts.
+
+Each row is scored before it is learnt. Its loss ranks among those of earlier rows of which the
+model was about as sure, so that hard hours and easy seasons are no news; ``evidence.py`` tells when
+these ranks have grown, and, of X alone, when columns have. On an alarm new models are fitted to
+rows since the change and to all kept rows. One takes over where it beats the old one on the rows
+since the change, each predicted by a model that has not seen it: a false alarm costs little. As a
+model of few rows is a poor one, the contest is repeated whenever those rows have doubled.
+"""
+
+import warnings
+from copy import deepcopy
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ks_2samp
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing, assert_all_finite, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from skdeep.active_learning.evidence import LARGER, OTHER, Evidence
+from skdeep.active_learning.rows import check_same_kind, joined
+from skdeep.validation import unchanged_on_error
+
+LEAST_ROWS = 50  # since a change, before a model is fitted to them
+PASSES = 10  # over those rows, by partial_fit
+
+
+def _estimator_has(name):
+    def check(self):
+        return hasattr(getattr(self, "estimator_", self.estimator), name)
+
+    return check
+
+
+class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
+    """Watch a model's losses and the columns of X as rows arrive, and adapt the model.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier or a regressor, or a pipeline that ends in one.
+    policy : {'refit', 'partial_fit'} or None, default='refit'
+        On an alarm, fit anew, by ``fit`` or, from the model as it was, by ``partial_fit`` of ten
+        passes over the rows since the change; or only tell.
+    false_alarm_every : float in [1, inf), default=10_000
+        While nothing changes, alarms come after so many rows or later, on average: those about
+        losses, and those about columns. Raising it delays true alarms, by its logarithm.
+    window : int in [100, inf), default=5_000
+        Rows that are kept, to rank among and to fit on.
+    cv : int, splitter or iterable, default=5
+        How the losses of rows that a model is fitted to are found; an int makes as many blocks of
+        successive rows.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The present model.
+    alarms_ : DataFrame
+        A row for each alarm: ``when`` it came and since when the ``change`` is thought to be,
+        counted in rows since ``fit`` (rows with labels, for losses); ``what`` has drifted, "loss"
+        or a column; the mean ``before`` and ``after``; and the ``size``, the largest distance of
+        the two distribution functions, from 0 to 1.
+    history_ : DataFrame
+        A row for each update: ``n_rows`` and ``n_labelled`` since ``fit``, mean ``loss`` (NaN
+        without labels), the evidence of ``loss_drift`` and ``column_drift`` at its largest (an
+        alarm comes at 1), and what was done, ``action``: "" or "refit", "partial_fit", "kept" where
+        no new model was better, "failed", and the number of rows ``learnt``.
+    classes_ : ndarray of shape (n_classes,)
+        Of the present model, if it is a classifier.
+    n_features_in_ : int
+        Number of columns of X.
+
+    Notes
+    -----
+    The loss of a row is the Brier score of its probabilities, the sum over classes of
+    ``(p - (y == class)) ** 2``; of a classifier that has none it is 0 or 1, of a regressor the
+    squared error. Rows count as alike by the Brier score that the model itself expects, or by the
+    value that a regressor predicts, in eight groups. A model that is rightly unsure of new rows is
+    therefore no drift of its losses; that they are new is one of columns.
+
+    ``fit`` makes ``cv`` fits more. An alarm makes up to ``2 * cv + 1``, and so does each doubling of
+    the rows since it, up to ``window``. An alarm about a column makes the models contend for the
+    rows that come after it.
+
+    Columns are watched in DataFrames and in dense two-dimensional arrays. One that is no number is
+    taken for how rare its values were in ``fit``. A row without its label yet: ``update(X)`` now, and
+    ``update(X, y, seen=True)`` when it comes.
+
+    References
+    ----------
+    The evidence is that of Gordon, Pollak. A robust surveillance scheme for stochastically ordered
+    alternatives. Annals of Statistics 23(4), 1995, and of Shin, Ramdas, Rinaldo. E-detectors.
+    New England Journal of Statistics in Data Science 2(2), 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdeep.active_learning import DriftMonitor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(3000, 2))
+    >>> y = X @ [2, 1] + rng.logistic(size=3000) > 0
+    >>> y[2000:] = X[2000:] @ [-2, 1] > 0  # the rule changes
+    >>> monitor = DriftMonitor(LogisticRegression()).fit(X[:1000], y[:1000])
+    >>> for i in range(1000, 3000, 50):
+    ...     monitor.update(X[i : i + 50], y[i : i + 50])
+    DriftMonitor(...)
+    >>> monitor.alarms_[["when", "change", "what"]]
+       when  change  what
+    0  1016     996  loss
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "estimator": [HasMethods(["fit", "predict"])],
+        "policy": [StrOptions({"refit", "partial_fit"}), None],
+        "false_alarm_every": [Interval(Real, 1, None, closed="left")],
+        "window": [Interval(Integral, 100, None, closed="left")],
+        "cv": ["cv_object"],
+    }
+
+    def __init__(self, estimator, *, policy="refit", false_alarm_every=10_000, window=5_000, cv=5):
+        self.estimator = estimator
+        self.policy = policy
+        self.false_alarm_every = false_alarm_every
+        self.window = window
+        self.cv = cv
+
+    def fit(self, X, y):
+        """Fit the first model, and find out what its losses on other rows are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            First rows, in the order of time, over some of whatever cycles there are: some weeks,
+            where days of the week differ.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+
+        Returns
+        -------
+        self : DriftMonitor
+
+        Raises
+        ------
+        ValueError
+            If the policy is 'partial_fit' and the estimator has no such method, a classifier has
+            several targets, or there are fewer rows than folds.
+        """
+        self._validate_params()
+        if self.policy == "partial_fit" and not hasattr(self.estimator, "partial_fit"):
+            raise ValueError(
+                f"policy='partial_fit' needs an estimator that has partial_fit, but "
+                f"{type(self.estimator).__name__} has none; use policy='refit'."
+            )
+        with unchanged_on_error(self):
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)
+            validate_data(self, X, skip_check_array=True)
+            y = self._checked_y(X, y)
+            self._base = None  # what partial_fit goes on from
+            self._X, self._y = X, y
+            self._loss, self._expected = self._losses_of_new(0, 0)
+            self.estimator_ = self._new(slice(None))
+            self._n_rows = self._n_labelled = 0  # since fit
+            self._since, self._due = 0, np.inf  # where a change was; the next contest after
+            self._watch_loss(None)
+            self._rarity = _rarity(X)
+            numbers = _numbers(X, self._rarity)
+            self._columns = None if numbers is None else Evidence.begin(numbers, OTHER, self.window)
+            self._alarms, self._history = [], []
+            self._forget()
+        return self
+
+    def update(self, X, y=None, *, seen=False):
+        """Score rows, look for drift, and on an alarm adapt.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            New rows, in the order of time.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their targets; None where they are not known yet: columns are watched alone.
+        seen : bool, default=False
+            Whether the columns of these rows were watched in an earlier update, without y.
+
+        Returns
+        -------
+        self : DriftMonitor
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, or they have other columns than those of ``fit``.
+
+        Warns
+        -----
+        UserWarning
+            Where no new model could be fitted; the old one stays.
+        """
+        check_is_fitted(self)
+        with unchanged_on_error(self):
+            validate_data(self, X, reset=False, skip_check_array=True)
+            n = _num_samples(X)
+            if n == 0:
+                raise ValueError("X has no rows; leave out an update without any.")
+            check_same_kind(self._X, X)
+            told = {"loss": np.nan, "loss_drift": np.nan, "column_drift": np.nan}
+            done = {"action": "", "learnt": 0}
+            alarms = []
+            if not seen:
+                self._n_rows += n
+                if self._columns is not None:
+                    self._columns = self._columns.after(_numbers(X, self._rarity))
+                    told["column_drift"] = self._strength(self._columns)
+                    if told["column_drift"] >= 1:
+                        alarms.append(self._column_alarm())
+            if y is not None:
+                told["loss"] = self._score(X, self._checked_y(X, y))
+                told["loss_drift"] = self._strength(self._watched)
+                if told["loss_drift"] >= 1:
+                    alarms.append(self._loss_alarm())
+                if self.policy is not None and self._n_labelled - self._since >= self._due:
+                    done = self._contest()
+                self._forget()
+        self._alarms += alarms
+        counts = {"n_rows": self._n_rows, "n_labelled": self._n_labelled}
+        self._history.append(counts | told | done)
+        return self
+
+    @property
+    def alarms_(self):
+        check_is_fitted(self)
+        names = ["when", "change", "what", "before", "after", "size"]
+        return pd.DataFrame(self._alarms, columns=names)
+
+    @property
+    def history_(self):
+        check_is_fitted(self)
+        names = ["n_rows", "n_labelled", "loss", "loss_drift", "column_drift", "action", "learnt"]
+        return pd.DataFrame(self._history, columns=names)
+
+    @property
+    def classes_(self):
+        return self.estimator_.classes_
+
+    def predict(self, X):
+        """Predictions of the present model."""
+        return self._answer("predict", X)
+
+    @available_if(_estimator_has("predict_proba"))
+    def predict_proba(self, X):
+        """Probabilities of the present model, (n_samples, n_classes)."""
+        return self._answer("predict_proba", X)
+
+    def score(self, X, y):
+        """The present model's score."""
+        check_is_fitted(self)
+        return self.estimator_.score(X, y)
+
+    def _answer(self, method, X):
+        check_is_fitted(self)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return getattr(self.estimator_, method)(X)
+
+    def _checked_y(self, X, y):
+        y = np.asarray(y)
+        check_consistent_length(X, y)
+        assert_all_finite(y, input_name="y")
+        if not is_classifier(self.estimator):
+            return y.astype(float)
+        if y.ndim > 1:
+            raise ValueError(
+                f"y of a classifier must be one class for each row, but has shape {y.shape}; "
+                f"take a DriftMonitor for each target."
+            )
+        return y
+
+    def _score(self, X, y):
+        """Keep rows and their losses, as evidence too; returns the mean."""
+        loss, expected = _losses(self.estimator_, X, y)
+        self._watched = self._watched.after(loss[:, None], expected)
+        self._X, self._y = joined(self._X, X), np.concatenate([self._y, y])
+        self._loss = np.concatenate([self._loss, loss])
+        self._expected = np.concatenate([self._expected, expected])
+        self._n_labelled += len(y)
+        return loss.mean()
+
+    def _strength(self, evidence):
+        """Largest evidence after one of the last rows; an alarm comes at 1."""
+        return float(np.exp(min(evidence.path.max(), 700)) / self.false_alarm_every)
+
+    def _first_passage(self, evidence, n):
+        """After how many of n rows the alarm came."""
+        late = len(evidence.path) - 1 - np.argmax(evidence.path >= np.log(self.false_alarm_every))
+        return n - int(late)
+
+    def _loss_alarm(self):
+        """Note the change, and begin anew from it."""
+        _, n_since = self._watched.change()
+        self._since, self._due, self._base = self._n_labelled - n_since, LEAST_ROWS, self.estimator_
+        alarm = {
+            "when": self._first_passage(self._watched, self._n_labelled),
+            "change": self._since,
+            "what": "loss",
+        } | _sizes(self._watched, n_since)
+        self._watch_loss(self._watched.dependence)
+        return alarm
+
+    def _column_alarm(self):
+        """The same of a column; rows with labels that come from now on are to be learnt."""
+        column, n_since = self._columns.change()
+        names = getattr(self, "feature_names_in_", None)
+        alarm = {
+            "when": self._first_passage(self._columns, self._n_rows),
+            "change": self._n_rows - n_since,
+            "what": column if names is None else names[column],
+        } | _sizes(self._columns, n_since, column)
+        if not np.isfinite(self._due):
+            self._since, self._due, self._base = self._n_labelled, LEAST_ROWS, self.estimator_
+        since = self._columns.recent[-n_since:]
+        self._columns = Evidence.begin(
+            since, OTHER, self.window, dependence=self._columns.dependence
+        )
+        return alarm
+
+    def _watch_loss(self, dependence):
+        """Begin anew with the rows since the last change."""
+        start = self._position()
+        self._watched = Evidence.begin(
+            self._loss[start:, None], LARGER, self.window, self._expected[start:], dependence
+        )
+
+    def _position(self):
+        """Where the rows since the last change begin among those that are kept."""
+        return max(self._since - self._n_labelled + len(self._y), 0) if self._n_labelled else 0
+
+    def _forget(self):
+        if len(self._y) > self.window:
+            kept = np.arange(len(self._y))[-self.window :]
+            self._X = _safe_indexing(self._X, kept)
+            self._y, self._loss, self._expected = (
+                values[kept] for values in (self._y, self._loss, self._expected)
+            )
+
+    def _contest(self):
+        """Let new models contend with the present one for the rows since the change."""
+        start, n = self._position(), self._n_labelled - self._since
+        self._due = min(2 * n, self.window) if n < self.window else np.inf
+        best = None
+        least, action = self._loss[start:].mean(), "kept"
+        try:
+            for first in dict.fromkeys([start, 0] if self.policy == "refit" else [start]):
+                losses = self._losses_of_new(first, start)
+                if losses[0].mean() < least:
+                    least, best = losses[0].mean(), (first, losses)
+            if best is not None:
+                new = self._new(slice(best[0], None))
+        except Exception as error:
+            warnings.warn(
+                f"no new model could be fitted to {len(self._y) - start} rows since a change, as "
+                f"{type(error).__name__}: {error} The old one stays.",
+                stacklevel=3,
+            )
+            best, action = None, "failed"
+        if best is None:
+            return {"action": action, "learnt": 0}
+        self.estimator_ = new
+        first, (loss, expected) = best
+        self._loss = np.concatenate([self._loss[:start], loss])
+        self._expected = np.concatenate([self._expected[:start], expected])
+        self._watch_loss(self._watched.dependence)
+        return {"action": self.policy, "learnt": len(self._y) - first}
+
+    def _new(self, rows):
+        """A model of some of the kept rows."""
+        rows = np.arange(len(self._y))[rows]
+        X, y = _safe_indexing(self._X, rows), self._y[rows]
+        if self.policy != "partial_fit" or self._base is None:
+            return clone(self.estimator).fit(X, y)
+        model = deepcopy(self._base)
+        for _ in range(PASSES):
+            model.partial_fit(X, y)
+        return model
+
+    def _losses_of_new(self, first, start):
+        """Losses of new models on kept rows from ``start``, and what they expect, each (n,).
+
+        A model learns the rows from ``first`` but those that it is judged on.
+        """
+        y = self._y[start:]
+        found = np.empty((2, len(y)))
+        for train, test in check_cv(self.cv).split(np.zeros(len(y)), y):
+            model = self._new(np.concatenate([np.arange(first, start), start + train]))
+            found[:, test] = _losses(model, _safe_indexing(self._X, start + test), y[test])
+        return found
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        for name in ("estimator_type", "classifier_tags", "regressor_tags", "target_tags"):
+            setattr(tags, name, getattr(inner, name))
+        tags.input_tags = inner.input_tags
+        return tags
+
+
+def _losses(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    """Losses of rows, and what makes rows alike, in an array of shape (2, n)."""
+    if is_classifier(model) and hasattr(model, "predict_proba"):
+        p = model.predict_proba(X)
+        expected = 1 - (p**2).sum(axis=1)
+        of_class = (p * (y[:, None] == model.classes_)).sum(axis=1)  # 0 of an unknown class
+        return np.stack([2 - expected - 2 * of_class, expected])
+    predicted = np.asarray(model.predict(X))
+    if is_classifier(model):
+        return np.stack([predicted != y, np.zeros(len(y))]).astype(float)
+    errors = (predicted.reshape(y.shape) - y) ** 2
+    if y.ndim > 1 and y.shape[1] > 1:
+        return np.stack([errors.mean(axis=1), np.zeros(len(y))])
+    return np.stack([errors.ravel(), predicted.ravel()])
+
+
+def _sizes(evidence: Evidence, n_since: int, column: int = 0) -> dict[str, float]:
+    """How far a column lies from what it was before its last rows."""
+    before, after = (rows[:, column] for rows in evidence.before_and_after(n_since))
+    size = ks_2samp(before, after, method="asymp").statistic
+    return {"before": before.mean(), "after": after.mean(), "size": float(size)}
+
+
+def _rarity(X: Any) -> dict[int, pd.Series]:
+    """For columns that are no numbers, minus the share of rows that have each value."""
+    if not isinstance(X, pd.DataFrame):
+        return {}
+    return {
+        j: -X.iloc[:, j].value_counts(normalize=True)
+        for j, kind in enumerate(X.dtypes)
+        if not pd.api.types.is_numeric_dtype(kind)
+    }
+
+
+def _numbers(X: Any, rarity: dict[int, pd.Series]) -> np.ndarray | None:
+    """What is watched of X, (n_samples, n_features) of float64; None where that is no table.
+
+    What is missing counts as the largest, and an unknown category as the rarest.
+    """
+    if isinstance(X, pd.DataFrame):
+        columns = [X.iloc[:, j] for j in range(X.shape[1])]
+        for j, shares in rarity.items():
+            columns[j] = columns[j].map(shares).fillna(0.0)
+        numbers = np.stack([c.to_numpy(dtype=float, na_value=np.nan) for c in columns], axis=1)
+    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "biuf":
+        numbers = X.astype(float)
+    else:
+        return None
+    return np.where(np.isnan(numbers), np.inf, numbers)

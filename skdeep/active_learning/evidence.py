@@ -1,0 +1,216 @@
+"""Evidence that a stream of numbers has changed, with a promise about false alarms.
+
+Row t takes rank r_t among itself and all rows before it. While nothing changes, these sequential
+ranks are independent and uniform, whatever the distribution [1]_: so normal scores z = F^-1(r / t)
+are standard normal, F the normal distribution. A bet that they have become N(d, s^2) pays
+
+    e_t = P(N(d, s^2) in I_t) / P(N(0, 1) in I_t),   I_t = F^-1([r_t - 1, r_t] / t),
+
+whose mean is 1 while nothing changes. Equal values share one interval, so that a loss of 0 or 1 is
+bet on like a coin. The sum of what all bets begun at the rows so far are worth [2]_, [3]_,
+
+    R_t = e_t (R_{t-1} + 1),
+
+then grows by 1 a row on average, and so does its mean over several (d, s) and several columns. An
+alarm at R >= A comes after A rows or later, on average. The e-detectors of [4]_ are of this kind.
+
+Rows of a stream depend on each other. What counts is how much more sums of b successive scores vary
+than b times one score; log e_t is divided by the largest such ratio over b, seen in the first rows.
+
+.. [1] Gordon, Pollak. A robust surveillance scheme for stochastically ordered alternatives. Annals
+   of Statistics 23(4), 1995.
+.. [2] Shiryaev. On optimum methods in quickest detection problems. Theory of Probability and Its
+   Applications 8, 1963.
+.. [3] Roberts. A comparison of some control chart procedures. Technometrics 8(3), 1966.
+.. [4] Shin, Ramdas, Rinaldo. E-detectors: a nonparametric framework for sequential change
+   detection. New England Journal of Statistics in Data Science 2(2), 2024.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+# (d, s): that losses have grown, and that a column has moved or its spread has changed.
+LARGER = np.array([(d, 1.0) for d in (0.125, 0.25, 0.5, 1.0, 2.0)])
+OTHER = np.array([(d, 1.0) for d in (-2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2)] + [(0, 0.5), (0, 2)])
+N_GROUPS, LEAST_IN_GROUP = 8, 25
+LEAST = 50  # independent rows
+CHUNK = 256  # rows that are compared with each other
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a change after some rows; :meth:`after` returns it after more.
+
+    Parameters
+    ----------
+    reference : ndarray of shape (n_rows, n_columns)
+        Rows to rank among; new ones join them up to ``limit``.
+    edges : ndarray of shape (n_groups - 1,)
+        A row ranks among those of its group: bounds of what ``group_by`` says of them.
+    group_by : ndarray of shape (n_rows,)
+    bets : ndarray of shape (n_bets, 2)
+        Pairs (d, s).
+    dependence : ndarray of shape (n_columns,)
+        Divides log e.
+    limit : int
+    recent : ndarray of shape (n_recent, n_columns)
+        Rows after the reference that it began with, at most ``limit``.
+    n_first, n : int
+        Number of rows in that reference, and after it.
+    total, log_r, low, low_at : ndarray of shape (n_columns, n_bets)
+        The sum of log e; log R; the least sum so far, and after which row that was.
+    path : ndarray of shape (n_last,)
+        Log of the mean R, after each of the rows added last.
+    """
+
+    reference: np.ndarray
+    edges: np.ndarray
+    group_by: np.ndarray
+    bets: np.ndarray
+    dependence: np.ndarray
+    limit: int
+    recent: np.ndarray
+    n_first: int
+    n: int
+    total: np.ndarray
+    log_r: np.ndarray
+    low: np.ndarray
+    low_at: np.ndarray
+    path: np.ndarray
+
+    @classmethod
+    def begin(cls, reference, bets, limit, group_by=None, dependence=None) -> "Evidence":
+        """No evidence yet, against ``reference``, (n_rows, n_columns), in the order of time."""
+        reference = reference[-limit:]
+        n_rows, n_columns = reference.shape
+        group_by = np.zeros(n_rows) if group_by is None else group_by[-limit:]
+        n_groups = np.clip(n_rows // LEAST_IN_GROUP, 1, N_GROUPS)
+        edges = np.unique(np.quantile(group_by, np.arange(1, n_groups) / n_groups))
+        if dependence is None:
+            both = len(np.unique(bets[:, 1])) > 1
+            groups = np.searchsorted(edges, group_by)
+            scores = normal_scores(*ranks_among(reference, reference, groups, groups))
+            dependence = np.array([dependence_of(z, squares=both) for z in scores.T])
+        zero = np.zeros((n_columns, len(bets)))
+        return cls(
+            reference=reference,
+            edges=edges,
+            group_by=group_by,
+            bets=bets,
+            dependence=dependence,
+            limit=limit,
+            recent=reference[:0],
+            n_first=n_rows,
+            n=0,
+            total=zero,
+            log_r=zero - np.inf,
+            low=zero,
+            low_at=zero.astype(int),
+            path=np.empty(0),
+        )
+
+    def after(self, values: np.ndarray, group_by: np.ndarray | None = None) -> "Evidence":
+        """The evidence after further rows, (n, n_columns), in the order of time."""
+        group_by = np.zeros(len(values)) if group_by is None else group_by
+        state = replace(self, path=np.empty(0))
+        for i in range(0, len(values), CHUNK):
+            state = state._after(values[i : i + CHUNK], group_by[i : i + CHUNK])
+        return state
+
+    def _after(self, values: np.ndarray, group_by: np.ndarray) -> "Evidence":
+        groups = np.searchsorted(self.edges, group_by)
+        known = np.searchsorted(self.edges, self.group_by)
+        low, high = ranks_among(self.reference, values, known, groups, sequential=True)
+        log_e = log_bets(low, high, self.bets) / self.dependence[:, None]
+        if (known_too_little := len(self.reference) < LEAST * self.dependence).any():
+            log_e[:, known_too_little] = 0.0
+        # R_t = exp(S_t) (R_0 + sum_{k < t} exp(-S_k)), with sums S of log e, in logarithms.
+        sums = np.cumsum(log_e, axis=0)
+        before = np.concatenate([np.zeros_like(sums[:1]), sums[:-1]])
+        begun = np.logaddexp.accumulate(np.concatenate([self.log_r[None], -before]))[1:]
+        log_r = sums + begun
+        totals = self.total + before
+        lowest = totals.argmin(axis=0)
+        lower = np.take_along_axis(totals, lowest[None], axis=0)[0] < self.low
+        path = np.logaddexp.reduce(log_r, axis=(1, 2)) - np.log(log_r[0].size)
+        room = max(self.limit - len(self.reference), 0)
+        return replace(
+            self,
+            reference=np.concatenate([self.reference, values[:room]]),
+            group_by=np.concatenate([self.group_by, group_by[:room]]),
+            recent=np.concatenate([self.recent, values])[-self.limit :],
+            n=self.n + len(values),
+            total=self.total + sums[-1],
+            log_r=log_r[-1],
+            low=np.where(lower, totals.min(axis=0), self.low),
+            low_at=np.where(lower, self.n + lowest, self.low_at),
+            path=np.concatenate([self.path, path]),
+        )
+
+    def change(self) -> tuple[int, int]:
+        """The column that speaks loudest, and how many rows ago it likeliest changed."""
+        rise = self.total - self.low
+        column, bet = np.unravel_index(rise.argmax(), rise.shape)
+        return int(column), int(self.n - self.low_at[column, bet])
+
+    def before_and_after(self, n_since: int) -> tuple[np.ndarray, np.ndarray]:
+        """The kept rows before the last few, and those, each (n, n_columns)."""
+        return self.reference[: self.n_first + self.n - n_since], self.recent[-n_since:]
+
+
+def ranks_among(reference, values, known, groups, sequential=False):
+    """Shares of rows below each value and up to it, in its group: two of (n, n_columns).
+
+    With ``sequential``, a value counts itself and those before it, too.
+    """
+    low, high = np.zeros(values.shape), np.zeros(values.shape)
+    for group in np.unique(groups):
+        here = groups == group
+        new, old = values[here], np.sort(reference[known == group], axis=0)
+        for j in range(values.shape[1]):
+            low[here, j] = np.searchsorted(old[:, j], new[:, j], "left")
+            high[here, j] = np.searchsorted(old[:, j], new[:, j], "right")
+        n = float(len(old))
+        if sequential:
+            earlier = np.tri(len(new), dtype=bool)[..., None]
+            low[here] += ((new < new[:, None]) & earlier).sum(axis=1)
+            high[here] += ((new <= new[:, None]) & earlier).sum(axis=1)
+            n = n + np.arange(1, len(new) + 1)[:, None]
+        low[here] /= n
+        high[here] /= n
+    return low, high
+
+
+def log_bets(low: np.ndarray, high: np.ndarray, bets: np.ndarray) -> np.ndarray:
+    """log e, (n, n_columns, n_bets), of the intervals of ranks."""
+    a, b = ndtri(low)[..., None], ndtri(high)[..., None]
+    shift, scale = bets.T
+    # From the side where less of the bet's distribution lies: there differences keep their digits.
+    flip = a > 2 * shift - b
+    a, b = np.where(flip, 2 * shift - b, a), np.where(flip, 2 * shift - a, b)
+    share = ndtr((b - shift) / scale) - ndtr((a - shift) / scale)
+    return np.log(np.maximum(share, 1e-300) / (high - low)[..., None])
+
+
+def normal_scores(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Mean of a standard normal variable in each interval of ranks."""
+    density = (np.exp(-(ndtri(edge) ** 2) / 2) for edge in (low, high))
+    return (next(density) - next(density)) / np.sqrt(2 * np.pi) / (high - low)
+
+
+def dependence_of(z: np.ndarray, squares: bool = False) -> float:
+    """How much more sums of successive scores vary than if they were independent; at least 1.
+
+    The largest ratio over lengths of 1, 2, 4, ... up to a 16th of the scores; with ``squares``, of
+    the squares of scores, too.
+    """
+    largest = 1.0
+    for x in (z, z**2) if squares else (z,):
+        sums = np.concatenate([[0.0], np.cumsum(x - x.mean())])
+        for length in 2 ** np.arange(int(np.log2(max(len(z) // 16, 1))) + 1):
+            if x.var() > 1e-12:
+                spread = np.mean((sums[length:] - sums[:-length]) ** 2)
+                largest = max(largest, spread / (length * x.var()))
+    return float(largest)
