@@ -1,14 +1,14 @@
-"""Choose actions, learn from their rewards: contextual bandits over any regressor that has doubts.
+"""Choose actions and learn from their rewards: contextual bandits over regressors that have doubts.
 
-One model for each action predicts its reward at x: mean m_a(x), and s_a(x), how far that mean may be
+One model for each action predicts its reward at x: the mean m_a(x), and s_a(x), how far that may be
 off. A policy gives each action a probability:
 
     thompson      P(F_a > F_b for all b), independent F_a ~ N(m_a, s_a^2)                     [1]_
     upper_bound   1 where m_a + width s_a is largest                                          [2]_
     epsilon       1 - epsilon where m_a is largest, and epsilon over all, evenly
 
-Those of Thompson's are an integral over quantiles u of F_a, the mean of prod_b F((x_u - m_b) / s_b):
-they are known rather than drawn, so that logs can be used to judge other policies [3]_.
+Those of Thompson's are integrals, over quantiles x of F_a the mean of prod_b F((x - m_b) / s_b).
+As they are known, not drawn, other policies can be judged by what was logged [3]_.
 
 .. [1] Thompson. On the likelihood that one unknown probability exceeds another in view of the
    evidence of two samples. Biometrika 25, 1933.
@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_regressor
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
@@ -52,8 +54,8 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         Model of the reward, a clone of which is fitted for each action. How far its mean may be
         off is known of those that have ``predict(X, return_std=True)``, as
         :class:`~skdeep.GaussianProcessRegressor` and scikit-learn's ``BayesianRidge``, of networks
-        with dropout, and of ensembles by how far their members part, as of
-        ``RandomForestRegressor``. For ``strategy='epsilon'`` any regressor will do.
+        with dropout, and of ``RandomForestRegressor`` and ``ExtraTreesRegressor``, by how far
+        their trees part; in a pipeline, too. For ``strategy='epsilon'`` any regressor will do.
     strategy : {'thompson', 'upper_bound', 'epsilon'}, default='thompson'
         How to explore: each action as often as it is likely to be the best; the action that may
         be the best; or any at random, now and then.
@@ -77,13 +79,15 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    An action of fewer than ten rewards, or of equal ones, has no model yet. Its reward is believed to
-    be N((n m + M) / (n + 1), V / (n + 1)), of its own mean m over n rewards, and the mean M and
-    the variance V of all: a new action is thought to be like the others.
+    An action of fewer than ten rewards, or of equal ones, has no model yet. Its reward is believed
+    to be N((n m + M) / (n + 1), V / max(n - 9, 1)), of its own mean m over n rewards, and the mean
+    M and the variance V of all: a new action is thought to be like the others. A model of n rewards
+    is taken to be off by no less than the noise over sqrt(n), with the noise that the models of all
+    actions leave unexplained, as a model of ten may take itself for certain.
 
     Standard deviations that include the noise of a reward, as those of networks with
-    ``loss='gaussian'``, explore for ever; of ``BayesianRidge`` the noise is taken off, and the doubt
-    about its intercept is added.
+    ``loss='gaussian'``, explore for ever; of ``BayesianRidge`` the noise is taken off, and the
+    doubt about its intercept is added.
 
     ``upper_bound`` chooses without chance: what it logs is no basis to judge other policies by.
 
@@ -93,10 +97,13 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
     >>> from sklearn.linear_model import BayesianRidge
     >>> from skdeep.active_learning import BanditPolicy
     >>> rng = np.random.default_rng(0)
-    >>> X, actions = rng.normal(size=(200, 2)), rng.choice(["news", "sport"], 200)
-    >>> rewards = np.where(actions == "news", X[:, 0], X[:, 1]) + rng.normal(size=200)
+    >>> X, actions = rng.normal(size=(60, 2)), rng.choice(["news", "sport"], 60)
+    >>> rewards = np.where(actions == "news", X[:, 0], X[:, 1]) + rng.normal(size=60)
     >>> policy = BanditPolicy(BayesianRidge(), random_state=0).fit(X, actions, rewards)
     >>> print(policy.propensities([[1.0, -1.0], [0.1, 0.0], [-1.0, 1.0]]).round(2))
+    [[1.   0.  ]
+     [0.93 0.07]
+     [0.   1.  ]]
     >>> policy.choose([[1.0, -1.0], [-1.0, 1.0]])
     array(['news', 'sport'], dtype='<U5')
     """
@@ -228,7 +235,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         mean, deviation : ndarray of shape (n_samples, n_actions)
-            The deviation is 0 under ``strategy='epsilon'``.
+            Under ``strategy='epsilon'``, which needs none, the deviation by a model is 0.
         """
         check_is_fitted(self)
         validate_data(self, X, reset=False, skip_check_array=True)
@@ -239,7 +246,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
             if arm.model is None:
                 n = len(arm.rewards)
                 mean[:, j] = (arm.rewards.sum() + M) / (n + 1)
-                deviation[:, j] = np.sqrt(V / (n + 1))
+                deviation[:, j] = np.sqrt(V / max(n - LEAST_ROWS + 1, 1))
             elif self.strategy == "epsilon":
                 mean[:, j] = arm.model.predict(X)
             else:
@@ -331,7 +338,8 @@ def replay_value(policy, X, actions, rewards, propensities=None, *, method="dr")
 
     References
     ----------
-    .. [1] Dudik, Langford, Li. Doubly robust policy evaluation and learning. ICML, 2011, equation 2.
+    .. [1] Dudik, Langford, Li. Doubly robust policy evaluation and learning. ICML, 2011: equation
+       2.
     .. [2] Li, Chu, Langford, Wang. Unbiased offline evaluation of contextual-bandit-based news
        article recommendation algorithms. WSDM, 2011, algorithm 3.
 
@@ -346,7 +354,8 @@ def replay_value(policy, X, actions, rewards, propensities=None, *, method="dr")
     >>> first, last = slice(1000), slice(1000, None)
     >>> policy = BanditPolicy(BayesianRidge()).fit(X[first], actions[first], rewards[first])
     >>> found = replay_value(policy, X[last], actions[last], rewards[last])
-    >>> print(f"{found.value:.2f} +- {found.error:.2f}; chance earns 0, the best {(2 / np.pi) ** 0.5:.2f}")
+    >>> print(f"{found.value:.2f} +- {found.error:.2f}, of {(2 / np.pi) ** 0.5:.2f} at best")
+    0.88 +- 0.05, of 0.80 at best
     """
     check_is_fitted(policy)
     if method not in ("dr", "ips", "snips", "replay"):
@@ -411,21 +420,22 @@ def _checked(X, actions, rewards):
 
 def _belief(model: Any, X: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean reward of rows, and how far it may be off, each (n_samples,), by a model of n rows."""
+    if isinstance(model, Pipeline):
+        return _belief(model[-1], model[:-1].transform(X), n)
     parameters = signature(model.predict).parameters
     if hasattr(model, "alpha_") and hasattr(model, "sigma_"):  # BayesianRidge, ARDRegression
         mean, deviation = model.predict(X, return_std=True)
         noise = 1 / model.alpha_
         return mean, np.sqrt(np.maximum(deviation**2 - noise, 0.0) + noise / n)
-    if "n_samples" in parameters and getattr(model, "dropout", 0):
+    if "n_samples" in parameters and getattr(model, "dropout", None):
         return model.predict(X, return_std=True, n_samples=N_NETWORKS)
-    if hasattr(model, "estimators_"):
-        members = [member.predict(X) for member in np.ravel(model.estimators_)]
-        return model.predict(X), np.std(members, axis=0)
+    if isinstance(model, RandomForestRegressor | ExtraTreesRegressor):
+        return model.predict(X), np.std([tree.predict(X) for tree in model.estimators_], axis=0)
     if "return_std" in parameters and "n_samples" not in parameters:
         return model.predict(X, return_std=True)
     raise TypeError(
         f"{type(model).__name__} does not tell how unsure it is; take one that has "
-        f"predict(X, return_std=True), a network with dropout, an ensemble, or "
+        f"predict(X, return_std=True), a network with dropout, a forest, or "
         f"strategy='epsilon'."
     )
 

@@ -4,8 +4,9 @@ Each row is scored before it is learnt. Its loss ranks among those of earlier ro
 model was about as sure, so that hard hours and easy seasons are no news; ``evidence.py`` tells when
 these ranks have grown, and, of X alone, when columns have. On an alarm new models are fitted to
 rows since the change and to all kept rows. One takes over where it beats the old one on the rows
-since the change, each predicted by a model that has not seen it: a false alarm costs little. As a
-model of few rows is a poor one, the contest is repeated whenever those rows have doubled.
+since the change, each predicted by a model that has not seen it, and by more than the standard
+error of that: a false alarm costs little. As a model of few rows is a poor one, the contest is
+repeated whenever those rows have doubled; successors need not be better by so much.
 """
 
 import warnings
@@ -89,13 +90,13 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     value that a regressor predicts, in eight groups. A model that is rightly unsure of new rows is
     therefore no drift of its losses; that they are new is one of columns.
 
-    ``fit`` makes ``cv`` fits more. An alarm makes up to ``2 * cv + 1``, and so does each doubling of
-    the rows since it, up to ``window``. An alarm about a column makes the models contend for the
+    ``fit`` makes ``cv`` fits more. An alarm makes up to ``2 * cv + 1``, and so does each doubling
+    of the rows since it, up to ``window``. An alarm about a column makes the models contend for the
     rows that come after it.
 
     Columns are watched in DataFrames and in dense two-dimensional arrays. One that is no number is
-    taken for how rare its values were in ``fit``. A row without its label yet: ``update(X)`` now, and
-    ``update(X, y, seen=True)`` when it comes.
+    taken for how rare its values were in ``fit``. For rows whose labels come late: ``update(X)``
+    now, and ``update(X, y, seen=True)`` then.
 
     References
     ----------
@@ -118,7 +119,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     DriftMonitor(...)
     >>> monitor.alarms_[["when", "change", "what"]]
        when  change  what
-    0  1016     996  loss
+    0  1017     996  loss
     """
 
     _parameter_constraints = {  # noqa: RUF012
@@ -201,7 +202,8 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there are no rows, or they have other columns than those of ``fit``.
+            If there are no rows, they have other columns than those of ``fit``, or ``seen`` comes
+            without y.
 
         Warns
         -----
@@ -214,6 +216,8 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             n = _num_samples(X)
             if n == 0:
                 raise ValueError("X has no rows; leave out an update without any.")
+            if seen and y is None:
+                raise ValueError("seen=True tells of labels that came late, but y is None.")
             check_same_kind(self._X, X)
             told = {"loss": np.nan, "loss_drift": np.nan, "column_drift": np.nan}
             done = {"action": "", "learnt": 0}
@@ -230,9 +234,9 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
                 told["loss_drift"] = self._strength(self._watched)
                 if told["loss_drift"] >= 1:
                     alarms.append(self._loss_alarm())
+                self._forget()
                 if self.policy is not None and self._n_labelled - self._since >= self._due:
                     done = self._contest()
-                self._forget()
         self._alarms += alarms
         counts = {"n_rows": self._n_rows, "n_labelled": self._n_labelled}
         self._history.append(counts | told | done)
@@ -357,13 +361,15 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         """Let new models contend with the present one for the rows since the change."""
         start, n = self._position(), self._n_labelled - self._since
         self._due = min(2 * n, self.window) if n < self.window else np.inf
-        best = None
-        least, action = self._loss[start:].mean(), "kept"
+        old, best, action = self._loss[start:], None, "kept"
+        is_first = self.estimator_ is self._base  # as before the alarm
         try:
             for first in dict.fromkeys([start, 0] if self.policy == "refit" else [start]):
                 losses = self._losses_of_new(first, start)
-                if losses[0].mean() < least:
-                    least, best = losses[0].mean(), (first, losses)
+                gain = old - losses[0]
+                doubt = gain.std(ddof=1) / np.sqrt(len(gain)) if is_first else 0.0
+                if gain.mean() > doubt and (best is None or losses[0].mean() < best[1][0].mean()):
+                    best = first, losses
             if best is not None:
                 new = self._new(slice(best[0], None))
         except Exception as error:
