@@ -13,7 +13,14 @@ def joined(first: Any, second: Any) -> Any:
         return pd.concat([first, second], ignore_index=True)
     if sp.issparse(first):
         return sp.vstack([first, second], format="csr")
-    return np.concatenate([first, second]) if isinstance(first, np.ndarray) else first + second
+    if isinstance(first, np.ndarray):
+        return np.concatenate([first, second])
+    if isinstance(first, list):
+        return first + second
+    raise TypeError(
+        f"rows must be a DataFrame of pandas, a NumPy array, a sparse matrix or a list, to be "
+        f"kept, but are {type(first).__name__}; convert them."
+    )
 
 
 def check_same_kind(kept: Any, X: Any) -> None:

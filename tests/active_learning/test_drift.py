@@ -123,6 +123,35 @@ def test_a_refit_is_a_fit_to_the_rows_since_the_change():
     assert abs(rows.start - CHANGE) < 15
 
 
+def test_rows_that_a_new_model_has_learnt_count_by_their_losses_in_cross_validation():
+    X, y = stream()
+    monitor = run(DriftMonitor(LogisticRegression()), X, y, end=1050)
+    last = monitor.history_.iloc[-1]
+    assert last["action"] == "refit"
+    rows = slice(1050 - last["learnt"], 1050)
+    p = cross_val_predict(
+        LogisticRegression(), X[rows], y[rows], cv=KFold(5), method="predict_proba"
+    )
+    losses = ((p - np.eye(2)[y[rows]]) ** 2).sum(axis=1)
+    np.testing.assert_allclose(monitor._loss[-len(losses) :], losses)
+    np.testing.assert_allclose(monitor._watched.reference[:, 0], losses)
+
+
+def test_where_the_rule_still_holds_all_rows_are_learnt():
+    """New rows lie where a forest has seen none, but what it knows of others is right."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(1200, 2)) + [1, 0] * (np.arange(1200) >= 1000)[:, None] * rng.integers(
+        2, size=(1200, 1)
+    )
+    y = 3 * X[:, 0] + 5 * np.sin(6 * X[:, 1]) + 0.1 * rng.normal(size=1200)
+    monitor = run(DriftMonitor(RandomForestRegressor(20, random_state=0)), X, y)
+    assert not monitor.alarms_.empty
+    learnt = monitor.history_.query("action == 'refit'")["learnt"]
+    assert learnt.max() > 1000
+    frozen = RandomForestRegressor(20, random_state=0).fit(X[:N_FIRST], y[:N_FIRST])
+    assert monitor.score(X[1000:], y[1000:]) > frozen.score(X[1000:], y[1000:]) + 0.02
+
+
 def test_a_false_alarm_costs_next_to_nothing():
     """Here one in a few hundred rows."""
     costs = []
@@ -287,6 +316,13 @@ def test_rows_of_other_kinds_are_kept_too(kind):
     assert monitor.alarms_["what"].tolist() == ["loss"]
     assert monitor.history_["column_drift"].isna().all() == (kind != "frame")
     np.testing.assert_allclose(monitor.predict(convert(X)), expected.predict(X))
+
+
+def test_rows_that_cannot_be_kept_are_refused():
+    X, y = stream(n=700)
+    monitor = DriftMonitor(LogisticRegression()).fit(tuple(X[:600]), y[:600])
+    with pytest.raises(TypeError, match="or a list, to be kept, but are tuple; convert them"):
+        monitor.update(tuple(X[600:]), y[600:])
 
 
 def test_a_network_is_watched_and_goes_on_learning():
