@@ -68,7 +68,7 @@ def regret(seed: int, kind: str, settings: dict) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--save", action="store_true", help="keep what was measured")
     arguments = parser.parse_args()
     sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout

@@ -326,12 +326,14 @@ def test_rows_that_cannot_be_kept_are_refused():
 
 
 def test_a_network_is_watched_and_goes_on_learning():
-    X, y = stream(n=1200)
+    X, y = stream(n=1500)
     network = MLPClassifier(hidden_layer_sizes=(8,), batch_size=32, epochs=10, random_state=0)
     monitor = run(DriftMonitor(network, policy="partial_fit", cv=2), X, y, batch=100)
     assert monitor.alarms_["what"].tolist() == ["loss"]
     assert "partial_fit" in set(monitor.history_["action"])
-    assert monitor.history_["loss"].iloc[-1] < 0.4 < monitor.history_["loss"].max()
+    X_new, y_new = stream(seed=1, change=0)
+    frozen = network.fit(X[:N_FIRST], y[:N_FIRST])
+    assert frozen.score(X_new, y_new) < 0.4 < 0.7 < monitor.score(X_new, y_new)
 
 
 def test_it_is_an_estimator_of_the_kind_of_its_model():
