@@ -36,7 +36,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep.active_learning.rows import check_same_kind, joined
+from skdeep.active_learning.rows import as_rows, check_same_kind, joined
 from skdeep.validation import unchanged_on_error
 
 LEAST_ROWS = 10  # of an action, before a model is fitted to them
@@ -164,6 +164,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
+            X = as_rows(X)
             validate_data(self, X, skip_check_array=True)
             actions, rewards = _checked(X, actions, rewards)
             self.actions_ = np.unique(actions)
@@ -186,6 +187,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         """Learn from further rewards, whenever they come; actions may be new; returns self."""
         check_is_fitted(self)
         with unchanged_on_error(self):
+            X = as_rows(X)
             validate_data(self, X, reset=False, skip_check_array=True)
             actions, rewards = _checked(X, actions, rewards)
             for action in np.unique(actions).tolist():

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.stats import ks_2samp
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, assert_all_finite, get_tags
+from sklearn.utils import _safe_indexing, assert_all_finite, check_array, column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -30,7 +30,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.active_learning.evidence import LARGER, OTHER, Evidence
-from skdeep.active_learning.rows import check_same_kind, joined
+from skdeep.active_learning.rows import as_rows, check_same_kind, joined
 from skdeep.validation import unchanged_on_error
 
 LEAST_ROWS = 50  # since a change, before a model is fitted to them
@@ -167,6 +167,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
+            X = as_rows(X)
             validate_data(self, X, skip_check_array=True)
             y = self._checked_y(X, y)
             self._base = None  # what partial_fit goes on from
@@ -212,6 +213,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         with unchanged_on_error(self):
+            X = as_rows(X)
             validate_data(self, X, reset=False, skip_check_array=True)
             n = _num_samples(X)
             if n == 0:
@@ -274,15 +276,20 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
 
     def _answer(self, method, X):
         check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        if getattr(X, "ndim", 2) > 1:  # of one row without its axis the model itself tells
+            validate_data(self, X, reset=False, skip_check_array=True)
         return getattr(self.estimator_, method)(X)
 
     def _checked_y(self, X, y):
+        if y is None:
+            raise ValueError("DriftMonitor requires y to be passed, but the target y is None.")
         y = np.asarray(y)
         check_consistent_length(X, y)
         assert_all_finite(y, input_name="y")
         if not is_classifier(self.estimator):
-            return y.astype(float)
+            return check_array(y, ensure_2d=False, dtype="float64", input_name="y")
+        if y.ndim > 1 and y.shape[1] == 1:
+            return column_or_1d(y, warn=True)
         if y.ndim > 1:
             raise ValueError(
                 f"y of a classifier must be one class for each row, but has shape {y.shape}; "

@@ -13,13 +13,20 @@ def joined(first: Any, second: Any) -> Any:
         return pd.concat([first, second], ignore_index=True)
     if sp.issparse(first):
         return sp.vstack([first, second], format="csr")
-    if isinstance(first, np.ndarray):
-        return np.concatenate([first, second])
-    if isinstance(first, list):
-        return first + second
+    return np.concatenate([first, second]) if isinstance(first, np.ndarray) else first + second
+
+
+def as_rows(X: Any) -> Any:
+    """X in a form of which rows can be taken and joined."""
+    if isinstance(X, pd.DataFrame | np.ndarray | list):
+        return X
+    if sp.issparse(X):
+        return X.tocsr()
+    if hasattr(X, "__array__"):
+        return np.asarray(X)
     raise TypeError(
-        f"rows must be a DataFrame of pandas, a NumPy array, a sparse matrix or a list, to be "
-        f"kept, but are {type(first).__name__}; convert them."
+        f"X must be a DataFrame of pandas, an array, a sparse matrix or a list, of which rows can "
+        f"be kept, but is {type(X).__name__}; convert it."
     )
 
 

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import check_estimator
 
 from skdeep import MLPClassifier
 from skdeep.active_learning import DriftMonitor
@@ -319,10 +320,16 @@ def test_rows_of_other_kinds_are_kept_too(kind):
 
 
 def test_rows_that_cannot_be_kept_are_refused():
-    X, y = stream(n=700)
-    monitor = DriftMonitor(LogisticRegression()).fit(tuple(X[:600]), y[:600])
-    with pytest.raises(TypeError, match="or a list, to be kept, but are tuple; convert them"):
-        monitor.update(tuple(X[600:]), y[600:])
+    X, y = stream(n=600)
+    with pytest.raises(TypeError, match="of which rows can be kept, but is tuple; convert it"):
+        DriftMonitor(LogisticRegression()).fit(tuple(X), y)
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(), Ridge()])
+def test_scikit_learns_checks_pass(model):
+    results = check_estimator(DriftMonitor(model), on_skip=None, on_fail=None)
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    assert failed == {}
 
 
 def test_a_network_is_watched_and_goes_on_learning():
