@@ -62,7 +62,6 @@ def test_an_unknown_name_is_an_attribute_error():
         ("skdeep.model_selection", {"tensorflow", "keras"}),
         ("skdeep.active_learning", {"tensorflow", "keras", "skopt", "matplotlib"}),
         ("skdeep.gaussian_process", {"tensorflow", "keras", "skopt"}),
-        ("skdeep.active_learning", {"tensorflow", "keras", "skopt", "matplotlib"}),
         ("skdeep.inspection", {"tensorflow", "keras", "matplotlib"}),
         ("skdeep.metrics", {"tensorflow", "keras", "matplotlib"}),
     ],

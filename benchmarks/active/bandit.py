@@ -13,13 +13,10 @@ truths and noise; the model is BayesianRidge.
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
+from common import keep
 
-BENCHMARKS = Path(__file__).resolve().parents[1]
-sys.path.append(str(BENCHMARKS / "search"))
 N_ACTIONS, N_FEATURES, N_FIRST, N, BATCH = 10, 5, 100, 4000, 25
 POLICIES = {
     "thompson": {"strategy": "thompson"},
@@ -71,7 +68,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--save", action="store_true", help="keep what was measured")
     arguments = parser.parse_args()
-    sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
     found: dict = {}
     for kind in ("linear", "clicks"):
         totals = {}
@@ -95,9 +91,7 @@ def main() -> None:
                     f"{error:.1f}, in {(gain > 0).sum()} of {len(gain)}"
                 )
     if arguments.save:
-        from problems import keep
-
-        keep("bandit", folder="active", regret=found)
+        keep("bandit", regret=found)
 
 
 if __name__ == "__main__":

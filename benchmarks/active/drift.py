@@ -16,15 +16,12 @@ alarms that are no fewer than those of DriftMonitor.
 """
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from common import keep
 from scipy.signal import lfilter
 
-BENCHMARKS = Path(__file__).resolve().parents[1]
-sys.path.append(str(BENCHMARKS / "search"))
 N_FIRST, N, CHANGE, BATCH = 3000, 24_000, 12_000, 48
 CASES = {"none": 0.0, "abrupt, small": 0.5, "abrupt": 1.0, "gradual": 1.0}
 PROMISES = (1e3, 1e4, 1e5)
@@ -203,14 +200,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--save", action="store_true", help="keep what was measured")
     arguments = parser.parse_args()
-    sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
     detected = detection(arguments.seeds)
     show(detected)
     adapted = adapting(arguments.seeds)
     if arguments.save:
-        from problems import keep
-
-        keep("drift", folder="active", detection=detected, adapting=adapted)
+        keep("drift", detection=detected, adapting=adapted)
 
 
 if __name__ == "__main__":

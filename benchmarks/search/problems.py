@@ -40,16 +40,16 @@ FEW, MANY = 10, 20  # seeds
 MOST = 60  # where four of ten runs end at the second lowest minimum: 20 would toss a coin
 
 
-def keep(script: str, *, folder: str = "search", **content: Any) -> None:
+def keep(script: str, **content: Any) -> None:
     """Keep what a script has measured, with what it takes to measure it again."""
     result = {
-        "command": f"python benchmarks/{folder}/{script}.py --save",
+        "command": f"python benchmarks/search/{script}.py --save",
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "versions": {name: version(name) for name in PACKAGES}
         | {"python": platform.python_version()},
     }
-    path = RESULTS / f"{folder}_{script}.json"
+    path = RESULTS / f"search_{script}.json"
     path.write_text(json.dumps(result | content, indent=1) + "\n", encoding="utf-8")
     print(f"kept {path.name}")
 

@@ -36,7 +36,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdeep.active_learning.rows import as_rows, check_same_kind, joined
+from skdeep.active_learning.pools import check_alike, rows_of, stack
 from skdeep.validation import unchanged_on_error
 
 LEAST_ROWS = 10  # of an action, before a model is fitted to them
@@ -164,7 +164,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
-            X = as_rows(X)
+            X = rows_of(X)
             validate_data(self, X, skip_check_array=True)
             actions, rewards = _checked(X, actions, rewards)
             self.actions_ = np.unique(actions)
@@ -187,7 +187,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         """Learn from further rewards, whenever they come; actions may be new; returns self."""
         check_is_fitted(self)
         with unchanged_on_error(self):
-            X = as_rows(X)
+            X = rows_of(X)
             validate_data(self, X, reset=False, skip_check_array=True)
             actions, rewards = _checked(X, actions, rewards)
             for action in np.unique(actions).tolist():
@@ -260,12 +260,12 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         """Add rows to their actions, and fit the models of these anew."""
         if self._kind is None:
             self._kind = _safe_indexing(X, np.arange(0))
-        check_same_kind(self._kind, X)
+        check_alike(X, self._kind, "X")
         arms = dict(self._arms)
         for action in np.unique(actions).tolist():
             rows, old = np.flatnonzero(actions == action), arms[action]
             new = _safe_indexing(X, rows)
-            kept = new if old.X is None else joined(old.X, new)
+            kept = new if old.X is None else stack(old.X, new)
             values = np.concatenate([old.rewards, rewards[rows]])
             if self.window is not None and len(values) > self.window:
                 last = np.arange(len(values))[-self.window :]

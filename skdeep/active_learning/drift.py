@@ -30,7 +30,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.active_learning.evidence import LARGER, OTHER, Evidence
-from skdeep.active_learning.rows import as_rows, check_same_kind, joined
+from skdeep.active_learning.pools import check_alike, rows_of, stack
 from skdeep.validation import unchanged_on_error
 
 LEAST_ROWS = 50  # since a change, before a model is fitted to them
@@ -167,7 +167,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         with unchanged_on_error(self):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
-            X = as_rows(X)
+            X = rows_of(X)
             validate_data(self, X, skip_check_array=True)
             y = self._checked_y(X, y)
             self._base = None  # what partial_fit goes on from
@@ -213,14 +213,14 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         with unchanged_on_error(self):
-            X = as_rows(X)
+            X = rows_of(X)
             validate_data(self, X, reset=False, skip_check_array=True)
             n = _num_samples(X)
             if n == 0:
                 raise ValueError("X has no rows; leave out an update without any.")
             if seen and y is None:
                 raise ValueError("seen=True tells of labels that came late, but y is None.")
-            check_same_kind(self._X, X)
+            check_alike(X, self._X, "X")
             told = {"loss": np.nan, "loss_drift": np.nan, "column_drift": np.nan}
             done = {"action": "", "learnt": 0}
             alarms = []
@@ -301,7 +301,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         """Keep rows and their losses, as evidence too; returns the mean."""
         loss, expected = _losses(self.estimator_, X, y)
         self._watched = self._watched.after(loss[:, None], expected)
-        self._X, self._y = joined(self._X, X), np.concatenate([self._y, y])
+        self._X, self._y = stack(self._X, X), np.concatenate([self._y, y])
         self._loss = np.concatenate([self._loss, loss])
         self._expected = np.concatenate([self._expected, expected])
         self._n_labelled += len(y)

@@ -14,7 +14,7 @@ def rows_of(X: Any, name: str = "X") -> Any:
     """X in a form whose rows can be taken: sparse matrices as CSR, else as given."""
     with naming(name):
         _num_samples(X)
-        return indexable(X)[0]
+        return indexable([*X] if isinstance(X, tuple) else X)[0]
 
 
 def take(X: Any, rows: np.ndarray) -> Any:
@@ -39,12 +39,12 @@ def stack(first: Any, second: Any) -> Any:
 
 def check_alike(X: Any, known: Any, name: str) -> None:
     """Refuse rows of another kind than those that ``fit`` got."""
-    columns, expected = (getattr(table, "columns", None) for table in (X, known))
-    if (columns is None) != (expected is None):
+    if _kind(X) != _kind(known):
         raise TypeError(
             f"{name} is of type {type(X).__name__}, but fit got {type(known).__name__}; pass rows "
             f"of the same kind."
         )
+    columns, expected = (getattr(table, "columns", None) for table in (X, known))
     if columns is not None and expected is not None and list(columns) != list(expected):
         raise ValueError(
             f"{name} has the columns {list(columns)}, but fit got {list(expected)}; pass the same "
@@ -56,3 +56,10 @@ def check_alike(X: Any, known: Any, name: str) -> None:
             f"{name} has rows of shape {shape}, but those that fit got have {wanted}; pass rows "
             f"with the same features."
         )
+
+
+def _kind(X: Any) -> str:
+    """What rows can be joined to."""
+    if hasattr(X, "columns"):
+        return type(X).__module__.partition(".")[0]  # pandas or polars
+    return "sparse" if sp.issparse(X) else "array" if hasattr(X, "__array__") else "list"

@@ -317,7 +317,7 @@ X, actions, rewards, _ = log(100)
         ((X, np.where(actions == 1, np.nan, actions), rewards), "actions contains NaN"),
         ((X[:0], actions[:0], rewards[:0]), "X has no rows"),
         ((X * np.nan, actions, rewards), "Input X contains NaN"),
-        ((X.tolist(), actions, rewards), "type ndarray in fit, but is list"),
+        ((X.tolist(), actions, rewards), "X is of type list, but fit got ndarray"),
     ],
 )
 def test_a_bad_update_is_refused_and_changes_nothing(arguments, message):

@@ -319,10 +319,11 @@ def test_rows_of_other_kinds_are_kept_too(kind):
     np.testing.assert_allclose(monitor.predict(convert(X)), expected.predict(X))
 
 
-def test_rows_that_cannot_be_kept_are_refused():
+def test_rows_of_a_tuple_are_kept_as_those_of_a_list():
     X, y = stream(n=600)
-    with pytest.raises(TypeError, match="of which rows can be kept, but is tuple; convert it"):
-        DriftMonitor(LogisticRegression()).fit(tuple(X), y)
+    first = DriftMonitor(LogisticRegression()).fit(tuple(X), y).update(tuple(X[:50]), y[:50])
+    second = DriftMonitor(LogisticRegression()).fit([*X], y).update([*X[:50]], y[:50])
+    pd.testing.assert_frame_equal(first.history_, second.history_)
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(), Ridge()])
@@ -365,7 +366,7 @@ nan = np.where(np.arange(50) == 3, np.nan, y[:50])
         ((X[:0], y[:0]), ValueError, "X has no rows; leave out"),
         ((X[:0], None), ValueError, "X has no rows; leave out"),
         ((X[:50], nan), ValueError, "y contains NaN"),
-        ((X[:50].tolist(), y[:50]), TypeError, "type ndarray in fit, but is list; pass the same"),
+        ((X[:50].tolist(), y[:50]), TypeError, "X is of type list, but fit got ndarray; pass rows"),
         ((X[:50], np.stack([y, y], axis=1)[:50]), ValueError, "one class for each row"),
         ((X[:50] * np.nan, y[:50]), ValueError, "Input X contains NaN"),
     ],
