@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skdeep.model_selection.assessment.out_of_fold import OutOfFold
+from skdeep.persistence import saved
 
 N_RESAMPLES = 1000
 N_ONE_BY_ONE = 200  # of scores that are computed one by one
@@ -33,6 +34,7 @@ MANY_ROWS = 10_000  # of which fewer resamples tell as much
 Choice = Callable[[np.ndarray], np.ndarray]  # scores, (n_resamples, n_candidates): the chosen
 
 
+@saved
 @dataclass(frozen=True)
 class Correction:
     """The score of a winner, corrected.

@@ -198,9 +198,18 @@ def metric_stability(
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> from skdeep.model_selection import metric_stability
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> found = metric_stability(DecisionTreeClassifier(), X, y, cv=[3, 10], random_state=0)
-    >>> print(found.noise[["score", "sampling", "folds", "seed"]].round(3))
-    >>> print(found.cost(precision=0.005))
+    >>> model = DecisionTreeClassifier(max_depth=3)
+    >>> found = metric_stability(model, X, y, cv=[2, 5], n_repeats=5, random_state=0)
+    >>> found.noise.round(3)[["score", "sampling", "folds"]]
+              score  sampling  folds
+    n_splits
+    2         0.925     0.011  0.001
+    5         0.928     0.011  0.005
+    >>> found.cost(precision=0.002)
+              n_repeats  n_fits  n_samples
+    n_splits
+    2                 1       2      17970
+    5                 6      30      18798
     """
     if not isinstance(n_repeats, Integral) or n_repeats < 2:
         raise ValueError(f"n_repeats must be an integer of at least 2, but is {n_repeats!r}.")

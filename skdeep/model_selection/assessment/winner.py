@@ -14,10 +14,12 @@ import pandas as pd
 from skdeep.exceptions import WithinNoiseWarning
 from skdeep.model_selection.assessment.correction import Choice, Correction, corrected
 from skdeep.model_selection.assessment.out_of_fold import OutOfFold
+from skdeep.persistence import saved
 
 ONE_IN_TWENTY = 1.645  # standard errors that noise exceeds so often, upwards
 
 
+@saved
 @dataclass(frozen=True)
 class HeldOut:
     """What rows tell that a search did not see.
@@ -28,13 +30,28 @@ class HeldOut:
         The rows.
     score : float
         Of the winner.
-    overtuning : DataFrame
-        Scores of all that were the best for a time.
+    leaders : ndarray of int
+        Rows of all candidates that were the best for a time.
+    means, scores : ndarray of float
+        Their mean test scores, and their scores on the rows held out.
     """
 
     indices: np.ndarray
     score: float
-    overtuning: pd.DataFrame
+    leaders: np.ndarray
+    means: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def overtuning(self) -> pd.DataFrame:
+        """A row for each leader."""
+        return pd.DataFrame(
+            {
+                "candidate": self.leaders,
+                "mean_test_score": self.means,
+                "holdout_score": self.scores,
+            }
+        )
 
 
 class Assessed:
@@ -143,26 +160,20 @@ def held_out(history: Any, work: Any, winner: int, estimator: Any) -> HeldOut:
 
     A predecessor costs a fit. An interrupt leaves out those that are to come.
     """
-    rows = incumbents(history.scores)
-    table = pd.DataFrame(
-        {
-            "candidate": rows,
-            "mean_test_score": [history.scores[row] for row in rows],
-            "holdout_score": np.nan,
-        }
-    ).set_index("candidate", drop=False)
+    leaders = incumbents(history.scores)
     fitted = {} if estimator is None else {winner: estimator}
-    score = np.nan
+    scores: dict[int, float] = {}
     with suppress(KeyboardInterrupt):
-        for row in [winner, *(row for row in rows if row != winner)]:
-            record = (
+        for row in dict.fromkeys([winner, *leaders]):
+            scores[row] = work.score_of(
                 work.score_held(fitted[row])
                 if row in fitted
                 else work.fit_held(history.candidates[row])
             )
-            held_score = work.score_of(record)
-            if row == winner:
-                score = held_score
-            if row in rows:
-                table.loc[row, "holdout_score"] = held_score
-    return HeldOut(work.held, float(score), table.reset_index(drop=True))
+    return HeldOut(
+        work.held,
+        float(scores.get(winner, np.nan)),
+        np.array(leaders),
+        np.array([history.scores[row] for row in leaders]),
+        np.array([scores.get(row, np.nan) for row in leaders]),
+    )

@@ -31,6 +31,7 @@ from skdeep.gaussian_process import GaussianProcessRegressor, Matern52
 from skdeep.model_selection.assessment.selection import noise_of_means, rule
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import lengthscale
+from skdeep.persistence import load, save
 
 SPACE = {"C": (1e-3, 1e3, "log"), "gamma": (1e-6, 1.0, "log")}
 
@@ -140,11 +141,15 @@ class TestPredictions:
         assert np.isnan(found.cv_results_["mean_test_score"]).any()
         assert found.best_score_corrected_ <= found.best_score_
 
-    def test_it_is_pickled_and_a_refit_forgets_it(self, data):
-        found = search(n_iter=4, holdout=0.2).fit(*data)
-        same = pickle.loads(pickle.dumps(found))
-        assert same.best_score_corrected_ == found.best_score_corrected_
-        pd.testing.assert_frame_equal(same.overtuning_, found.overtuning_)
+    def test_it_is_pickled_and_saved_and_a_refit_forgets_it(self, data, tmp_path):
+        model = make_pipeline(StandardScaler(), MLPClassifier(epochs=2, random_state=0))
+        found = search(model, None, n_iter=4, holdout=0.2).fit(*data)
+        save(found, tmp_path / "search.skdeep")
+        for same in (pickle.loads(pickle.dumps(found)), load(tmp_path / "search.skdeep")):
+            assert same.best_score_corrected_ == found.best_score_corrected_
+            assert same.best_score_interval_ == found.best_score_interval_
+            assert same.holdout_score_ == found.holdout_score_
+            pd.testing.assert_frame_equal(same.overtuning_, found.overtuning_)
         found.set_params(holdout=None).fit(*data)
         assert not hasattr(found, "holdout_score_")
 
