@@ -146,7 +146,7 @@ class OutOfFold:
                 given["sample_weight"] = self._sample_weight[rows[drawn]]
             try:
                 score = self._scorer._score_func(self.y[rows[drawn]], predictions[drawn], **given)
-            except ValueError:  # of a fold of which no rows were drawn, or of one class only
+            except Exception:  # of no rows, or of one class only: a metric of the user's may do so
                 continue
             found.append(self._scorer._sign * score)
         return float(_mean_of_known(np.array(found))) if found else np.nan

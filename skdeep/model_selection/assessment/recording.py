@@ -62,9 +62,7 @@ def of_predictions(scorer: Any, optimised: str | None, estimator: BaseEstimator)
     if isinstance(scorer, _MultimetricScorer):
         scorer = scorer._scorers[optimised or next(iter(scorer._scorers))]
     if isinstance(scorer, _PassthroughScorer):
-        last: Any = estimator
-        while isinstance(last, Pipeline):
-            last = last.steps[-1][1]
+        last = last_step(estimator)
         known = KNOWN_SCORES.get(getattr(type(last), "score", None))
         if known is None:
             return f"{type(last).__name__} has a score of its own; name a metric as scoring"
@@ -85,8 +83,18 @@ def recording(scorer: Any, optimised: str | None, predictive: _Scorer) -> tuple[
 
 
 def as_array(predictions: Any) -> np.ndarray | None:
-    """Predictions as a file can hold them; None if it cannot."""
-    array = np.asarray(predictions)
-    if array.dtype == object:
-        array = np.array(array.tolist())
+    """Predictions or targets as a file can hold them; None if it cannot."""
+    try:
+        array = np.asarray(predictions)
+        if array.dtype == object:
+            array = np.array(array.tolist())
+    except ValueError:  # sequences of unequal length
+        return None
     return None if array.dtype == object else array
+
+
+def last_step(estimator: Any) -> Any:
+    """The estimator itself, or the last step of a Pipeline."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator

@@ -30,6 +30,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from skdeep import schedules
 from skdeep.hyperparameters import Declared
+from skdeep.model_selection.assessment.recording import last_step
 from skdeep.model_selection.spaces import Space
 
 SHARES = (8, 4, 2, 1)  # of all epochs, one of so many, at the end of each part
@@ -105,7 +106,7 @@ class Epochs:
         learnt, record = self._kept(f"{key}-{part - 1}") if part else ({}, {})
         values = {name: clone(value, safe=False) for name, value in candidate.items()}
         estimator = clone(work.estimator).set_params(**values)
-        network = _network_of(estimator)
+        network = last_step(estimator)
         vars(network).update(learnt)
         if record.get("is_over"):
             return self.again(record, part)
@@ -188,12 +189,6 @@ class Epochs:
             return cloudpickle.loads((self.folder / key).read_bytes())
         except OSError:
             return {}, {}
-
-
-def _network_of(estimator: BaseEstimator) -> Any:
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
 
 
 def _words(path: list[str]) -> str:

@@ -23,7 +23,6 @@ from sklearn.model_selection._validation import (
     _score,
     _warn_or_raise_about_fit_failures,
 )
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _check_method_params, _num_samples
 
@@ -31,7 +30,12 @@ from skdeep.exceptions import FitFailedError
 from skdeep.hyperparameters import Declared
 from skdeep.model_selection.assessment.holdout import hold_out
 from skdeep.model_selection.assessment.out_of_fold import OutOfFold
-from skdeep.model_selection.assessment.recording import as_array, of_predictions, recording
+from skdeep.model_selection.assessment.recording import (
+    as_array,
+    last_step,
+    of_predictions,
+    recording,
+)
 from skdeep.model_selection.assessment.splits import Splits
 from skdeep.model_selection.trials.epochs import Epochs
 
@@ -427,8 +431,7 @@ def _in_all(parts: list[dict]) -> dict:
 
 def _learning_curve(estimator: Any) -> list[float]:
     """The loss after each epoch, of held-out rows if there are any; empty if it is no network."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
+    estimator = last_step(estimator)
     history = getattr(estimator, "history_", None) if isinstance(estimator, Declared) else None
     if history is None:
         return []

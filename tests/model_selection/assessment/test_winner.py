@@ -25,9 +25,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skdeep import AnnealingSearchCV, BayesSearchCV, MLPClassifier
+from skdeep import AnnealingSearchCV, BayesSearchCV, MLPClassifier, RNNRegressor
 from skdeep.exceptions import WithinNoiseWarning
 from skdeep.gaussian_process import GaussianProcessRegressor, Matern52
+from skdeep.model_selection.assessment.recording import as_array
 from skdeep.model_selection.assessment.selection import noise_of_means, rule
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import lengthscale
@@ -46,11 +47,6 @@ def data():
 def search(model=None, space=SPACE, cls=BayesSearchCV, **settings):
     settings = {"n_iter": 8, "cv": 3, "random_state": 0} | settings
     return cls(SVC() if model is None else model, space, **settings)
-
-
-def own_score(search, X):
-    """A function of the estimator."""
-    return 0.5
 
 
 class TestPredictions:
@@ -120,6 +116,27 @@ class TestPredictions:
         assert (
             search().fit(X, words).best_score_corrected_ == search().fit(X, y).best_score_corrected_
         )
+
+    def test_a_metric_that_fails_on_a_resample_loses_no_search(self, data):
+        def rate(y_true, y_pred):
+            return sum(y_pred[y_true == 0] == 0) / int(sum(y_true == 0))  # of no such row: error
+
+        X, y = data
+        few = np.r_[np.flatnonzero(y == 0)[:3], np.flatnonzero(y == 1)[:60]]
+        found = search(n_iter=3, scoring=make_scorer(rate)).fit(X[few], y[few])
+        assert found.best_score_ <= 1
+        assert not hasattr(found, "best_score_corrected_") or found.best_score_corrected_ <= 1
+
+    def test_targets_of_unequal_length_are_searched_without_a_correction(self):
+        rng = np.random.default_rng(0)
+        X = [rng.normal(size=(n, 2)) for n in [3, 4, 5, 6] * 6]
+        y = [rng.normal(size=len(rows)) for rows in X]
+        model = RNNRegressor(epochs=1, random_state=0)
+        found = search(model, {"learning_rate": (1e-3, 1e-1, "log")}, n_iter=2)
+        found.set_params(scoring=lambda m, X, y: -len(X)).fit(X, y)
+        assert found.best_score_ < 0
+        assert not hasattr(found, "best_score_corrected_")
+        assert as_array(y) is None
 
     def test_a_resumed_search_has_the_same_correction(self, data, tmp_path):
         path = tmp_path / "search.db"
