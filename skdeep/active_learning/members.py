@@ -20,6 +20,7 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.ensemble._base import _set_random_states
 from sklearn.ensemble._forest import BaseForest
 from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
@@ -97,17 +98,13 @@ def _committee(
         seed = int(rng.integers(2**31))
         strata = y if classifier else None
         rows = resample(np.arange(len(y)), stratify=strata, random_state=seed)
-        member = _reseeded(clone(model), seed).fit(take(X, rows), y[rows])
+        member = clone(model)
+        _set_random_states(member, np.random.RandomState(seed))
+        member.fit(take(X, rows), y[rows])
         if classifier:
             yield _aligned(member.predict_proba(pool), member.classes_, model.classes_)
         else:
             yield member.predict(pool)
-
-
-def _reseeded(model: Any, seed: int) -> Any:
-    """The model, with another seed in each of its parts that has one."""
-    seeds = [name for name in model.get_params() if name.rpartition("__")[2] == "random_state"]
-    return model.set_params(**dict.fromkeys(seeds, seed))
 
 
 def _aligned(probabilities: np.ndarray, known: np.ndarray, classes: np.ndarray) -> np.ndarray:

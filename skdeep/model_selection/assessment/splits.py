@@ -65,7 +65,7 @@ class Splits:
         X, y, params = self._searched()
         self.n = splitter.get_n_splits(X, y, **params)
         # Where each candidate has its own, the first ones only tell how large they are.
-        self._first = self._draw(copy(splitter) if resampling != "reshuffle" else self._other(0))
+        self._first = self._draw(self._other(0) if resampling == "reshuffle" else splitter)
         if len(self._first) != self.n:
             raise ValueError(
                 f"cv.split and cv.get_n_splits return inconsistent results. Expected "

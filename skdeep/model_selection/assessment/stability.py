@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
+from sklearn.ensemble._base import _set_random_states
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state, indexable
@@ -311,9 +312,8 @@ def _noise(
 def _seeded(estimator: Any, seed: int) -> Any:
     """A clone whose every random_state is another number."""
     model = clone(estimator)
-    names = sorted(n for n in model.get_params() if n.rpartition("__")[2] == "random_state")
-    drawn = np.random.SeedSequence(seed).generate_state(max(len(names), 1))
-    return model.set_params(**{name: int(s >> 1) for name, s in zip(names, drawn)})
+    _set_random_states(model, np.random.RandomState(seed))
+    return model
 
 
 def _score(model: Any, X: Any, y: Any, rows: Rows, scorer: Any) -> tuple[float, np.ndarray]:
