@@ -79,13 +79,18 @@ def pick(strategy: Any, question: Question) -> np.ndarray:
     """Numbers of the rows that a strategy, a name or a function, wants, (n,)."""
     if isinstance(strategy, str):
         return STRATEGIES[strategy].pick(question)
-    scores = np.asarray(strategy(question.model, question.pool), dtype=np.float64)
-    if scores.shape != (_num_samples(question.pool),) or np.isnan(scores).any():
+    found, n_pool = np.asarray(strategy(question.model, question.pool)), _num_samples(question.pool)
+    if found.dtype.kind not in "biuf" or found.shape != (n_pool,):
         raise ValueError(
-            f"strategy must return a number, not nan, for each of "
-            f"{_num_samples(question.pool)} rows, but returned {scores!r}."
+            f"strategy must return an array of numbers, one for each of {n_pool} rows, but "
+            f"returned one of shape {found.shape} and dtype {found.dtype}."
         )
-    return top(scores, question.n, question.rng)
+    if len(without := np.flatnonzero(np.isnan(found))):
+        raise ValueError(
+            f"strategy must return a number for each row, but returned nan for {len(without)} of "
+            f"{n_pool}, the first of them row {without[0]}."
+        )
+    return top(found.astype(np.float64), question.n, question.rng)
 
 
 # How each gets its arrays ---------------------------------------------------------------------
@@ -159,11 +164,10 @@ def _by_deviation(question: Question) -> np.ndarray:
 
 
 def _features(model: Any, rows: Any) -> Any:
-    """Rows as the layer under the last sees them, or the last step of a Pipeline: 2-d."""
-    if hasattr(model, "transform"):
-        rows = model.transform(rows)
-    elif isinstance(model, Pipeline) and len(model) > 1:
-        rows = model[:-1].transform(rows)
+    """Rows as a network's layer under the last sees them, or the last step of a Pipeline: 2-d."""
+    last, rows = last_step(model, rows)
+    if isinstance(last, NetworkEstimator):  # what others transform to need not be features
+        rows = last.transform(rows)
     rows = check_array(rows, accept_sparse="csr", allow_nd=True, input_name="X")
     return rows if rows.ndim == 2 else rows.reshape(len(rows), -1)
 

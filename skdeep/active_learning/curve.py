@@ -151,7 +151,7 @@ def label_budget_curve(
             jobs.append(course)
             names.append((name, repeat))
     courses = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(jobs)
-    bar = tqdm(courses, total=len(jobs), unit="course", disable=verbose != 1)
+    bar = tqdm(courses, total=len(jobs), unit="course", disable=not verbose)
     found = [(*name, *point) for course, name in zip(bar, names) for point in course]
     return pd.DataFrame(found, columns=["strategy", "repeat", "n_labels", "score"])
 

@@ -18,14 +18,16 @@ def split_labels(y: Any, classes: bool, name: str = "y") -> tuple[np.ndarray, np
         raise ValueError(f"ActiveLearner requires {name} to be passed, but the target y is None.")
     with naming(name):
         refuse_dates(y)
-        if isinstance(y, list | tuple) and any(_is_none(label) for label in y):
-            y = np.array(y, dtype=object)  # NumPy would write nan among words as a word
+        mixed = isinstance(y, list | tuple) and any(_is_none(label) for label in y)
+        if mixed or isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype):
+            # NumPy would write nan among words as a word, and integers with gaps as floats.
+            y = np.array(y, dtype=object)
         y = column_or_1d(y, warn=True)
         if not classes:
             y = y.astype(np.float64)
         known = ~np.asarray(pd.isna(y))
         labels = np.array(y[known].tolist()) if y.dtype == object else y[known]
-        if classes and labels.dtype.kind == "i":
+        if classes and _are_integers(labels):
             known[known] = labels != -1
             labels = labels[labels != -1]
     return labels, known
@@ -36,10 +38,16 @@ def joined(labels: np.ndarray, more: np.ndarray) -> np.ndarray:
     kinds = {"U" if array.dtype.kind in "OUST" else "number" for array in (labels, more)}
     if len(kinds) > 1:
         raise ValueError(
-            f"y has labels such as {more[0]!r}, but those before are such as {labels[0]!r}; pass "
-            f"labels of one kind."
+            f"y has labels such as {more.tolist()[0]!r}, but those before are such as "
+            f"{labels.tolist()[0]!r}; pass labels of one kind."
         )
     return np.concatenate([labels, more])
+
+
+def _are_integers(labels: np.ndarray) -> bool:
+    """Whether they are whole numbers, of any dtype: a gap makes floats of integers."""
+    kind = labels.dtype.kind
+    return kind == "i" or (kind == "f" and bool((labels == np.round(labels)).all()))
 
 
 def _is_none(label: Any) -> bool:

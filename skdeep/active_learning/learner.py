@@ -16,7 +16,12 @@ from sklearn.base import (
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import (
+    _estimator_has,
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+)
 
 from skdeep.active_learning.choosing import STRATEGIES, Question, default_strategy, pick
 from skdeep.active_learning.labels import joined, split_labels
@@ -24,14 +29,6 @@ from skdeep.active_learning.pools import check_alike, rows_of, stack, take
 from skdeep.persistence import saved
 from skdeep.persistence.estimators import is_saving
 from skdeep.validation import unchanged_on_error
-
-
-def _estimator_has(name: str) -> Any:
-    def has(self) -> bool:
-        getattr(getattr(self, "estimator_", self.estimator), name)
-        return True
-
-    return available_if(has)
 
 
 @saved
@@ -56,8 +53,9 @@ class ActiveLearner(MetaEstimatorMixin, BaseEstimator):
         ``'deviation'``, of largest standard deviation, of Gaussian processes;
         ``'disagreement'`` of all others. For both ``'core_set'``, rows that cover the pool, and
         ``'random'``. A function ``f(estimator, X_pool)`` returns a score for each row, larger for
-        those that are wanted. None stands for ``'margin'`` of classifiers,
-        ``'variance_reduction'`` of Gaussian processes, ``'disagreement'`` of other regressors.
+        those that are wanted. None stands for the first that the estimator can do: of classifiers
+        ``'margin'``, else ``'core_set'``; of regressors ``'variance_reduction'``, ``'deviation'``,
+        else ``'disagreement'``.
     batch_size : int in [1, inf), default=1
         Rows that :meth:`query` asks for at once. More save refits, and tell less each.
     n_members : int in [2, inf) or None, default=None
@@ -163,7 +161,7 @@ class ActiveLearner(MetaEstimatorMixin, BaseEstimator):
             Rows, of a kind that the estimator takes.
         y : array-like of shape (n_samples,)
             Labels. None or nan marks a row without one, and so does -1 among classes that are
-            integers.
+            whole numbers, of any dtype.
 
         Returns
         -------
@@ -271,12 +269,7 @@ class ActiveLearner(MetaEstimatorMixin, BaseEstimator):
             As it was, if the lesson fails.
         """
         check_is_fitted(self)
-        rows = np.asarray(rows)
-        if not np.isin(rows, self.unlabelled_).all() or len(np.unique(rows)) != rows.size:
-            raise ValueError(
-                f"rows must be different ones of the {len(self.unlabelled_)} in unlabelled_, but "
-                f"is {rows}; rows of another pool are for teach."
-            )
+        rows = self._checked_numbers(rows)
         y = self._checked_labels(y, len(rows))
         places = np.searchsorted(self.unlabelled_, rows)
         with unchanged_on_error(self):
@@ -285,25 +278,25 @@ class ActiveLearner(MetaEstimatorMixin, BaseEstimator):
             self.unlabelled_, self._pool = self.unlabelled_[left], take(self._pool, left)
             return self._learn(X, y, self._next_model(y))
 
-    @_estimator_has("predict")
+    @available_if(_estimator_has("predict"))
     def predict(self, X, **params):
         """The estimator's predictions of rows X; it gets the ``params``."""
         check_is_fitted(self)
         return self.estimator_.predict(X, **params)
 
-    @_estimator_has("predict_proba")
+    @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X, **params):
         """The estimator's probabilities of rows X; it gets the ``params``."""
         check_is_fitted(self)
         return self.estimator_.predict_proba(X, **params)
 
-    @_estimator_has("decision_function")
+    @available_if(_estimator_has("decision_function"))
     def decision_function(self, X):
         """The estimator's decision function at rows X."""
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
-    @_estimator_has("score")
+    @available_if(_estimator_has("score"))
     def score(self, X, y):
         """The estimator's score on rows X and their labels y."""
         check_is_fitted(self)
@@ -349,6 +342,25 @@ class ActiveLearner(MetaEstimatorMixin, BaseEstimator):
             )
         return self.strategy
 
+    def _checked_numbers(self, rows: Any) -> np.ndarray:
+        """Numbers of different rows without labels, (n_rows,)."""
+        rows = np.atleast_1d(np.asarray(rows))
+        if rows.ndim > 1 or rows.dtype.kind not in "iu":
+            raise ValueError(
+                f"rows must be the numbers of rows, as query gives them, but has shape "
+                f"{rows.shape} and dtype {rows.dtype}."
+            )
+        numbers, counts = np.unique(rows, return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(f"rows must be different, but has {numbers[counts.argmax()]} twice.")
+        if len(known := np.setdiff1d(rows, self.unlabelled_)):
+            raise ValueError(
+                f"rows must be of those in unlabelled_, of which there are "
+                f"{len(self.unlabelled_)}, but row {known[0]} has a label already, or fit got no "
+                f"such row; rows of another pool are for teach."
+            )
+        return rows
+
     def _checked_labels(self, y: Any, n: int) -> np.ndarray:
         """All labels, (n_labelled + n,): those before, and those of n rows more."""
         y, known = split_labels(y, is_classifier(self.estimator))
@@ -376,8 +388,8 @@ class ActiveLearner(MetaEstimatorMixin, BaseEstimator):
         """Fit a model on labelled rows."""
         if is_classifier(self.estimator) and len(classes := np.unique(y)) < 2:
             raise ValueError(
-                f"the labelled rows have one class only, {classes[0]!r}; label rows of another "
-                f"class too. Of integers, -1 is no class but stands for a missing label."
+                f"the labelled rows have one class only, {classes.tolist()[0]!r}; label rows of "
+                f"another class too. Of integers, -1 is no class but stands for a missing label."
             )
         self.estimator_ = model.fit(X, y)
         self.X_, self.y_ = X, y

@@ -54,7 +54,7 @@ def check_alike(X: Any, known: Any, name: str) -> None:
     if shape is not None and wanted is not None and shape != wanted:
         raise ValueError(
             f"{name} has rows of shape {shape}, but those that fit got have {wanted}; pass rows "
-            f"with the same features."
+            f"with the same features, and a single one as {name}.reshape(1, -1)."
         )
 
 

@@ -38,10 +38,11 @@ def close():
     plt.close("all")
 
 
-def test_a_course_is_the_loop_by_hand(iris, curve):
+@pytest.mark.parametrize("repeat", [0, 2])
+def test_a_course_is_the_loop_by_hand(iris, curve, repeat):
     X, y = iris
-    train, test = next(SPLITS.split(X))
-    seed = np.random.RandomState(0).randint(2**31, size=3)[0]
+    train, test = [*SPLITS.split(X)][repeat]
+    seed = np.random.RandomState(0).randint(2**31, size=3)[repeat]
     rest = train[_beginning(y[train], 6, True, np.random.default_rng(seed))]
     learner = ActiveLearner(GaussianNB(), random_state=int(seed)).fit(X[rest[:6]], y[rest[:6]])
     rest, expected = rest[6:], [(6, learner.score(X[test], y[test]))]
@@ -50,7 +51,7 @@ def test_a_course_is_the_loop_by_hand(iris, curve):
         learner.teach(X[rest[rows]], y[rest[rows]])
         rest = np.delete(rest, rows)
         expected.append((len(learner.y_), learner.score(X[test], y[test])))
-    course = curve.query("strategy == 'margin' and repeat == 0")
+    course = curve.query("strategy == 'margin' and repeat == @repeat")
     assert [*zip(course["n_labels"], course["score"])] == expected
 
 

@@ -91,6 +91,7 @@ def test_rows_of_fit_without_labels_are_asked_for_by_number_and_labelled_so(blob
     [
         partly(np.arange(90) % 3, 20),
         partly(np.arange(90) % 3, 20, np.nan),
+        partly(np.arange(90) % 3, 20).astype(float),
         partly(np.arange(90) % 3, 20, None),
         partly(np.arange(90) % 3, 20, None).tolist(),
         pd.Series(partly(np.arange(90) % 3, 20, None)).astype("Int64"),
@@ -102,8 +103,13 @@ def test_rows_of_fit_without_labels_are_asked_for_by_number_and_labelled_so(blob
 def test_minus_one_nan_and_none_are_no_labels(blobs, labels):
     learner = ActiveLearner(GaussianNB()).fit(blobs[0], labels)
     np.testing.assert_array_equal(learner.unlabelled_, np.arange(20, 90))
-    expected = np.array([label for label in labels if not pd.isna(label)][:20])
-    assert learner.y_.tolist() == expected.tolist()
+    expected = [label for label in labels if not pd.isna(label)][:20]
+    assert learner.y_.tolist() == expected
+
+
+def test_integers_with_gaps_stay_integers(blobs):
+    labels = pd.Series(partly(np.arange(90) % 3, 20, None)).astype("Int64")
+    assert ActiveLearner(GaussianNB()).fit(blobs[0], labels).predict(blobs[0]).dtype.kind == "i"
 
 
 def test_minus_one_is_a_number_to_a_regressor():
@@ -369,6 +375,17 @@ def test_the_number_of_members_is_the_committees(blobs):
 # Kinds of rows --------------------------------------------------------------------------------
 
 
+def test_few_members_leave_more_rows_than_they_are_in_doubt():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    y = X[:, 0] + rng.normal(size=300)
+    members = [("a", DecisionTreeRegressor()), ("b", BayesianRidge()), ("c", KNeighborsRegressor())]
+    model = VotingRegressor(members).fit(X[:50], y[:50])
+    learner = ActiveLearner(model, strategy="disagreement", batch_size=30).fit(X[:50], y[:50])
+    variance = np.var([member.predict(X[50:]) for member in model.estimators_], axis=0)
+    assert variance[learner.query(X[50:])].min() > np.median(variance)
+
+
 def test_kinds_of_rows_are_taken_and_stacked_as_they_are(blobs):
     X, y = blobs
     cnn = CNNClassifier(architecture=(2,), epochs=1)
@@ -406,6 +423,10 @@ def test_features_under_the_last_layer_decide_what_covers(blobs):
     Z = model.fit(X[:30], y[:30]).transform(X)
     apart = np.linalg.norm(Z[30:, None] - Z[:30], axis=2).min(axis=1)
     assert learner.query(X[30:]) == apart.argmax()
+    votes = VotingClassifier([("a", GaussianNB()), ("b", LogisticRegression())])
+    learner = ActiveLearner(votes, strategy="core_set").fit(X[:30], y[:30])
+    apart = np.linalg.norm(X[30:, None] - X[:30], axis=2).min(axis=1)
+    assert learner.query(X[30:]) == apart.argmax()  # what it transforms to are votes, no features
     images = X.repeat(8, axis=1).reshape(90, 4, 4)
     CNN = CNNClassifier(architecture=(2,), epochs=1, random_state=0)
     assert ActiveLearner(CNN, strategy="core_set").fit(images[:30], y[:30]).query(images).size == 1
@@ -479,11 +500,23 @@ def test_a_failing_warm_lesson_leaves_the_fit_as_it_was(blobs):
     np.testing.assert_array_equal(learner.predict_proba(X), before)
 
 
-@pytest.mark.parametrize("rows", [[5], [40, 40], [90], [-1], ["a"]])
-def test_numbers_of_no_unlabelled_rows_are_refused(blobs, rows):
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([5], "60, but row 5 has a label"),
+        ([40, 40], "has 40 twice"),
+        ([90], "row 90"),
+        (-1, "row -1"),
+        (["a"], "numbers of rows"),
+        (np.arange(90) > 30, "dtype bool"),
+        ([[40]], r"shape \(1, 1\)"),
+    ],
+)
+def test_numbers_of_no_unlabelled_rows_are_refused(blobs, rows, message):
     learner = ActiveLearner(GaussianNB()).fit(blobs[0], partly(blobs[1], 30))
-    with pytest.raises(ValueError, match="different ones of the 60"):
-        learner.label(rows, [0] * len(rows))
+    with pytest.raises(ValueError, match=message):
+        learner.label(rows, [0] * np.size(rows))
+    assert len(learner.unlabelled_) == 60
 
 
 def test_pools_that_are_empty_or_of_other_rows_are_refused(blobs):
@@ -498,15 +531,25 @@ def test_pools_that_are_empty_or_of_other_rows_are_refused(blobs):
         learner.query(X[:0])
     with pytest.raises(ValueError, match=r"X_pool has rows of shape \(1,\)"):
         learner.query(X[:, :1])
+    with pytest.raises(ValueError, match="pass rows with the same features, and a single one"):
+        learner.query(X[0])
     frame = pd.DataFrame(X, columns=["a", "b"])
     learner.fit(frame, y)
     with pytest.raises(ValueError, match="columns"):
         learner.query(frame[["b", "a"]])
 
 
-def test_a_function_that_returns_no_score_for_each_row_is_refused(blobs):
-    learner = ActiveLearner(GaussianNB(), strategy=lambda model, X: np.zeros(3)).fit(*blobs)
-    with pytest.raises(ValueError, match="each of 90 rows"):
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (np.zeros(3), r"each of 90 rows, but .* \(3,\)"),
+        (["a"] * 90, "array of numbers"),
+        ([0.0] * 40 + [np.nan] * 50, "nan for 50 of 90, the first of them row 40"),
+    ],
+)
+def test_a_function_that_returns_no_score_for_each_row_is_refused(blobs, scores, message):
+    learner = ActiveLearner(GaussianNB(), strategy=lambda model, X: scores).fit(*blobs)
+    with pytest.raises(ValueError, match=message):
         learner.query(blobs[0])
 
 

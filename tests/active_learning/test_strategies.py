@@ -193,6 +193,14 @@ def test_of_fewer_different_rows_than_are_asked_for_each_comes_first(rng):
     assert len(set(found)) == 4
     assert set(Z[found[:2], 0]) == {0.0, 1.0}
     assert len(set(clustered(Z, np.zeros(5), 5, rng))) == 5
+    signed = np.array([[0.0], [-0.0], [1.0]])  # two rows, not three
+    assert set(signed[clustered(signed, np.ones(3), 2, rng), 0]) == {0.0, 1.0}
+
+
+def test_two_centres_next_to_one_row_ask_for_two(rng):
+    for _ in range(20):  # in many dimensions the row at the origin is next to most centres
+        Z = np.vstack([np.zeros(30), rng.normal(size=(60, 30))])
+        assert len(set(clustered(Z, np.ones(61), 4, rng))) == 4
 
 
 def test_rows_are_drawn_by_their_scores_without_replacement():

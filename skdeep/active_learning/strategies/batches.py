@@ -46,13 +46,12 @@ def clustered(features: Any, scores: np.ndarray, n: int, rng: np.random.Generato
     weights = np.maximum(scores, 1e-12 * scores.max())
     if not weights.any():
         weights = np.ones(len(scores))
-    distinct = {(row.toarray() if sp.issparse(row) else row).tobytes() for row in features}
-    means = KMeans(min(n, len(distinct)), n_init=1, random_state=int(rng.integers(2**31)))
+    dense = features.toarray() if sp.issparse(features) else features
+    n_distinct = len(np.unique(dense, axis=0))
+    means = KMeans(min(n, n_distinct), n_init=1, random_state=int(rng.integers(2**31)))
     means.fit(features, sample_weight=weights)
-    picked: list[int] = []
-    for distances in pairwise_distances(means.cluster_centers_, features):
-        distances[picked] = np.inf  # two centres may be next to one row
-        picked.append(int(distances.argmin()))
+    # Two centres may be next to one row.
+    picked = np.unique(pairwise_distances(means.cluster_centers_, features).argmin(axis=1))
     others = np.setdiff1d(top(scores, len(scores), rng), picked, assume_unique=True)
-    first = np.array(picked)[np.argsort(-scores[picked], kind="stable")]
+    first = picked[np.argsort(-scores[picked], kind="stable")]
     return np.concatenate([first, others])[:n]
