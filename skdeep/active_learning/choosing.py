@@ -23,10 +23,15 @@ from skdeep.active_learning.strategies.uncertainty import (
     margin,
     nearness,
 )
-from skdeep.active_learning.strategies.variance import largest_variance, variance_reduction
+from skdeep.active_learning.strategies.variance import (
+    DOUBT,
+    largest_variance,
+    variance_reduction,
+)
 from skdeep.base import NetworkEstimator
 from skdeep.gaussian_process import GaussianProcessRegressor
 
+N_DRAWS = 16  # of hyper-parameters
 MOST_ROWS = 2000  # whose covariance, 32 MB, takes the place of a larger pool's
 
 
@@ -143,14 +148,19 @@ def _by_coverage(question: Question) -> np.ndarray:
     return farthest_first(pool, labelled, question.n)
 
 
-def _by_covariance(choose: Callable) -> Callable[[Question], np.ndarray]:
+def _by_covariance(choose: Callable, doubt: float) -> Callable[[Question], np.ndarray]:
+    """``doubt`` is the weight of what hyper-parameters leave open."""
+
     def picked(question: Question) -> np.ndarray:
         n_pool = _num_samples(question.pool)
         size = max(MOST_ROWS, question.n)
         rows = np.arange(n_pool)
         if n_pool > size:
             rows = question.rng.choice(n_pool, size, replace=False)
-        covariance, noise = posterior_covariance(question.model, take(question.pool, rows))
+        pool = take(question.pool, rows)
+        covariance, noise = posterior_covariance(question.model, pool)
+        if doubt:
+            covariance += doubt * _parameters_covariance(question.model, pool, question.rng)
         return rows[choose(covariance, noise, question.n)]
 
     return picked
@@ -158,7 +168,7 @@ def _by_covariance(choose: Callable) -> Callable[[Question], np.ndarray]:
 
 def _by_deviation(question: Question) -> np.ndarray:
     if not _covariance(question.model):
-        return _by_covariance(largest_variance)(question)
+        return _by_covariance(largest_variance, 0.0)(question)
     deviation = question.model.predict(question.pool, return_std=True)[1]
     return top(deviation, question.n, question.rng)
 
@@ -184,6 +194,14 @@ def posterior_covariance(model: Any, rows: Any) -> tuple[np.ndarray, np.ndarray]
     white = last.kernel_.diag(Z) - [last.kernel_(z[None], z[None].copy())[0, 0] for z in Z]
     covariance[np.diag_indices_from(covariance)] -= scale * white
     return covariance, scale * (white + np.mean(last.alpha))
+
+
+def _parameters_covariance(model: Any, rows: Any, rng: np.random.Generator) -> np.ndarray | float:
+    """Covariance of f between rows, (n, n), that comes of hyper-parameters: 0 without priors."""
+    last, Z = last_step(model, rows)
+    if not isinstance(last, GaussianProcessRegressor):
+        return 0.0
+    return member_covariance(last._possible_means(Z, N_DRAWS, rng))
 
 
 # What each needs ------------------------------------------------------------------------------
@@ -240,5 +258,5 @@ STRATEGIES = {
     "disagreement": Strategy(_by_disagreement, _opinions),
     "core_set": Strategy(_by_coverage, _nothing),
     "deviation": Strategy(_by_deviation, _deviation),
-    "variance_reduction": Strategy(_by_covariance(variance_reduction), _covariance),
+    "variance_reduction": Strategy(_by_covariance(variance_reduction, DOUBT), _covariance),
 }

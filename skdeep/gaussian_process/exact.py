@@ -34,6 +34,7 @@ from skdeep.persistence import saved
 NOISE = LogNormal(1e-5, 2.0)
 LOWEST_NOISE = 1e-8
 N_SIGMAS = 6.0
+STEP = 0.01  # of a difference of gradients, in standard deviations of the prior
 JITTERS = (0.0, *(10.0 ** np.arange(-12, 0)).tolist())
 
 
@@ -275,6 +276,42 @@ def fit(
     found = [minimize(objective, start, jac=True, **settings) for start in starts if len(scale)]
     best = min(found, key=lambda result: result.fun).x if found else np.empty(0)
     return condition(process, theta_at(best), Z, t, known_noise)
+
+
+def draws(
+    posterior: Posterior,
+    n: int,
+    rng: np.random.Generator,
+    known_noise: np.ndarray | float = 0.0,
+) -> list[Posterior]:
+    """n posteriors, each under a theta that is drawn from what the targets tell of it.
+
+    Laplace's approximation around the fitted theta [2]_; its curvature is that of the gradient's
+    central differences, and along no direction is it wider than the prior. Draws come in pairs, one
+    on either side.
+
+    References
+    ----------
+    .. [2] MacKay. Information Theory, Inference, and Learning Algorithms. Cambridge University
+       Press, 2003, chapter 27.
+    """
+    process, theta = posterior.process, posterior.theta
+    sigma = process.prior(posterior.Z.shape[1])[1]
+    free = np.flatnonzero(sigma > 0)
+    steps = np.zeros((len(free), len(sigma)))
+    steps[np.arange(len(free)), free] = STEP * sigma[free]
+
+    def gradient(theta: np.ndarray) -> np.ndarray:
+        return sigma * evidence(process, theta, posterior.Z, posterior.t, known_noise)[1]
+
+    slopes = [gradient(theta - step) - gradient(theta + step) for step in steps]
+    curvature = np.reshape(slopes, steps.shape)[:, free] / (2 * STEP)
+    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    deviations = vectors / np.sqrt(1 + np.maximum(values, 0.0))
+    normal = rng.standard_normal(((n + 1) // 2, len(free)))
+    thetas = np.tile(theta, (n, 1))
+    thetas[:, free] += sigma[free] * (np.vstack([normal, -normal])[:n] @ deviations.T)
+    return [condition(process, draw, posterior.Z, posterior.t, known_noise) for draw in thetas]
 
 
 def starting_points(

@@ -365,6 +365,17 @@ class GaussianProcessRegressor(Declared, RegressorMixin, BaseEstimator):
         value = self._density_of_y(value)
         return (value, gradient) if eval_gradient else value
 
+    def _possible_means(self, X, n, rng):
+        """Posterior means at X, (n, n_points), each under hyper-parameters that y leaves possible.
+
+        Not for ``y_transform="power"``.
+        """
+        _, Z, offset = self._query(X)
+        with one_blas_thread():
+            draws = exact.draws(self._posterior, n, rng, self._known_noise)
+            means = np.array([draw.mean(Z) for draw in draws])
+        return offset + self._y_scale * means
+
     def _checked_X(self, X, reset):
         with naming("X"):
             refuse_dates(X)

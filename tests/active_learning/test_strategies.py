@@ -12,6 +12,7 @@ from sklearn.metrics import mutual_info_score, pairwise_distances
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skdeep.active_learning import ActiveLearner
 from skdeep.active_learning.choosing import posterior_covariance
 from skdeep.active_learning.strategies.batches import clustered, power
 from skdeep.active_learning.strategies.core_set import farthest_first
@@ -23,7 +24,7 @@ from skdeep.active_learning.strategies.uncertainty import (
     nearness,
 )
 from skdeep.active_learning.strategies.variance import largest_variance, variance_reduction
-from skdeep.gaussian_process import RBF, GaussianProcessRegressor, Matern52
+from skdeep.gaussian_process import RBF, GaussianProcessRegressor, Matern52, exact
 
 
 @pytest.fixture
@@ -125,6 +126,32 @@ def test_variance_reduction_picks_what_refits_by_brute_force_pick(rng, name):
         expected.append(int(np.argmin(left)))
         seen = np.vstack([seen, pool[expected[-1:]]])
     assert variance_reduction(covariance, noise, 4).tolist() == expected
+
+
+def test_variance_reduction_minds_what_hyper_parameters_leave_open(rng):
+    X, pool = rng.random((8, 2)), rng.random((40, 2))
+    y = 100 * np.sin(5 * X[:, 0])
+    learner = ActiveLearner(GaussianProcessRegressor(random_state=0), batch_size=3, random_state=0)
+    model = learner.fit(X, y).estimator_
+    draws = exact.draws(model._posterior, 16, np.random.default_rng([learner._seed, 8]))
+    means = []
+    for theta in (draw.theta + model.theta_ - model._posterior.theta for draw in draws):
+        *lengthscales, variance, noise = np.exp(theta)
+        held = GaussianProcessRegressor(
+            kernel=Matern52(lengthscale=lengthscales, variance=variance), noise=noise
+        )
+        means.append(held.fit(X, y).predict(pool))
+    covariance, noise = posterior_covariance(model, pool)
+    expected = variance_reduction(
+        covariance + 10 * np.cov(np.transpose(means), bias=True), noise, 3
+    )
+    assert learner.query(pool).tolist() == expected.tolist()
+    assert expected.tolist() != variance_reduction(covariance, noise, 3).tolist()
+    kernel = Matern52(lengthscale=[0.5, 0.5], variance=5e3)
+    known = clone(model).set_params(kernel=kernel, noise=1.0)
+    learner = learner.set_params(estimator=known).fit(X, y)
+    expected = variance_reduction(*posterior_covariance(learner.estimator_, pool), 3)
+    assert learner.query(pool).tolist() == expected.tolist()
 
 
 def test_the_largest_variance_is_that_after_refits(rng):

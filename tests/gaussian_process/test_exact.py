@@ -164,6 +164,49 @@ def test_fit_finds_a_better_theta_than_random_search_of_the_same_posterior(data)
     np.testing.assert_allclose(numeric, 0, atol=0.05)  # a stationary point
 
 
+def test_draws_of_theta_have_the_curvature_of_its_density(data):
+    Z, t = data
+    # Of the two that are free, the data know the first lengthscale and nothing of the last one.
+    kernel = Matern52(lengthscale=[LogNormal(1.0, 1.0), 1.0, LogNormal(1e4, 1.0)], variance=1.0)
+    free = exact.Process(kernel, noise=0.01)
+    fitted = exact.fit(free, Z, t, free.prior(3)[0][None])
+
+    def density(log_lengthscale):
+        theta = np.append(log_lengthscale, fitted.theta[1:])
+        return exact.condition(free, theta, Z, t).log_density
+
+    at, h = fitted.theta[0], 1e-3
+    curvature = (density(at + h) - 2 * density(at) + density(at - h)) / h**2
+    draws = exact.draws(fitted, 2000, np.random.default_rng(0))
+    thetas = np.array([draw.theta for draw in draws])
+    np.testing.assert_allclose(thetas.mean(axis=0), fitted.theta)  # one on either side
+    assert thetas[:, 0].std() == pytest.approx(1 / np.sqrt(-curvature), rel=0.05)
+    assert thetas[:, 2].std() == pytest.approx(1.0, rel=0.05)  # the prior's
+    assert (thetas[:, [1, 3, 4]] == fitted.theta[[1, 3, 4]]).all()
+    np.testing.assert_allclose(
+        draws[3].mean(Z), exact.condition(free, thetas[3], Z, t).mean(Z), rtol=1e-12
+    )
+
+
+def test_where_the_evidence_bends_upwards_draws_are_no_wider_than_the_prior():
+    Z, t = np.array([[0.0], [1.0]]), np.array([1.0, -1.0])
+    free = process()
+    at = exact.condition(free, free.prior(1)[0] + [3.0, 1.0, 0.0], Z, t)  # no maximum
+    thetas = np.array([draw.theta for draw in exact.draws(at, 2001, np.random.default_rng(0))])
+    assert len(thetas) == 2001
+    spread = np.cov((thetas - at.theta).T / free.prior(1)[1][:, None])
+    assert np.linalg.eigvalsh(spread).max() < 1.1
+
+
+def test_draws_know_the_noise_that_is_known(data):
+    Z, t = data
+    known = np.linspace(0.0, 1.0, 12)
+    fitted = exact.fit(process(), Z, t, process().prior(3)[0][None], known_noise=known)
+    (draw,) = exact.draws(fitted, 1, np.random.default_rng(0), known_noise=known)
+    expected = exact.condition(process(), draw.theta, Z, t, known)
+    np.testing.assert_allclose(draw.mean(Z), expected.mean(Z))
+
+
 def test_what_is_a_number_is_held(data):
     held = exact.Process(Matern52(lengthscale=[0.3, 1.0, 2.0]), noise=0.04)
     found = exact.fit(held, *data, np.zeros((1, 5)))
