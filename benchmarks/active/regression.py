@@ -138,6 +138,12 @@ def compare(n_seeds: int, times: int, in_batches: bool) -> tuple[dict, dict]:
     return saved, runs
 
 
+def middle_course(courses: list[list[tuple[int, float]]]) -> str:
+    """Medians over seeds of the errors, one for each number of labels."""
+    middle = np.median([[error for _, error in found] for found in courses], axis=0)
+    return " ".join(f"{error:.3g}" for error in middle)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=10)
@@ -147,10 +153,7 @@ def main() -> None:
     for times, in_batches in ((20, True), (10, False)):
         saved, runs = compare(arguments.seeds, times, in_batches)
         errors = {
-            name: {
-                strategy: [[float(f"{e:.4g}") for _, e in found] for found in courses[strategy]]
-                for strategy in STRATEGIES
-            }
+            name: {strategy: middle_course(courses[strategy]) for strategy in STRATEGIES}
             for name, courses in runs.items()
         }
         results[f"{times} d + 20"] = {"saved": saved, "errors": errors}
