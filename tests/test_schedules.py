@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from skdeep import MLPRegressor
-from skdeep.schedules import NAMES, Cosine, Linear, Steps, resolve
+from skdeep.schedules import NAMES, Cosine, FlatCosine, Linear, LogCosine, Steps, resolve
 
 EPOCHS = np.linspace(0, 12, 49)
 
@@ -39,8 +39,28 @@ def test_steps_are_those_of_keras():
     np.testing.assert_allclose(Steps(every=3, factor=0.5)(EPOCHS), expected, rtol=1e-6)
 
 
+def test_the_flat_cosine_is_a_cosine_that_begins_halfway():
+    expected = np.where(EPOCHS < 5, 1.0, Cosine(5)(EPOCHS - 5))
+    np.testing.assert_allclose(FlatCosine(10)(EPOCHS), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("cycles", [1, 4])
+def test_waves_over_log_time_end_at_shares_that_double(cycles):
+    schedule = LogCosine(epochs=45, cycles=cycles)
+    ends = 45 * (2.0 ** np.arange(cycles + 1) - 1) / (2**cycles - 1)  # 0, 3, 9, 21, 45 of four
+    np.testing.assert_allclose(schedule(ends), 0, atol=1e-12)
+    tops = 45 * (2.0 ** (np.arange(cycles) + 0.5) - 1) / (2**cycles - 1)
+    np.testing.assert_allclose(schedule(tops), 1)
+    between = schedule(np.linspace(0, 45, 2001))
+    falls = np.diff(np.sign(np.diff(between)))
+    assert np.count_nonzero(falls == -2) == cycles  # no other tops
+    assert schedule(np.array([50.0])) == pytest.approx(0, abs=1e-12)
+
+
 def test_names_end_with_the_last_epoch_and_functions_are_their_own():
     assert {name: resolve(name, 30) for name in NAMES} == {
+        "coslog4": LogCosine(30, cycles=4),
+        "flat_cos": FlatCosine(30),
         "cosine": Cosine(30),
         "linear": Linear(30),
     }
@@ -76,5 +96,5 @@ def test_unknown_name_is_refused(data):
 @pytest.mark.parametrize("wrong", [-1.0, np.nan])
 def test_schedules_that_give_no_factors_are_refused(wrong):
     model = MLPRegressor(learning_rate_schedule=lambda epoch: wrong + 0 * epoch, epochs=1)
-    with pytest.raises(ValueError, match=f"schedule gives {wrong:g}, which is no factor"):
+    with pytest.raises(ValueError, match=f"of learning_rate gives {wrong:g}, which is no factor"):
         model.fit(np.eye(4), [0, 1, 0, 1])

@@ -89,8 +89,8 @@ def training_loop(program: Program, hyper_like: dict, tables: Tables | None = No
                 taken = tf.boolean_mask(taken, taken >= 0)
             batch = rows.take_batch(x, y, weight, taken)
             now = dict(numbers)
-            if "learning_rate" in now:
-                now["learning_rate"] *= tf.gather(factors, position)
+            for name in sorted(factors.keys() & now.keys()):
+                now[name] *= tf.gather(factors[name], position)
             beside = {} if tables is None else {"tables": tables}
             key = tf.gather(keys, position)
             new, logs = _checked(program, state, program.step({**state, **beside}, batch, key, now))
@@ -116,7 +116,7 @@ def training_loop(program: Program, hyper_like: dict, tables: Tables | None = No
             return some_left & ~tracker.stop if best else some_left
 
         n_columns = len(program.logs) + 1 + bool(validation)
-        record = tf.zeros((tf.shape(factors)[0], n_columns), factors.dtype)
+        record = tf.zeros((tf.shape(order)[0], n_columns), weight.dtype)
         tracker = Tracker(record, best, tf.constant(False) if best else ())
         start = (tf.constant(0), state, tracker)
         return tf.while_loop(

@@ -137,10 +137,35 @@ class Network:
         return self
 
     def decayed(self, vector):
-        """The trainable vector with zeros where weight decay does not act: not in kernels."""
+        """The trainable vector times each variable's share of weight decay.
+
+        That is 1 for kernels and 0 for all others, unless the variable has a
+        ``weight_decay_factor``.
+        """
+        if (factors := self._per_weight("weight_decay_factor")) is not None:
+            return factors * vector
         kernels = [len(shape) > 1 for shape in self.trainable.shapes]
         n = sum(size for size, is_kernel in zip(self.trainable.sizes, kernels) if is_kernel)
         return tf.pad(vector[:n], [[0, self.trainable.size - n]])
+
+    def rates(self, learning_rate):
+        """The learning rate, or, where variables have a ``learning_rate_factor``, one for each."""
+        factors = self._per_weight("learning_rate_factor")
+        return learning_rate if factors is None else factors * learning_rate
+
+    def _per_weight(self, name: str) -> np.ndarray | None:
+        """What the variables' attribute of that name is for each weight; None if none has it.
+
+        Without it a factor is 1, but that of the decay of what is no kernel, 0.
+        """
+        if not any(hasattr(variable, name) for variable in self._trainable):
+            return None
+        of_vectors = float(name == "learning_rate_factor")
+        factors = [
+            getattr(variable, name, 1.0 if len(shape) > 1 else of_vectors)
+            for variable, shape in zip(self._trainable, self.trainable.shapes)
+        ]
+        return np.repeat(factors, self.trainable.sizes).astype(self.dtype)
 
     def constrained(self, vector):
         """The trainable vector as the variables' constraints let it be; itself without any."""

@@ -71,15 +71,17 @@ def descend(
     slots: dict,
     hyper: dict,
     decayed: Callable | None = None,
+    rates: Callable | None = None,
 ):
     """One update of a vector of weights, with weight decay and clipping as ``hyper`` says.
 
     ``hyper["learning_rate"]`` is the step size, ``hyper["optimizer"]`` the optimizer's own
     numbers, if they are not to be constants; ``weight_decay`` and ``clip_norm`` act where they
     are present. ``decayed(vector)`` is the vector with zeros where decay does not act; without it,
-    none does. Returns the new vector and the new slots.
+    none does. ``rates(learning_rate)`` makes of it one for each weight. Returns the new vector and
+    the new slots.
     """
-    rate = hyper["learning_rate"]
+    rate = hyper["learning_rate"] if rates is None else rates(hyper["learning_rate"])
     if (clip_norm := hyper.get("clip_norm")) is not None:
         norm = tf.sqrt(tf.reduce_sum(gradient * gradient))
         gradient *= clip_norm / tf.maximum(norm, clip_norm)
@@ -179,7 +181,13 @@ def gradient_step(network: Network, loss: Callable, optimizer: Optimizer) -> Cal
             )
             tables.write(ids, {"weights": new_rows, **remembered})
         trainable, slots = descend(
-            optimizer, passed["trainable"], gradient, slots, hyper, network.decayed
+            optimizer,
+            passed["trainable"],
+            gradient,
+            slots,
+            hyper,
+            network.decayed,
+            network.rates,
         )
         new = {"trainable": network.constrained(trainable), "fixed": passed["fixed"]}
         return {"weights": new, "optimizer": slots}, {"loss": value}

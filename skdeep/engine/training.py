@@ -32,6 +32,7 @@ from skdeep.engine.runtime import check_not_forked, tf
 from skdeep.engine.tables import Tables
 from skdeep.exceptions import FitDivergedError
 from skdeep.persistence import saved
+from skdeep.schedules import Schedule
 
 _CALL_STEPS_XLA = 256  # XLA has fixed shapes: one length of call serves all fits
 _CALL_STEPS_GRAPH = 4096
@@ -146,7 +147,7 @@ def train(
     epochs: int,
     batch_size: int,
     hyper: dict | None = None,
-    schedule: Callable[[np.ndarray], np.ndarray] | None = None,
+    schedule: Schedule | dict[str, Schedule] | None = None,
     shuffle: bool = True,
     validation: tuple | None = None,
     score: Callable[[Any], float] | None = None,
@@ -168,9 +169,9 @@ def train(
     epochs, batch_size : int
     hyper : dict, default=None
         Run-time numbers, or tuples or dicts of them.
-    schedule : callable, default=None
+    schedule : callable or dict of callables, default=None
         Maps an array of epochs, fractional and counted from the first fit, to factors of
-        ``hyper["learning_rate"]``.
+        ``hyper["learning_rate"]``; a dict has one for each run-time number that it names.
     shuffle : bool, default=True
         False visits the rows in their order.
     validation : tuple (x, y, weight), default=None
@@ -238,7 +239,7 @@ class _Fit:
     def __init__(self, program, progress, data, hyper, schedule, score, patience, callbacks):
         self.program, self.data, self.order = program, data, data.order
         self.hyper = hyper | {"steps_per_epoch": self.order.steps_per_epoch}
-        self.schedule, self.score = schedule, score
+        self.schedules, self.score = _by_number(schedule, self.hyper), score
         self.patience, self.callbacks = patience, callbacks
         watched = ""
         if patience is not None:
@@ -364,19 +365,11 @@ class _Fit:
         order, step = self.order, self.step
         numbers, steps = order.steps(step, stop), np.arange(step, stop)
         keys = random.step_keys(self.progress.seed, *np.divmod(steps, order.steps_per_epoch))
-        factors = np.full(stop - step, self.factor, self.data.dtype)
-        if self.schedule is not None:
-            factors *= np.asarray(self.schedule(steps / order.steps_per_epoch), self.data.dtype)
-            if not (np.isfinite(factors) & (factors >= 0)).all():
-                wrong = factors[~(np.isfinite(factors) & (factors >= 0))][0]
-                raise ValueError(
-                    f"the learning-rate schedule gives {wrong:g}, which is no factor: it must map "
-                    f"an array of epochs to finite numbers from 0 on."
-                )
+        factors = self._factors(steps / order.steps_per_epoch)
         if self.data.mode == "xla":
             numbers = rows.pad(numbers, _CALL_STEPS_XLA)
             keys = rows.pad(keys, _CALL_STEPS_XLA)
-            factors = rows.pad(factors, _CALL_STEPS_XLA)
+            factors = {name: rows.pad(f, _CALL_STEPS_XLA) for name, f in factors.items()}
         counters = Counters(
             stop - step,
             step,
@@ -391,10 +384,24 @@ class _Fit:
             self.data.rows,
             tf.constant(numbers),
             tf.constant(keys),
-            tf.constant(factors),
+            {name: tf.constant(f) for name, f in factors.items()},
             pack(self.hyper, self.data.dtype),
             self.data.validation,
         )
+
+    def _factors(self, epochs: np.ndarray) -> dict[str, np.ndarray]:
+        """What multiplies run-time numbers at some epochs, (n_steps,) each."""
+        factors = {"learning_rate": np.full(len(epochs), self.factor, self.data.dtype)}
+        for name, schedule in self.schedules.items():
+            found = np.asarray(schedule(epochs), self.data.dtype)
+            if not (np.isfinite(found) & (found >= 0)).all():
+                wrong = found[~(np.isfinite(found) & (found >= 0))][0]
+                raise ValueError(
+                    f"the schedule of {name} gives {wrong:g}, which is no factor: it must map an "
+                    f"array of epochs to finite numbers from 0 on."
+                )
+            factors[name] = factors.get(name, 1) * found
+        return factors
 
     def _track_score(self) -> float:
         """Score the weights on the host; keep the best, and stop when patience is out."""
@@ -417,10 +424,10 @@ class _Fit:
 
     def _call_back(self, logs: dict[str, float]) -> None:
         epoch = self.step // self.order.steps_per_epoch - 1
-        rate = self.hyper.get("learning_rate", np.nan) * self.factor
-        if self.schedule is not None:
-            last = np.array([(self.step - 1) / self.order.steps_per_epoch])
-            rate *= float(np.asarray(self.schedule(last))[0])
+        last = np.array([(self.step - 1) / self.order.steps_per_epoch])
+        rate = self.hyper.get("learning_rate", np.nan) * float(
+            self._factors(last)["learning_rate"][0]
+        )
         seen = EpochState(epoch, self.epochs, logs, self.factor, self.stop, rate, self)
         for callback in self.callbacks:
             callback(seen)
@@ -493,6 +500,15 @@ def _checked(program, progress, x, y, weight, validation, score, patience) -> Pr
     if patience is not None and validation is None and score is None:
         raise ValueError("patience needs validation rows, or a score, to watch.")
     return replace(progress, state=tf.nest.map_structure(np.asarray, state))
+
+
+def _by_number(schedule: Any, hyper: dict) -> dict[str, Schedule]:
+    """Schedules by the run-time number that each is of."""
+    if not isinstance(schedule, dict):
+        return {} if schedule is None else {"learning_rate": schedule}
+    if unknown := sorted(schedule.keys() - {n for n, v in hyper.items() if isinstance(v, Real)}):
+        raise ValueError(f"there are schedules of {unknown}, which are no run-time numbers.")
+    return schedule
 
 
 def _to_host(nest: Any) -> Any:

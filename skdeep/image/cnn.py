@@ -214,9 +214,11 @@ class CNNClassifier(_CNN, BaseNetworkClassifier):
         shift of all probabilities no temperature takes back.
     epochs : int in [1, inf), default=20
         Passes over the rows.
-    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+    learning_rate_schedule : str, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
+
+        One of 'cosine', 'coslog4', 'flat_cos', 'linear'.
     optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
         A name, or an object of ``skdeep.optimizers`` with settings of its own.
     weight_decay : float in [0, inf), default=0.0
@@ -311,9 +313,11 @@ class CNNRegressor(_CNN, BaseNetworkRegressor):
         distribution ('gaussian'), or quantiles ('quantile').
     epochs : int in [1, inf), default=20
         Passes over the rows.
-    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+    learning_rate_schedule : str, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
+
+        One of 'cosine', 'coslog4', 'flat_cos', 'linear'.
     optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
         A name, or an object of ``skdeep.optimizers`` with settings of its own.
     weight_decay : float in [0, inf), default=0.0

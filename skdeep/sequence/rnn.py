@@ -242,9 +242,11 @@ class RNNClassifier(_RNN, BaseNetworkClassifier):
         Whether to divide the logits, after training, by the temperature at which probabilities tell
         the truth about validation rows; it changes no ranking. Not beside ``class_weight``, whose
         shift of all probabilities no temperature takes back.
-    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+    learning_rate_schedule : str, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
+
+        One of 'cosine', 'coslog4', 'flat_cos', 'linear'.
     optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
         A name, or an object of ``skdeep.optimizers`` with settings of its own.
     weight_decay : float in [0, inf), default=0.0
@@ -368,9 +370,11 @@ class RNNRegressor(_RNN, BaseNetworkRegressor):
     loss : {'gaussian', 'quantile', 'squared'}, default='squared'
         What the network learns of y: its mean ('squared'), mean and variance of a normal
         distribution ('gaussian'), or quantiles ('quantile').
-    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+    learning_rate_schedule : str, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
+
+        One of 'cosine', 'coslog4', 'flat_cos', 'linear'.
     optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
         A name, or an object of ``skdeep.optimizers`` with settings of its own.
     weight_decay : float in [0, inf), default=0.0

@@ -132,9 +132,11 @@ class MLPClassifier(_MLP, BaseNetworkClassifier):
         Rows in a step; larger is faster an epoch, but takes fewer steps.
     learning_rate : float in (0, inf), default=0.01
         The optimizer's step size; larger is faster until the loss oscillates or diverges.
-    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+    learning_rate_schedule : str, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
+
+        One of 'cosine', 'coslog4', 'flat_cos', 'linear'.
     optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
         A name, or an object of ``skdeep.optimizers`` with settings of its own.
     weight_decay : float in [0, inf), default=0.0
@@ -224,9 +226,11 @@ class MLPRegressor(_MLP, BaseNetworkRegressor):
         Rows in a step; larger is faster an epoch, but takes fewer steps.
     learning_rate : float in (0, inf), default=0.01
         The optimizer's step size; larger is faster until the loss oscillates or diverges.
-    learning_rate_schedule : {'cosine', 'linear'}, callable or None, default=None
+    learning_rate_schedule : str, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
+
+        One of 'cosine', 'coslog4', 'flat_cos', 'linear'.
     optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'} or Optimizer, default='adam'
         A name, or an object of ``skdeep.optimizers`` with settings of its own.
     weight_decay : float in [0, inf), default=0.0

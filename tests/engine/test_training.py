@@ -106,6 +106,32 @@ def test_schedule_multiplies_the_learning_rate_of_each_step(rows):
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_a_schedule_is_for_any_run_time_number(network, rows, mode):
+    program = Program(
+        ("schedules", network),
+        engine.gradient_step(network, lambda out, batch, _: ops.mean(out, axis=-1), SGD()),
+    )
+    weights = network.initial(np.random.default_rng(1))
+    state = {"weights": weights, "optimizer": SGD().initial(weights["trainable"])}
+    hyper = {"learning_rate": 0.1, "weight_decay": 0.5, "optimizer": {"momentum": 0.0}}
+    how = {"x": rows[0], "batch_size": 10}
+    first_only = {"weight_decay": lambda epoch: epoch < 1}
+    with config_context(compile=mode):
+        both = train(program, Progress(state), epochs=2, hyper=hyper, schedule=first_only, **how)
+        fit = train(program, Progress(state), epochs=1, hyper=hyper, **how)
+        fit = train(program, fit, epochs=1, hyper=hyper | {"weight_decay": 0.0}, **how)
+        always = train(program, Progress(state), epochs=2, hyper=hyper, **how)
+    np.testing.assert_array_equal(both.weights["trainable"], fit.weights["trainable"])
+    assert not np.allclose(both.weights["trainable"], always.weights["trainable"])
+
+
+def test_a_schedule_of_no_number_is_refused(rows):
+    how = {"epochs": 1, "batch_size": 10, "hyper": {"learning_rate": 0.05}}
+    with pytest.raises(ValueError, match=r"schedules of \['rate'\]"):
+        train(LINEAR, begin(), *rows, schedule={"rate": Linear(4)}, **how)
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
 @pytest.mark.parametrize("n", [5, 300])
 def test_val_loss_is_the_weighted_mean_of_squared_errors(rows, mode, n):
     rng = np.random.default_rng(1)
@@ -319,7 +345,7 @@ def one_update(network, optimizer, hyper, weight=None):
     def loss(outputs, batch, hyper):
         return ops.mean(ops.square(outputs - batch.y), axis=-1)
 
-    key = ("one update", optimizer.decoupled_decay)
+    key = ("one update", network, optimizer.decoupled_decay)
     program = Program(key, engine.gradient_step(network, loss, optimizer))
     weights = network.initial(np.random.default_rng(1))
     before = weights["trainable"].astype(float)
@@ -368,6 +394,26 @@ def test_decoupled_decay_shrinks_the_kernels_beside_the_step(network):
     sign = gradient / (np.abs(gradient) + 1e-7 / np.sqrt(1 - 0.999))
     expected = before - 0.1 * sign - 0.03 * decayed_kernels(before, network)
     np.testing.assert_allclose(after, expected, atol=1e-5)
+
+
+def test_variables_have_rates_and_decay_of_their_own():
+    def build():
+        inputs = keras.Input((3,))
+        hidden = keras.layers.Dense(4, activation="tanh")
+        model = keras.Model(inputs, keras.layers.Dense(2)(hidden(inputs)))
+        hidden.kernel.learning_rate_factor, hidden.kernel.weight_decay_factor = 0.1, 2.0
+        hidden.bias.learning_rate_factor, hidden.bias.weight_decay_factor = 6.0, 0.5
+        return model
+
+    network = engine.Network(build)
+    hyper = {"learning_rate": 1.0, "weight_decay": 0.3, "optimizer": {"momentum": 0.0}}
+    before, after, gradient = one_update(network, SGD(), hyper)
+    moved = zip(*(map(network.trainable.split, (before, after.astype(float), gradient))))
+    factors = {(3, 4): (0.1, 2.0), (4, 2): (1.0, 1.0), (4,): (6.0, 0.5), (2,): (1.0, 0.0)}
+    for old, new, slope in moved:
+        rate, decay = factors[old.shape]
+        expected = old - rate * (slope + 0.3 * decay * old)
+        np.testing.assert_allclose(new, expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.1, 10.0])
