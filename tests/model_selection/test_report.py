@@ -11,16 +11,21 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import sklearn.neural_network as sklearn_networks
+import skopt
 from scipy.optimize import OptimizeResult
+from scipy.special import expit
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier, StackingClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 import skdeep.model_selection.looking.report as report
@@ -28,7 +33,7 @@ from skdeep import MLPClassifier
 from skdeep.cli import main
 from skdeep.model_selection import BayesSearchCV, SearchDisplay, When, minimize
 from skdeep.model_selection.looking.sources import content_of
-from skdeep.model_selection.looking.winner import winner_code
+from skdeep.model_selection.looking.winner import _Writer, winner_code
 from skdeep.model_selection.spaces import Space
 from skdeep.optimizers import Adam
 from skdeep.schedules import Cosine
@@ -377,6 +382,89 @@ def test_what_has_no_code_is_to_be_filled_in(iris):
     assert "value_1 = ...  # fill in: <function" in code
     assert "fill in: RandomState" in code
     compile(code, "code", "exec")
+
+
+def evaluated(value):
+    """What the code of a value makes, and the code."""
+    writer = _Writer()
+    body = writer.code(value)
+    code = "\n".join([*writer.preamble(), f"model = {body}"])
+    namespace = {}
+    exec(compile(code, "code", "exec"), namespace)
+    return namespace["model"], code
+
+
+class Odd(BaseEstimator):
+    """Its parameters have names that Python has no room for."""
+
+    def __init__(self, **given):
+        self.given = given
+
+    def get_params(self, deep=True):
+        return self.given
+
+
+def test_things_of_one_name_are_told_apart():
+    model, code = evaluated(
+        VotingClassifier([("a", sklearn_networks.MLPClassifier()), ("b", MLPClassifier())])
+    )
+    assert [type(each) for _, each in model.estimators] == [
+        sklearn_networks.MLPClassifier,
+        MLPClassifier,
+    ]
+    local = type("MLPClassifier", (SVC,), {"__module__": "__main__"})
+    model, code = evaluated([MLPClassifier, local, local, sklearn_networks.MLPClassifier])
+    assert model == [MLPClassifier, ..., ..., sklearn_networks.MLPClassifier]
+    assert code.count("fill in") == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        FunctionTransformer(expit),
+        FunctionTransformer(np.log1p, np.expm1),
+        FunctionTransformer(np.mean),
+        OneHotEncoder(categories=[np.array(["a", "bcd"]), np.array([1.5], dtype="f4")]),
+        [np.longdouble("0.1"), np.datetime64("2020-01-01"), np.timedelta64(3, "D")],
+        np.array([[1, 2], [3, 4]], dtype=">i2"),
+        np.array(["x", "yy"], dtype="U9"),
+        (SVC, len, Odd(**{"<script>alert(1)</script>": 10.0, "class": SVC(C=2), "plain": 1})),
+        {"slice": slice(None, 2), ("a",): {3, 1, 2}, "none": [None, ..., range(3), float("inf")]},
+        Matern(length_scale=[0.5, 2.0]) + ConstantKernel(2.0),
+    ],
+    ids=lambda value: repr(value)[:30],
+)  # fmt: skip
+def test_code_makes_an_equal_value(value):
+    found, code = evaluated(value)
+    assert "fill in" not in code
+    if isinstance(value, np.ndarray):
+        np.testing.assert_array_equal(found, value, strict=True)
+    assert repr(found) == repr(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.empty((0, 3)), np.array([None, 1]), np.zeros(1000), 1 + 2j, lambda: 0, type(None), *HOSTILE,
+     type("a b", (), {"__module__": "no-name"}), type("class", (), {"__module__": "\0"}),
+     np.random.default_rng, "a".upper],
+    ids=repr,
+)  # fmt: skip
+def test_code_of_anything_is_python(value):
+    found, code = evaluated({"key": value, value if isinstance(value, str) else "other": [value]})
+    if "fill in" in code:
+        assert code.count("\n") <= 3
+    else:
+        assert found["key"] == value
+
+
+def test_numbers_and_texts_of_scikit_optimize_are_pythons():
+    space = [skopt.space.Categorical(["linear", "rbf"], name="kernel"), skopt.space.Real(0.1, 1)]
+    points = [[np.str_("rbf"), np.float64(0.25)], [np.str_("linear"), np.float64(0.5)]]
+    result = OptimizeResult(
+        space=skopt.space.Space(space), x_iters=points, func_vals=np.array([1.0, 2.0])
+    )
+    assert "np" not in winner_code(content_of(result))
+    assert rebuilt(content_of(result))["point"] == ["rbf", 0.25]
 
 
 def test_the_code_of_a_result_or_journal_is_its_point(search, storage):
