@@ -1,6 +1,7 @@
 """The command line: ``skdeep demo`` and ``skdeep search-status``."""
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 N_ITER = 12
+MOST_SECONDS = 86_400  # between two looks at a search
 _PREDICT_ELSEWHERE = """
 import sys, numpy as np, skdeep
 model, rows, out = sys.argv[1:]
@@ -37,12 +39,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command.add_argument("path", help="the file that the search has as storage=")
     how = command.add_mutually_exclusive_group()
-    how.add_argument("--every", type=float, metavar="SECONDS", help="anew; 2 on a terminal")
+    how.add_argument("--every", type=_seconds, metavar="SECONDS", help="anew; 2 on a terminal")
     how.add_argument("--html", metavar="FILE", help="write a page with pictures instead")
     command.set_defaults(run=search_status)
     parsed = vars(parser.parse_args(arguments))
     run = parsed.pop("run")
     return run(**parsed) or 0
+
+
+def _seconds(text: str) -> float:
+    """A time to wait, as it was typed.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is none: a text, a negative number, or more than can be waited.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"must be seconds, from 0 to {MOST_SECONDS:,}, but is {text!r}"
+        )
+    return seconds
 
 
 def search_status(path: str, every: float | None, html: str | None) -> int:

@@ -364,6 +364,33 @@ def test_scikit_learns_searches_are_read_alike(iris):
     assert isinstance(dimensions["degree"].low, int)
 
 
+def test_failed_candidates_of_scikit_learns_have_failed(iris):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        grid = GridSearchCV(SVC(), {"C": [1, -1, 2]}, cv=5).fit(*iris)
+    content = content_of(grid)
+    assert content.states == ["scored", "failed", "scored"]
+    assert content.notes == ["", "5 of 5 folds have no score", ""]
+
+
+def test_a_trial_that_failed_in_some_folds_is_not_expected_to_have_a_score(iris, tmp_path):
+    def fails_at_times(estimator, X, y):
+        return np.nan if estimator.C > 5 and X[0, 0] > 6 else estimator.score(X, y)
+
+    path = tmp_path / "search.db"
+    search = BayesSearchCV(
+        SVC(C=10.0), {"C": (0.1, 10.0, "log")}, n_iter=3, scoring=fails_at_times, storage=path,
+        cv=[(np.r_[25:150], np.r_[:25]), (np.r_[0:75], np.r_[75:150])], random_state=0,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(*iris)
+    for content in (content_of(search), content_of(path)):
+        assert (content.states[0], content.notes[0]) == ("failed", "the score is nan")
+        assert np.isfinite(content.folds[0]).sum() == 1
+        assert np.isnan(content.expected[0])
+
+
 def test_facts_are_words_for_a_reader(search, iris):
     facts = content_of(search).facts
     assert facts["Search"].startswith("BayesSearchCV(surrogate='gp', acquisition='logei'")
@@ -458,7 +485,7 @@ def test_a_race_shows_which_trials_were_stopped_and_when(iris):
         for line in SearchDisplay(content).plot("convergence").axes_[0].lines
     }
     hollow = {*drawn["stopped: as expected"], *drawn.get("far worse", [])}
-    assert {*(np.flatnonzero(made < 5) + 1)} <= hollow
+    assert {*np.flatnonzero(made < 5)} <= hollow
 
 
 def test_what_the_best_is_worth_is_shown(iris):
@@ -537,11 +564,11 @@ def test_convergence_draws_scores_failures_the_default_and_the_best_so_far(searc
     scores = search.cv_results_["mean_test_score"]
     best = [np.nanmax(scores[: i + 1]) for i in range(20)]
     np.testing.assert_array_equal(drawn["best so far"][1], best)
-    np.testing.assert_array_equal(drawn["failed"][0], np.flatnonzero(np.isnan(scores)) + 1)
-    assert drawn["default"][0] == [1]
-    assert drawn["chosen"] == (search.best_index_ + 1, search.best_score_)
+    np.testing.assert_array_equal(drawn["failed"][0], np.flatnonzero(np.isnan(scores)))
+    assert drawn["default"][0] == [0]
+    assert drawn["chosen"] == (search.best_index_, search.best_score_)
     inside = {*drawn["trial"][0], *drawn.get("far worse", [[]])[0], *drawn["default"][0]}
-    assert inside == {*(np.flatnonzero(~np.isnan(scores)) + 1)}
+    assert inside == {*np.flatnonzero(~np.isnan(scores))}
 
 
 def test_a_score_out_of_all_proportion_does_not_flatten_the_picture():
@@ -554,7 +581,28 @@ def test_a_score_out_of_all_proportion_does_not_flatten_the_picture():
     assert low < -0.5
     assert 2 < high < 4
     drawn = {line.get_label(): line.get_xdata() for line in ax.lines}
-    np.testing.assert_array_equal(drawn["far worse"], [6])
+    np.testing.assert_array_equal(drawn["far worse"], [5])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_failures_stand_below_all_that_is_shown(search, sign):
+    """An honest score's interval may be wider than all scores."""
+    content = content_of(search)
+    content = replace(
+        content,
+        scores=sign * content.scores,
+        expected=sign * content.expected,
+        greater_is_better=sign > 0,
+        honest={"corrected": sign * 0.8},
+        interval=tuple(sorted((sign * 0.3, sign * 0.99))),
+        overtuning=pd.DataFrame({"candidate": [0, 3], "holdout_score": [sign * 0.2, sign * 0.7]}),
+    )
+    ax = SearchDisplay(content).plot("convergence").axes_[0]
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    worst, best = sorted(ax.get_ylim(), key=lambda y: sign * y)
+    for y in drawn["failed"]:
+        assert sign * worst < sign * y < 0.2
+    assert sign * best > 0.99
 
 
 def test_parallel_lines_go_through_the_values(search):
@@ -653,6 +701,11 @@ def test_a_model_needs_scores_that_differ():
     display.plot("parallel")
     with pytest.raises(ValueError, match="of 6 trials 6 have one, and 1 of these differ"):
         display.importance()
+
+
+def test_axes_are_of_matplotlib(search):
+    with pytest.raises(TypeError, match=r"ax must be Axes of matplotlib, or an array .* but is 3"):
+        SearchDisplay.from_search(search).plot("convergence", ax=3)
 
 
 def test_long_names_keep_both_ends():

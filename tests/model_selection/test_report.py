@@ -31,7 +31,7 @@ from sklearn.svm import SVC
 import skdeep.model_selection.looking.report as report
 from skdeep import MLPClassifier
 from skdeep.cli import main
-from skdeep.model_selection import BayesSearchCV, SearchDisplay, When, minimize
+from skdeep.model_selection import BayesSearchCV, SearchDisplay, When, load_search, minimize
 from skdeep.model_selection.looking.sources import content_of
 from skdeep.model_selection.looking.winner import _Writer, winner_code
 from skdeep.model_selection.spaces import Space
@@ -199,6 +199,52 @@ def test_an_honest_score_stands_beside_the_best(search):
     assert "<dd>&lt;why&gt; not</dd>" in page
 
 
+def test_trials_have_the_numbers_of_cv_results(search, storage):
+    i = search.best_index_
+    assert f"± {search.cv_results_['std_test_score'][i]:.2g} over 3 folds, trial {i}</dd>" in (
+        report.page_of(SearchDisplay.from_search(search))
+    )
+    assert int(load_search(storage).means.idxmax()) == i
+
+
+def nowhere(estimator, X, y):
+    return np.nan
+
+
+def test_where_none_has_succeeded_nothing_is_called_best(iris):
+    with pytest.warns(UserWarning, match="non-finite"):
+        search = GridSearchCV(SVC(), {"C": [1, 2, 3]}, scoring=nowhere, cv=2).fit(*iris)
+    display = SearchDisplay.from_search(search)
+    text = report.page_of(display)
+    assert "<dt>Best score</dt><dd>No trial has succeeded</dd>" in text
+    assert "Best score nan" not in text
+    assert "plot &#x27;" not in text
+    page = Page(text)
+    (code,) = [each for _, each in page.attributes if each.get("id") == "winner"]
+    assert "hidden" in code
+    assert page.data["best"] is None
+    assert page.data["modelless"].endswith("of 3 trials 0 have one, and 0 of these differ.")
+    assert [trial["state"] for trial in page.data["trials"]] == ["failed"] * 3
+    labels = [line.get_label() for line in display.plot("convergence").axes_[0].lines]
+    assert "chosen" not in labels
+
+
+def test_losses_that_are_lost_have_no_curve(iris):
+    search = GridSearchCV(SVC(), {"C": [1, 2, 3, 4]}, cv=2).fit(*iris)
+    curves = [[np.nan, np.inf], [np.nan, *[0.5] * 300], (), None]
+    search.cv_results_["learning_curve"] = curves
+    content = content_of(search)
+    assert [*content.losses] == [1]
+    data = report.data_of(SearchDisplay(content))
+    assert data["losses"][1][0] == (2, 0.5)
+    assert data["losses"][1][-1] == (301, 0.5)
+
+
+def test_a_journal_tells_which_axes_are_logarithmic(storage):
+    assert "number from 0.001 to 1000.0" in (space := content_of(storage).facts["Space"])
+    assert space.endswith("\nlogarithmic, by what was tried: C")
+
+
 # --- safety
 
 
@@ -289,6 +335,25 @@ def test_a_place_that_cannot_be_is_refused_before_any_work(search, tmp_path, mon
         search.report(tmp_path / "none" / "report.html")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         search.report(tmp_path)
+    with pytest.raises(IsADirectoryError, match=r"journal of a search is a file, but .* a folder"):
+        SearchDisplay.from_search(tmp_path)
+
+
+def test_a_path_may_begin_at_home(search, storage, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    search.report("~/report.html")
+    assert (tmp_path / "report.html").exists()
+    (tmp_path / "search.db").write_bytes(storage.read_bytes())
+    assert len(content_of("~/search.db")) == 20
+
+
+@pytest.mark.parametrize("every", ["-1", "nan", "inf", "soon"])
+def test_a_time_that_cannot_be_waited_is_refused(storage, every, capsys):
+    with pytest.raises(SystemExit):
+        main(["search-status", str(storage), f"--every={every}"])
+    assert (
+        f"--every: must be seconds, from 0 to 86,400, but is '{every}'" in capsys.readouterr().err
+    )
 
 
 def test_an_error_leaves_an_earlier_report_as_it_was(search, tmp_path, monkeypatch):
@@ -575,7 +640,7 @@ def test_rows_are_filtered_by_words_and_conditions(browser, search, tmp_path):
     table = search.cv_results_
     field.send_keys("poly C>=1")
     expected = [p["kernel"] == "poly" and p["C"] >= 1 for p in table["params"]]
-    assert texts(browser, 0) == [str(i + 1) for i in np.flatnonzero(expected)]
+    assert texts(browser, 0) == [str(i) for i in np.flatnonzero(expected)]
     assert browser.find_element("id", "count").text == f"{sum(expected)} of 20"
     faint = browser.execute_script(
         "return document.querySelector('figure svg').querySelectorAll('.out').length"
@@ -605,7 +670,7 @@ def test_a_row_opens_to_its_folds(browser, search, tmp_path):
     before = browser.execute_script(
         "return document.querySelector('tr.detail').previousSibling.cells[0].textContent"
     )
-    assert before == "1"
+    assert before == "0"
     button.click()
     assert not browser.find_elements("css selector", "tr.detail")
 
@@ -627,17 +692,17 @@ def test_a_trial_is_marked_in_all_pictures_and_in_the_table(browser, search, tmp
     )
     move = ActionChains(browser).move_to_element_with_offset(first, *map(int, circle))
     move.perform()
-    assert marked(browser) == [[str(i + 1)], 3]
+    assert marked(browser) == [[str(i)], 3]
     tip = browser.find_element("id", "tip").text
-    assert tip.startswith(f"Trial {i + 1}")
+    assert tip.startswith(f"Trial {i}")
     assert f"kernel: {search.cv_results_['params'][i]['kernel']}" in tip
     ActionChains(browser).click().move_to_element(browser.find_element("tag name", "h1")).perform()
-    assert marked(browser) == [[str(i + 1)], 3]  # a click keeps it
+    assert marked(browser) == [[str(i)], 3]  # a click keeps it
     ActionChains(browser).send_keys(Keys.ESCAPE).perform()
     assert marked(browser) == [[], 0]
     browser.find_element("css selector", "#rows button").send_keys("")  # the focus alone
     browser.execute_script("document.querySelector('#rows button').focus()")
-    assert marked(browser) == [["1"], 3]
+    assert marked(browser) == [["0"], 3]
 
 
 def test_hostile_text_is_shown_as_text(browser, hostile, tmp_path):

@@ -49,7 +49,8 @@ class Content:
     partial : dict of int to ndarray of shape (m, 2)
         Of trials with few epochs first: how many, and the score by then.
     losses : dict of int to ndarray of shape (n_epochs,)
-        Mean training loss by epoch.
+        Mean loss by epoch, of rows held out if the network had any, else of those it learnt from;
+        not all of a trial's are nan.
     honest : dict of str to float
         What the best is worth once the luck of the best is taken out: by name, the score.
     interval : tuple of float or None

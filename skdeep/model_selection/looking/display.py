@@ -32,7 +32,8 @@ class SearchDisplay:
     - ``"parallel"``: a line for each trial through all of its values.
     - ``"dependence"``: the mean score by a parameter or by two, over all else, as a model has it.
     - ``"importance"``: shares of the score's variance, of each parameter and each pair.
-    - ``"curves"``: scores after few epochs and more, and losses in training.
+    - ``"curves"``: scores after few epochs and more, and losses by epoch: of rows held out where
+      the network had any, else of those that it learnt from.
     - ``"slice"``: the model along a parameter through the best trial: mean, band and trials, and
       below them the expected improvement, by which a search decides where to look next.
 
@@ -98,6 +99,8 @@ class SearchDisplay:
         ------
         TypeError
             If ``source`` is none of these.
+        IsADirectoryError
+            If it is the path of a folder.
         """
         return cls(content_of(source))
 
@@ -131,6 +134,8 @@ class SearchDisplay:
         ValueError
             If there is nothing to draw: of "curves" without epochs, or without enough scores for a
             model.
+        TypeError
+            If ``ax`` has something else than Axes.
         """
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, but is {kind!r}.")
@@ -280,8 +285,14 @@ class SearchDisplay:
                 unused.remove()
             axes = grid.ravel()[:n]
         else:
+            from matplotlib.axes import Axes
+
             axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
             if len(axes) != n:
                 raise ValueError(f"ax must be {n} Axes, one for each panel, but is {len(axes)}.")
+            if not all(isinstance(each, Axes) for each in axes):
+                raise TypeError(
+                    f"ax must be Axes of matplotlib, or an array of them, but is {ax!r}."
+                )
         self.axes_, self.figure_ = axes, axes[0].figure
         return axes

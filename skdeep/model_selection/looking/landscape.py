@@ -56,16 +56,12 @@ class Landscape:
 
     def __init__(self, content: Content) -> None:
         self.content, self.space = content, content.space
+        lacking = what_lacks(content)
+        if lacking:
+            raise ValueError(f"{lacking}; search longer, or plot 'convergence' or 'parallel'.")
         known = np.isfinite(content.expected)
         counts = known | np.array([state == FAILED for state in content.states])
         scores = content.expected[counts]
-        found = scores[np.isfinite(scores)]
-        if len(found) < LEAST or np.ptp(found) == 0:
-            raise ValueError(
-                f"a model of the scores needs {LEAST} trials with scores that differ, but of "
-                f"{len(content)} trials {len(found)} have one, and {len(np.unique(found))} of "
-                "these differ; search longer, or plot 'convergence' or 'parallel'."
-            )
         self.U = content.U[counts]
         values = capped(filled(-content.sign * scores))  # of which less is better
         self._highest = values.max() + BEYOND * np.ptp(values)
@@ -183,6 +179,17 @@ class Landscape:
         """Values of what a model predicts, (m,): not far beyond the worst, as exponentials are."""
         with np.errstate(over="ignore"):
             return np.minimum(warp.inverse(t), self._highest)
+
+
+def what_lacks(content: Content) -> str:
+    """Why there can be no model of the scores; "" if there can."""
+    found = content.expected[np.isfinite(content.expected)]
+    if len(found) >= LEAST and np.ptp(found) > 0:
+        return ""
+    return (
+        f"a model of the scores needs {LEAST} trials with scores that differ, but of "
+        f"{len(content)} trials {len(found)} have one, and {len(np.unique(found))} of these differ"
+    )
 
 
 def capped(values: np.ndarray) -> np.ndarray:

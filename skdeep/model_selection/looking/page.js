@@ -59,7 +59,7 @@ function linear(low, high, from, to) {
 
 function describe(i) {
   const trial = trials[i];
-  const lines = [`Trial ${i + 1}${trial.isDefault ? ", the default" : ""}`];
+  const lines = [`Trial ${i}${trial.isDefault ? ", the default" : ""}`];
   if (known(trial.score)) lines[0] += `: ${text(trial.score)}`;
   else lines[0] += `: ${trial.state}${known(trial.expected) ? `, as expected ${text(trial.expected)}` : ""}`;
   data.names.forEach((name, k) => {

@@ -53,13 +53,13 @@ function drawConvergence(plot, width) {
   const svg = plot.svg, points = [];
   const honest = [...data.honest, ...data.heldOut].map((pair) => pair[1]);
   const y = scoreScale([...honest, ...(data.interval ?? [])]);
-  const x = linear(0.5, trials.length + 0.5, 58, width - 10);
+  const x = linear(-0.5, trials.length - 0.5, 58, width - 10);
   scoreAxis(svg, y, width);
   if (data.interval) {
     const [low, high] = data.interval;
     svg.append(make("rect", { class: "band", x: 52, width: width - 60, y: y(high), height: y(low) - y(high) }));
   }
-  for (const tick of niceTicks(1, trials.length)) if (Number.isInteger(tick)) write(svg, x(tick), HEIGHT - 14, tick);
+  for (const tick of niceTicks(0, trials.length - 1)) if (Number.isInteger(tick)) write(svg, x(tick), HEIGHT - 14, tick);
   write(svg, width - 8, HEIGHT - 1, "trial", "end");
   for (const [name, score] of data.honest) {
     svg.append(make("path", { class: "model dashed", d: path([[52, y(score)], [width - 8, y(score)]]) }));
@@ -68,8 +68,8 @@ function drawConvergence(plot, width) {
   const steps = (pairs) => {
     const line = [];
     pairs.forEach(([i, score], k) => {
-      const end = k + 1 < pairs.length ? pairs[k + 1][0] + 1 : trials.length;
-      line.push([x(i + 1), y.clamp(score)], [x(end), y.clamp(score)]);
+      const end = k + 1 < pairs.length ? pairs[k + 1][0] : trials.length - 1;
+      line.push([x(i), y.clamp(score)], [x(end), y.clamp(score)]);
     });
     return path(line);
   };
@@ -84,13 +84,13 @@ function drawConvergence(plot, width) {
     }
     const height = known(at) ? y.clamp(at) : HEIGHT - 34;
     const element = known(at)
-      ? point(trial, x(i + 1), height)
-      : make("path", { class: "failed", d: `M${x(i + 1) - 4} ${height - 4}l8 8m0 -8l-8 8` });
+      ? point(trial, x(i), height)
+      : make("path", { class: "failed", d: `M${x(i) - 4} ${height - 4}l8 8m0 -8l-8 8` });
     addMark(plot, i, element);
-    points.push([i, x(i + 1), height]);
+    points.push([i, x(i), height]);
   });
   if (incumbents.length) svg.append(make("path", { class: "best", d: steps(incumbents) }));
-  if (data.best !== null) svg.append(star(x(data.best + 1), y.clamp(trials[data.best].score)));
+  if (data.best !== null) svg.append(star(x(data.best), y.clamp(trials[data.best].score)));
   pointing(plot, points);
 }
 
@@ -232,8 +232,9 @@ function buildPlots() {
   }
   if (Object.keys(data.losses).length) {
     addPlot({
-      title: "Loss in training",
-      alternative: "A line for each trial: its loss in training by epoch.",
+      title: "Loss by epoch",
+      alternative: "A line for each trial: its loss by epoch.",
+      control: make("span", { class: "soft" }, "of rows held out where the network had any, else of those it learnt from"),
       draw: (plot, width) => drawCurves(plot, width, data.losses, true),
     });
   }
@@ -243,7 +244,7 @@ function buildPlots() {
 function addConvergence() {
   const scored = trials.filter((trial) => known(trial.score)).length;
   let best = "None has a score.";
-  if (data.best !== null) best = `The best, trial ${data.best + 1}, has ${text(trials[data.best].score)}.`;
+  if (data.best !== null) best = `The best, trial ${data.best}, has ${text(trials[data.best].score)}.`;
   const marks = ["star: the best"];
   const hasStopped = trials.some((trial) => !known(trial.score) && known(trial.expected));
   if (trials.some((trial) => trial.isDefault)) marks.push("diamond: the default");

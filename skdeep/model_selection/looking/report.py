@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from skdeep.model_selection.looking.content import Content
+from skdeep.model_selection.looking.content import FAILED, Content
+from skdeep.model_selection.looking.landscape import what_lacks
 from skdeep.model_selection.looking.scales import text_of, ticks
 from skdeep.model_selection.looking.trial_plots import shown_range
 from skdeep.model_selection.looking.winner import winner_code
@@ -47,7 +48,7 @@ def write_report(display: Any, path: str | Path) -> None:
     FileExistsError
         If there is a file that is no such page.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.is_dir():
         raise IsADirectoryError(
             f"the report needs the path of a file, but {str(path)!r} is a folder."
@@ -85,6 +86,7 @@ def page_of(display: Any) -> str:
         "script": script,
         "verdict": _list(verdict(content), "verdict"),
         "facts": _list(_facts(content), "facts"),
+        "hidden": "" if content.best is not None else "hidden",
         "code": html.escape(winner_code(content)),
         "data": as_script(data_of(display)),
     }
@@ -108,7 +110,11 @@ def verdict(content: Content) -> list[tuple[str, str]]:
         score = content.scores[content.best]
         spread = _std(content.folds[content.best])
         more = f" ± {spread:.2g} over {content.folds.shape[1]} folds" if spread is not None else ""
-        rows.append((f"Best {content.score_name}", f"{score:.5g}{more}, trial {content.best + 1}"))
+        rows.append((f"Best {content.score_name}", f"{score:.5g}{more}, trial {content.best}"))
+    elif len(content):
+        failed = content.states.count(FAILED) == len(content)
+        none = "No trial has succeeded" if failed else "No trial has a score yet"
+        rows.append((f"Best {content.score_name}", none))
     for name, score in content.honest.items():
         interval = ""
         if name == "corrected" and content.interval is not None:
@@ -117,7 +123,7 @@ def verdict(content: Content) -> list[tuple[str, str]]:
     rows += [("No honest score", caveat) for caveat in content.caveats]
     own = np.flatnonzero(content.is_default & content.is_scored)
     if len(own):
-        rows.append(("As it was given", f"{content.scores[own[0]]:.5g}, trial {own[0] + 1}"))
+        rows.append(("As it was given", f"{content.scores[own[0]]:.5g}, trial {own[0]}"))
     counts = [f"{content.states.count(state)} {state}" for state in dict.fromkeys(content.states)]
     rows.append(("Trials", f"{len(content)}: {', '.join(counts)}" if len(content) else "0"))
     return rows
@@ -170,11 +176,10 @@ def data_of(display: Any) -> dict[str, Any]:
         steps = content.overtuning
         steps = steps[np.isfinite(steps["holdout_score"])]
         data["heldOut"] = [*zip(steps["candidate"], steps["holdout_score"])]
-    try:
-        landscape = display.landscape
-    except ValueError as error:
-        return data | {"modelless": str(error)}
-    table = display.importance()
+    lacking = what_lacks(content)
+    if lacking:
+        return data | {"modelless": f"{lacking}."}
+    landscape, table = display.landscape, display.importance()
     for j in range(min(len(dimensions), MOST_DEPENDENCES)):
         grid = landscape.grid(j, N_ALONG)
         data["axes"][j]["dependence"] = [*zip(grid, landscape.dependence([j], [grid]))]
@@ -222,8 +227,9 @@ def _std(folds: np.ndarray) -> float | None:
 
 
 def _thinned(curve: np.ndarray) -> list:
-    """(epoch, loss) of a curve, (n_epochs,): of a long one, some."""
-    at = np.unique(np.linspace(0, len(curve) - 1, MOST_EPOCHS).round().astype(int))
+    """(epoch, loss) of a curve, (n_epochs,), where it has one: of a long one, some."""
+    known = np.flatnonzero(np.isfinite(curve))
+    at = known[np.unique(np.linspace(0, len(known) - 1, MOST_EPOCHS).round().astype(int))]
     return [(int(i) + 1, curve[i]) for i in at]
 
 

@@ -1,7 +1,7 @@
 """Searches, journals and results of minimisation as one :class:`Content`."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,19 @@ def content_of(source: Any) -> Content:
     ------
     TypeError
         If it is none of these.
+    IsADirectoryError
+        If it is the path of a folder.
     """
     if isinstance(source, BaseSearchCV):
         return _of_search(source)
     if isinstance(source, str | Path):
-        return _of_journal(load_search(source))
+        path = Path(source).expanduser()
+        if path.is_dir():
+            raise IsADirectoryError(
+                f"the journal of a search is a file, but {str(source)!r} is a folder; give the "
+                "path that the search had as storage."
+            )
+        return _of_journal(load_search(path))
     if isinstance(source, SearchRecord):
         return _of_journal(source)
     if isinstance(source, OptimizeResult) and {"space", "x_iters", "func_vals"} <= set(source):
@@ -68,14 +76,14 @@ def _of_search(search: BaseSearchCV) -> Content:
     folds = np.array([table[name] for name in columns], dtype=float).reshape(-1, n).T
     failures = [str(failure) for failure in table.get("failure", [""] * n)]
     made = np.asarray(table.get("n_splits", np.full(n, search.n_splits_)))
-    states, notes = [], []
-    for i, (score, failure) in enumerate(zip(scores, failures)):
-        states.append(FAILED if failure else SCORED if np.isfinite(score) else STOPPED)
-        if states[-1] == STOPPED and "epochs" in table:
-            failure = f"{table['epochs'][i]:g} epochs"
-        elif states[-1] == STOPPED:
-            failure = f"{made[i]} of {search.n_splits_} folds"
-        notes.append(failure)
+    epochs = np.asarray(table.get("epochs", np.full(n, np.nan)), dtype=float)
+    if "failure" not in table:  # a search of scikit-learn, which makes all folds of each
+        lacking = np.isnan(folds).sum(axis=1)
+        failures = [
+            "" if np.isfinite(score) else f"{k} of {search.n_splits_} folds have no score"
+            for score, k in zip(scores, lacking)
+        ]
+    states, notes = _states(scores, failures, made, search.n_splits_, epochs)
     honest: dict[str, float] = {}
     caveats: list[str] = []
     for name, attribute in HONEST.items():
@@ -115,6 +123,18 @@ def _of_search(search: BaseSearchCV) -> Content:
     )
 
 
+def _states(
+    scores: np.ndarray, failures: Iterable[str], made: Iterable, n_splits: int, epochs: np.ndarray
+) -> tuple[list[str], list[str]]:
+    """States of trials, and why they failed or how far they came: by folds, or by epochs."""
+    states, notes = [], []
+    for score, failure, n_made, n_epochs in zip(scores, failures, made, epochs):
+        states.append(FAILED if failure else SCORED if np.isfinite(score) else STOPPED)
+        far = f"{n_made} of {n_splits} folds" if np.isnan(n_epochs) else f"{n_epochs:g} epochs"
+        notes.append(far if states[-1] == STOPPED else failure)
+    return states, notes
+
+
 def _metric(search: BaseSearchCV) -> str:
     """The metric that was optimised: the one that refit names, or the first."""
     table = search.cv_results_
@@ -137,9 +157,10 @@ def _score_name(search: BaseSearchCV, metric: str) -> str:
 
 
 def _best(search: BaseSearchCV, scores: np.ndarray) -> int | None:
-    if hasattr(search, "best_index_"):
-        return int(search.best_index_)
-    return int(np.nanargmax(scores)) if np.isfinite(scores).any() else None
+    """The trial that was chosen; scikit-learn chooses one even if none has a score."""
+    if not hasattr(search, "best_index_"):
+        return int(np.nanargmax(scores)) if np.isfinite(scores).any() else None
+    return int(search.best_index_) if np.isfinite(scores[search.best_index_]) else None
 
 
 def _partial(table: Mapping[str, Any], n: int) -> dict[int, np.ndarray]:
@@ -153,8 +174,10 @@ def _partial(table: Mapping[str, Any], n: int) -> dict[int, np.ndarray]:
 
 
 def _losses(table: Mapping[str, Any], n: int) -> dict[int, np.ndarray]:
-    curves = table.get("learning_curve", [None] * n)
-    return {i: np.asarray(c, dtype=float) for i, c in enumerate(curves) if c is not None and len(c)}
+    """Losses by epoch, of trials that have some; of rows held out if the network had any."""
+    given = table.get("learning_curve", [None] * n)
+    curves = {i: np.asarray(c, dtype=float) for i, c in enumerate(given) if c is not None}
+    return {i: curve for i, curve in curves.items() if np.isfinite(curve).any()}
 
 
 def _facts(search: BaseSearchCV, space: Space | None) -> dict[str, str]:
@@ -221,13 +244,15 @@ def _of_journal(record: SearchRecord) -> Content:
     n_splits = int(identity.get("n_splits", 0))
     columns = [f"split{i}_test_{metric}" for i in range(n_splits)]
     folds = trials.reindex(columns=columns).to_numpy(dtype=float)
-    states, notes = [], []
-    for score, failure, made in zip(scores, trials["failure"], trials["n_splits"]):
-        states.append(FAILED if failure else SCORED if np.isfinite(score) else STOPPED)
-        notes.append(failure or ("" if np.isfinite(score) else f"{made} of {n_splits} folds"))
+    epochs = trials.reindex(columns=["mean_epochs"]).to_numpy(dtype=float)[:, 0]
+    states, notes = _states(scores, trials["failure"], trials["n_splits"], n_splits, epochs)
+    space = space_of(points)
+    logarithmic = [name for name, each in space.dimensions.items() if getattr(each, "log", False)]
+    words = [identity.get("search_spaces", "")]  # which do not tell it
+    words += [f"logarithmic, by what was tried: {', '.join(logarithmic)}"] * bool(logarithmic)
     facts = {
         "Estimator": identity.get("estimator", ""),
-        "Space": identity.get("search_spaces", ""),
+        "Space": "\n".join(filter(None, words)),
         "Scoring": "the estimator's own"
         if identity.get("scoring") in (None, "None")
         else identity["scoring"],
@@ -237,7 +262,7 @@ def _of_journal(record: SearchRecord) -> Content:
         "Versions": _versions(),
     }
     return Content(
-        space=space_of(points),
+        space=space,
         points=points,
         scores=scores,
         expected=np.where(trials["failure"] == "", expected_by_folds(scores, folds), scores),

@@ -6,7 +6,7 @@ let columns = [], sorted = { column: 0, isRising: true };
 function buildTable() {
   const hasSeconds = trials.some((trial) => known(trial.seconds)), hasStd = trials.some((trial) => known(trial.std));
   columns = [
-    { name: "trial", value: (trial, i) => i + 1 },
+    { name: "trial", value: (trial, i) => i },
     { name: "score", title: data.score, value: (trial) => trial.score },
     ...(hasStd ? [{ name: "std", title: "±", digits: 2, value: (trial) => trial.std }] : []),
     ...data.names.map((name, k) => ({ name, value: (trial) => trial.values[k] })),
@@ -24,8 +24,8 @@ function buildTable() {
 }
 
 function buildRow(trial, i) {
-  const button = make("button", { type: "button", "aria-expanded": "false" }, String(i + 1));
-  button.setAttribute("aria-label", `Trial ${i + 1}: show its folds`);
+  const button = make("button", { type: "button", "aria-expanded": "false" }, String(i));
+  button.setAttribute("aria-label", `Trial ${i}: show its folds`);
   const row = make("tr", i === data.best ? { class: "chosen" } : {}, make("td", {}, button));
   for (const column of columns.slice(1)) {
     const value = column.value(trial, i);
@@ -52,9 +52,9 @@ function toggle(row, trial, i, button) {
   const cell = make("td", { colspan: columns.length });
   if (trial.note) cell.append(make("p", {}, trial.note));
   if (trial.folds.length) {
-    const names = trial.folds.map((_, k) => make("th", { scope: "col" }, `fold ${k + 1}`));
+    const names = trial.folds.map((_, k) => make("th", { scope: "col" }, `fold ${k}`));
     const scores = trial.folds.map((s) => make("td", { class: "number" }, known(s) ? text(s) : "none"));
-    const table = make("table", { "aria-label": `Folds of trial ${i + 1}` });
+    const table = make("table", { "aria-label": `Folds of trial ${i}` });
     table.append(make("tr", {}, ...names), make("tr", {}, ...scores));
     cell.append(table);
   } else if (!trial.note) cell.append("It has no folds.");

@@ -33,8 +33,8 @@ def shown_range(content: Content) -> tuple[float, float]:
 
 def convergence(content: Content, ax: Any) -> None:
     """Score of each trial, in order, and the best so far."""
-    worst, best = shown_range(content)
-    number, margin = np.arange(1, len(content) + 1), 0.07 * (best - worst)
+    worst, best = _score_ends(content)
+    number, margin = np.arange(len(content)), 0.07 * (best - worst)
     edge = worst - margin  # failures, and scores beyond
     states = np.array(content.states)
     found = np.isfinite(content.expected)
@@ -58,12 +58,10 @@ def convergence(content: Content, ax: Any) -> None:
     )
     heights = np.where(beyond, edge, content.scores)[own]
     _marks(ax, number[own], heights, "D", DEFAULT, "default")
-    if content.best is not None and content.is_scored[content.best]:
-        _marks(ax, content.best + 1, content.scores[content.best], "*", BEST, "chosen", 13)
+    if content.best is not None:
+        _marks(ax, content.best, content.scores[content.best], "*", BEST, "chosen", 13)
     _draw_honest(content, ax)
-    ends = [edge - margin, best + margin]
-    for value in [*content.honest.values(), *(content.interval or ())]:
-        ends += [value - abs(margin), value + abs(margin)]
+    ends = edge - margin, best + margin
     ax.set(xlabel="trial", ylabel=plain(content.score_name), ylim=(min(ends), max(ends)))
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.margins(x=0.03)
@@ -78,6 +76,16 @@ def convergence(content: Content, ax: Any) -> None:
     )
 
 
+def _score_ends(content: Content) -> tuple[float, float]:
+    """Worst and best that is shown: trials in proportion, and all that honest scores tell."""
+    shown = [*shown_range(content), *content.honest.values(), *(content.interval or ())]
+    if content.overtuning is not None:
+        held_out = content.overtuning["holdout_score"].to_numpy(dtype=float)
+        shown += held_out[np.isfinite(held_out)].tolist()
+    ends = min(shown), max(shown)
+    return ends if content.greater_is_better else ends[::-1]
+
+
 def _draw_honest(content: Content, ax: Any) -> None:
     """What the best is worth, and what incumbents were on rows held out."""
     if content.interval is not None:
@@ -86,7 +94,7 @@ def _draw_honest(content: Content, ax: Any) -> None:
         ax.axhline(score, color=MODEL, linestyle=style, label=f"best, {name}: {score:.4g}")
     if content.overtuning is not None and len(content.overtuning):
         steps = content.overtuning
-        number = np.append(steps["candidate"].to_numpy() + 1, len(content))
+        number = np.append(steps["candidate"].to_numpy(), len(content) - 1)
         held_out = np.append(steps["holdout_score"], steps["holdout_score"].iloc[-1])
         ax.step(number, held_out, where="post", color=MODEL, label="incumbent, held out")
 
@@ -205,7 +213,7 @@ def _draw_scale(ax: Any, x: int, at: np.ndarray, texts: list[str], ground: dict)
 
 
 def curves(content: Content, axes: Iterable[Any]) -> None:
-    """Scores after few epochs and more, and the loss in training, of each trial that has them."""
+    """Scores after few epochs and more, and the loss by epoch, of each trial that has them."""
     first, *_ = panels = [*axes]
     if content.partial:
         ax = panels.pop(0)
@@ -224,7 +232,7 @@ def curves(content: Content, axes: Iterable[Any]) -> None:
             epochs = np.arange(1, len(curve) + 1)
             _draw_curve(content, ax, i, epochs, curve)
         lowest = min(np.nanmin(curve) for curve in content.losses.values())
-        ax.set(xlabel="epoch", ylabel="loss in training", yscale="log" if lowest > 0 else "linear")
+        ax.set(xlabel="epoch", ylabel="loss", yscale="log" if lowest > 0 else "linear")
     if first.get_legend_handles_labels()[0]:  # the chosen may have no curve
         first.legend(frameon=False, fontsize="small")
 
