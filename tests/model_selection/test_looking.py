@@ -31,7 +31,7 @@ from skdeep.model_selection import (
 from skdeep.model_selection.looking.content import expected_by_epochs, expected_by_folds
 from skdeep.model_selection.looking.importance import shares
 from skdeep.model_selection.looking.landscape import capped
-from skdeep.model_selection.looking.scales import shortened, ticks
+from skdeep.model_selection.looking.scales import plain, shortened, text_of, ticks
 from skdeep.model_selection.looking.sources import content_of
 from skdeep.model_selection.looking.tried import space_of
 from skdeep.model_selection.spaces import Space
@@ -605,6 +605,50 @@ def test_failures_stand_below_all_that_is_shown(search, sign):
     assert sign * best > 0.99
 
 
+def test_importance_writes_what_its_bars_are():
+    # Alone c and d do little, and together the most.
+    display = tried(
+        lambda p: np.sqrt(12) * p["a"] + 20 * (p["c"] - 0.5) * (p["d"] - 0.45),
+        dict.fromkeys("abcd", (0.0, 1.0)),
+        50,
+    )
+    table = display.importance()
+    ax = display.plot("importance").axes_[0]
+    rows = table[(table["partner"] == "") | (table["share"] >= 0.005)]
+    written = {text.get_position()[1]: text for text in ax.texts}
+    lengths = []
+    for y, name in zip(ax.get_yticks(), ax.get_yticklabels()):
+        names = name.get_text().split(" \N{MULTIPLICATION SIGN} ")
+        row = rows[(rows["parameter"] == names[0]) & (rows["partner"] == "".join(names[1:]))]
+        share, total = row["share"].item(), row["total"].item()
+        ends = {bar.get_width() for bar in ax.patches if bar.get_y() < y < bar.get_y() + 0.8}
+        if len(names) == 1:
+            assert written[y].get_text() == f"{share:.1%} of {total:.1%}"
+            assert ends == {share, total}
+        else:
+            assert written[y].get_text() == f"{share:.1%}"
+            assert ends == {share}
+        lengths.append(max(ends))
+        assert written[y].get_position()[0] > max(ends)
+    assert len(lengths) == len(rows)
+    assert lengths == sorted(lengths, reverse=True)
+    assert [*ax.get_yticks()] == [*range(len(rows))][::-1]  # the longest on top
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "alone: first-order Sobol index" in legend
+
+
+def test_points_on_the_border_of_a_map_are_whole():
+    display = tried(lambda p: p["a"] * p["b"], {"a": (0.0, 1.0), "b": (0.0, 1.0)}, 12)
+    content = display.content
+    corner = replace(content, points=[{"a": 0.0, "b": 0.0}, *content.points[1:]], best=0)
+    (ax,) = SearchDisplay(corner).plot("dependence", parameters=[("a", "b")]).axes_
+    ax.figure.canvas.draw()
+    picture = np.asarray(ax.figure.canvas.buffer_rgba())[::-1, :, :3].astype(int)
+    x, y = np.round(ax.transData.transform((0.0, 0.0))).astype(int)
+    star = (np.abs(picture - [0xC8, 0x38, 0x5A]) < 30).all(axis=2)
+    assert star[y - 8 : y, x - 8 : x].any()  # also beyond the corner
+
+
 def test_parallel_lines_go_through_the_values(search):
     content = content_of(search)
     ax = SearchDisplay(content).plot("parallel", parameters=["C", "degree"]).axes_[0]
@@ -613,6 +657,9 @@ def test_parallel_lines_go_through_the_values(search):
     assert chosen[0] == pytest.approx((np.log10(best["C"]) + 3) / 6)
     assert (chosen[1] < 0) == ("degree" not in best)
     assert chosen[2] == 1
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    assert names == ["C", "degree", "accuracy"]
+    assert ax.xaxis.get_ticks_position() == "top"  # where the axes end
     n_lines = [len(lines.get_segments()) for lines in ax.collections[:2]]
     assert n_lines == [content.states.count("failed"), 20 - content.states.count("failed")]
 
@@ -649,6 +696,15 @@ def test_a_slice_goes_through_the_best_trial():
     assert lower.get_ylabel() == "expected\ngain"
 
 
+def test_scores_after_few_epochs_are_seen_though_they_are_low(search):
+    content = content_of(search)
+    partial = {i: np.array([[1, 0.2 + 0.1 * i], [2, 0.7], [4, 0.9]]) for i in range(4)}
+    content = replace(content, partial=partial | {5: np.array([[1, -1e6]])})
+    low, high = SearchDisplay(content).plot("curves").axes_[0].get_ylim()
+    assert -0.2 < low < 0.2
+    assert 0.9 < high < 1.1
+
+
 def test_curves_are_of_the_trials_that_had_epochs(search):
     content = content_of(search)
     few = np.array([[1, 0.5], [2, 0.6]])
@@ -675,6 +731,20 @@ def test_dollars_are_no_formulas():
     display = tried(lambda p: p["$a^$"] + p["b$"], {"$a^$": (0.0, 1.0), "b$": (0.0, 1.0)}, 12)
     for kind in ("convergence", "parallel", "dependence", "importance", "slice"):
         display.plot(kind).figure_.canvas.draw()
+
+
+def test_names_that_the_font_lacks_come_from_another_or_are_numbers():
+    fraktur, nowhere = "\U0001d504", "\ue000"  # which comes with matplotlib, and of no font
+    assert plain(f"{fraktur}{nowhere}\ud800\a$") == rf"{fraktur}\ue000\ud800\x07\$"
+    space = {f"a{fraktur}": (0.0, 1.0), f"{nowhere}b": (0.0, 1.0), "c": [fraktur, nowhere]}
+    display = tried(
+        lambda p: sum(p[name] for name in [*space][:2]) + (p["c"] == nowhere), space, 12
+    )
+    for kind in ("convergence", "parallel", "dependence", "importance", "slice"):
+        figure = display.plot(kind).figure_
+        figure.canvas.draw()  # without a warning, which would be an error
+        for text in figure.findobj(plt.Text):
+            assert (len(text.get_fontfamily()) > 1) == (fraktur in text.get_text())
 
 
 @pytest.mark.parametrize(
@@ -711,6 +781,8 @@ def test_axes_are_of_matplotlib(search):
 def test_long_names_keep_both_ends():
     assert shortened("a rather long choice 17", 12) == "a rat…ice 17"
     assert shortened("short", 5) == "short"
+    assert text_of(StandardScaler(), 14) == "StandardScaler"
+    assert plain("$" * 30, 5) == r"\$\$…\$\$"
 
 
 @pytest.mark.parametrize(
@@ -722,6 +794,8 @@ def test_long_names_keep_both_ends():
         ((1, 4), {"1": 1 / 8, "4": 7 / 8}),
         (["a", None], {"a": 0.25, "None": 0.75}),
         (norm(0, 1), {"0": 0.5}),
+        ((0.0669137, 0.0669137001), {"0.06691370004": 0.4}),
+        ((1e6, 1e6 + 1), {"1000000.2": 0.2}),
     ],
 )
 def test_ticks_stand_where_their_values_are(given, expected):
@@ -729,4 +803,4 @@ def test_ticks_stand_where_their_values_are(given, expected):
     found = dict(zip(texts, u))
     assert len(found) == len(u) <= 12
     for text, place in expected.items():
-        assert found[text] == pytest.approx(place, abs=1e-9)
+        assert found[text] == pytest.approx(place, abs=1e-6)

@@ -245,6 +245,61 @@ def test_a_journal_tells_which_axes_are_logarithmic(storage):
     assert space.endswith("\nlogarithmic, by what was tried: C")
 
 
+def test_what_had_few_epochs_is_in_the_table_and_seen_in_full(search):
+    partial = {i: np.array([[1, 0.2], [2, 0.5 + i / 10]]) for i in range(3)}
+    content = replace(content_of(search), partial=partial)
+    data = report.data_of(SearchDisplay(content))
+    assert data["partialRange"] == pytest.approx((0.2, 0.7))
+    assert data["partial"] == partial
+
+
+def test_scores_that_hardly_differ_do_so_on_the_page():
+    result = hardly_different()
+    data = Page(report.page_of(SearchDisplay.from_search(result))).data
+    expected = np.argsort(result.func_vals)
+    np.testing.assert_array_equal(np.argsort([t["score"] for t in data["trials"]]), expected)
+
+
+def hardly_different():
+    return minimize(
+        lambda p: 0.0669137 + 1e-9 * p["x"],
+        {"x": (0.0, 1.0)},
+        n_calls=9,
+        surrogate="quasirandom",
+        random_state=0,
+    )
+
+
+def test_titles_of_pages_are_escaped(iris):
+    odd = type("<img src=x>", (SVC,), {"_get_param_names": SVC._get_param_names})
+    search = GridSearchCV(odd(), {"C": [1, 2]}, cv=2).fit(*iris)
+    page = Page(report.page_of(SearchDisplay.from_search(search)))
+    assert "img" not in page.tags
+    assert page.texts["title"] == "Search: <img src=x>"
+
+
+def test_integers_that_javascript_cannot_hold_are_texts():
+    numbers = [2**53, 2**53 + 1, -(2**60) - 1]
+    result = OptimizeResult(
+        space=Space({"n": numbers}), x_iters=[{"n": n} for n in numbers], func_vals=np.arange(3.0)
+    )
+    trials = Page(report.page_of(SearchDisplay.from_search(result))).data["trials"]
+    values = [value for trial in trials for value in trial["values"]]
+    assert values == [2**53, "9007199254740993", "-1152921504606846977"]
+
+
+def test_each_of_twenty_parameters_has_its_mean():
+    names = [f"x{i}" for i in range(21)]
+    points = [dict(zip(names, row)) for row in np.random.default_rng(0).random((8, 21)).tolist()]
+    result = OptimizeResult(
+        space=Space(dict.fromkeys(names, (0.0, 1.0))),
+        x_iters=points,
+        func_vals=np.array([p["x0"] for p in points]),
+    )
+    axes = report.data_of(SearchDisplay.from_search(result))["axes"]
+    assert ["dependence" in axis for axis in axes] == [True] * 20 + [False]
+
+
 # --- safety
 
 
@@ -756,6 +811,110 @@ def test_the_keyboard_reaches_all_in_order(browser, search, tmp_path):
     ]
     assert seen[4][0] == "filter"
     assert all(outline != "none" for _, outline in seen)
+
+
+def pointed_at(browser, number, i):
+    """Move to a trial's mark in a picture; returns what the tip says."""
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    svg = browser.find_elements("css selector", "figure svg")[number]
+    at = browser.execute_script(
+        "arguments[0].scrollIntoView({block: 'center'});"
+        "const box = arguments[0].getBoundingClientRect(), at = plots[arguments[1]].marks"
+        ".get(arguments[2]).getBoundingClientRect(); return ["
+        "at.x + at.width / 2 - box.x - box.width / 2,"
+        "at.y + at.height / 2 - box.y - box.height / 2]",
+        svg,
+        number,
+        i,
+    )
+    ActionChains(browser).move_to_element_with_offset(svg, *map(round, at)).perform()
+    return browser.find_element("id", "tip")
+
+
+def test_a_hostile_trial_that_is_pointed_at_is_told_of_as_text(browser, hostile, tmp_path):
+    _, display = hostile
+    opened(browser, display, tmp_path / "report.html")
+    tip = pointed_at(browser, 0, 5)
+    words = browser.execute_script("return arguments[0].textContent.toWellFormed()", tip)
+    assert "<img src=x onerror=" in words
+    assert browser.execute_script("return arguments[0].children.length", tip) == 0
+    assert browser.title == "Minimisation"
+
+
+def heights(browser, number, which):
+    """Heights of the corners of each trial's line, by trial."""
+    found = browser.execute_script(
+        "return [...plots[arguments[0]].marks].map(([i, mark]) =>"
+        "[i, (mark.querySelector('path') ?? mark).getAttribute('d')])",
+        number,
+    )
+    return {i: float(re.findall(r"[ML]\S+ ([-\d.]+)", d)[which]) for i, d in found}
+
+
+def test_larger_values_stand_higher(browser, search, tmp_path):
+    opened(browser, SearchDisplay.from_search(search), tmp_path / "report.html")
+    found = heights(browser, 1, 0)
+    assert len(found) > 10
+    C = {i: search.cv_results_["params"][i]["C"] for i in found}
+    assert sorted(found, key=lambda i: -found[i]) == sorted(C, key=C.get)
+    scores = {i: search.cv_results_["mean_test_score"][i] for i in found}
+    found = heights(browser, 1, -1)
+    order = np.array([scores[i] for i in sorted(found, key=lambda i: -found[i])])
+    assert (np.diff(order[order > 0.9]) >= 0).all()
+
+
+def test_curves_and_honest_scores_on_the_page(browser, search, tmp_path):
+    partial = {i: np.array([[1, 0.2], [2, 0.5 + i / 10], [4, 0.9]]) for i in range(4)}
+    partial[5] = np.array([[1, -1e6], [2, 0.4]])
+    content = replace(
+        content_of(search),
+        partial=partial,
+        losses={3: np.array([2.0, 1.0, np.nan]), 4: np.array([0.5])},
+        honest={"corrected": 0.95, "held out": 0.951},
+        interval=(0.9, 0.99),
+    )
+    opened(browser, SearchDisplay(content), tmp_path / "report.html")
+    found = heights(browser, 4, 0)
+    assert found[0] == found[3] > heights(browser, 4, 1)[0]
+    assert found[5] == max(found.values())
+    arrows = browser.execute_script(
+        "return [...plots[4].marks].map(([i, mark]) =>[i, mark.querySelectorAll('.failed').length])"
+    )
+    assert dict(arrows) == {0: 0, 1: 0, 2: 0, 3: 0, 5: 1}
+    captions = [each.text for each in browser.find_elements("css selector", "figcaption")]
+    assert "dashed: the best, corrected; dotted: the best, held out" in captions[0]
+    assert "arrow: beyond the picture" in captions[4]
+    assert captions[5].startswith("Loss by epoch\nof rows held out where the network had any")
+    first = browser.find_element("css selector", "figure svg")  # has no words but numbers
+    words = [each.text for each in first.find_elements("css selector", "text")]
+    assert {word for word in words if not re.fullmatch(r"[-\d.]+", word)} == {"trial"}
+    headers = [each.text for each in browser.find_elements("css selector", "thead button")]
+    k = headers.index("epochs")
+    assert headers[k + 1] == "score by then"
+    assert texts(browser, k)[:6] == ["4", "4", "4", "4", "", "2"]
+    assert texts(browser, k + 1)[:6] == ["0.9", "0.9", "0.9", "0.9", "", "0.4"]
+
+
+def test_ticks_that_hardly_differ_are_told_apart(browser, tmp_path):
+    display = SearchDisplay.from_search(hardly_different())
+    opened(browser, display, tmp_path / "report.html", width=360)
+    for number in range(3):
+        words = browser.execute_script(
+            "return [...plots[arguments[0]].svg.querySelectorAll('text')].map(e => e.textContent)",
+            number,
+        )
+        ticks = [word for word in words if word.startswith("0.0669137")]
+        assert len(ticks) == len(set(ticks)) > 1
+        steps = np.diff(np.array(ticks, dtype=float))
+        np.testing.assert_allclose(steps, steps[0], rtol=1e-3)
+    ends = browser.execute_script(
+        "return [...document.querySelectorAll('figure')].flatMap(figure => [...figure."
+        "querySelectorAll('svg text')].map(each => [each.getBoundingClientRect().left -"
+        "figure.getBoundingClientRect().left, figure.getBoundingClientRect().right -"
+        "each.getBoundingClientRect().right]))"
+    )
+    assert np.min(ends) >= 0  # none leaves its picture
 
 
 @pytest.fixture(scope="module")

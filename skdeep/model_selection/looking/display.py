@@ -10,15 +10,17 @@ import pandas as pd
 
 from skdeep.model_selection.looking import landscape_plots, trial_plots
 from skdeep.model_selection.looking.content import Content
-from skdeep.model_selection.looking.importance import importance_table
+from skdeep.model_selection.looking.importance import importance_table, shown
 from skdeep.model_selection.looking.landscape import Landscape
+from skdeep.model_selection.looking.scales import give_fonts
 from skdeep.model_selection.looking.sources import content_of
 from skdeep.validation import did_you_mean
 
 KINDS = ("convergence", "parallel", "dependence", "importance", "curves", "slice")
 WITHOUT_PARAMETERS = ("convergence", "importance", "curves")
 N_SINGLE, N_PAIRS, N_SLICES = 4, 2, 3  # shown unless parameters are named
-MOST_PARALLEL = 12
+MOST_PARALLEL = 12  # axes
+MOST_BARS = 12
 PANEL = (3.8, 3.2)  # inches
 
 
@@ -143,7 +145,9 @@ class SearchDisplay:
             raise ValueError("the search has no trial yet: there is nothing to draw.")
         if parameters is not None:
             self._check_parameters(kind, parameters)
-        return getattr(self, f"_plot_{kind}")(parameters, ax)
+        getattr(self, f"_plot_{kind}")(parameters, ax)
+        give_fonts(self.figure_)
+        return self
 
     def importance(self) -> pd.DataFrame:
         """Whose doing the scores are: shares of their variance over the space.
@@ -153,7 +157,8 @@ class SearchDisplay:
         table : DataFrame
             A row for each parameter and each pair, the largest share first. Columns ``parameter``,
             ``partner`` (of a pair, else ""), ``share``, what the parameter does by itself or the
-            two do beyond that, and ``total`` of a parameter: with all that it takes part in.
+            two do beyond that (Sobol's first-order and second-order indices), and ``total`` of a
+            parameter: with all that it takes part in (its total index).
 
         Notes
         -----
@@ -199,20 +204,18 @@ class SearchDisplay:
                         f"{name!r} is no parameter of the search{did_you_mean(str(name), known)}"
                     )
 
-    def _plot_convergence(self, parameters: None, ax: Any) -> "SearchDisplay":
+    def _plot_convergence(self, parameters: None, ax: Any) -> None:
         axes = self._panels(ax, 1, (7.0, 4.0))
         trial_plots.convergence(self.content, axes[0])
-        return self
 
-    def _plot_parallel(self, parameters: Any, ax: Any) -> "SearchDisplay":
+    def _plot_parallel(self, parameters: Any, ax: Any) -> None:
         names = parameters or self.foremost(MOST_PARALLEL)
         axes = self._panels(ax, 1, (max(6.0, 1.5 * (len(names) + 1)), 4.4))
         trial_plots.parallel(self.content, axes[0], names)
-        return self
 
-    def _plot_dependence(self, parameters: Any, ax: Any) -> "SearchDisplay":
+    def _plot_dependence(self, parameters: Any, ax: Any) -> None:
         if parameters is None:
-            table = self._importance[self._importance["share"] >= 0.005]
+            table = shown(self._importance)
             pairs = table[table["partner"] != ""].head(N_PAIRS)[["parameter", "partner"]]
             parameters = [*self.foremost(N_SINGLE), *map(tuple, pairs.to_numpy())]
         landscape = self.landscape
@@ -221,15 +224,13 @@ class SearchDisplay:
         for panel, each in zip(axes, parameters):
             if isinstance(each, str):
                 panel.set_ylabel(trial_plots.plain(self.content.score_name))
-        return self
 
-    def _plot_importance(self, parameters: None, ax: Any) -> "SearchDisplay":
-        table, explained = self._importance, self.landscape.explained
-        axes = self._panels(ax, 1, (6.4, 1.6 + 0.3 * min(len(table), landscape_plots.MOST_BARS)))
-        landscape_plots.importance(self.content, table, explained, axes[0])
-        return self
+    def _plot_importance(self, parameters: None, ax: Any) -> None:
+        table = shown(self._importance).head(MOST_BARS)
+        axes = self._panels(ax, 1, (6.4, 1.6 + 0.3 * len(table)))
+        landscape_plots.importance(self.content, table, self.landscape.trust, axes[0])
 
-    def _plot_curves(self, parameters: None, ax: Any) -> "SearchDisplay":
+    def _plot_curves(self, parameters: None, ax: Any) -> None:
         n = bool(self.content.partial) + bool(self.content.losses)
         if n == 0:
             raise ValueError(
@@ -237,9 +238,8 @@ class SearchDisplay:
                 "after few epochs, as BayesSearchCV(fidelity='epochs') does for networks."
             )
         trial_plots.curves(self.content, self._panels(ax, n, (5.2 * n, 3.8)))
-        return self
 
-    def _plot_slice(self, parameters: Any, ax: Any) -> "SearchDisplay":
+    def _plot_slice(self, parameters: Any, ax: Any) -> None:
         names = parameters or self.foremost(N_SLICES)
         landscape = self.landscape
         if ax is None:
@@ -255,7 +255,6 @@ class SearchDisplay:
             )
         axes = self._panels(ax, 2 * len(names))
         landscape_plots.slices(landscape, axes.reshape(2, -1), names)
-        return self
 
     def foremost(self, n: int) -> list[str]:
         """The parameters that matter most, or, without a model, the first."""
@@ -263,10 +262,10 @@ class SearchDisplay:
         if len(names) <= n and n > N_SINGLE:
             return names
         try:
-            table = self._importance
+            table = shown(self._importance)
         except ValueError:
             return names[:n]
-        table = table[table["partner"] == ""].sort_values("total", ascending=False, kind="stable")
+        table = table[table["partner"] == ""]
         return table["parameter"].head(n).tolist()
 
     def _panels(self, ax: Any, n: int, size: tuple[float, float] | None = None) -> np.ndarray:

@@ -6,8 +6,9 @@ For independent u_1, ..., u_d, uniform as the space has them, a function f split
 
 whose parts have mean 0 and no correlation, so that their variances V_i, V_ij, ... add up to that
 of f, V [1]_. The share V_i / V is what parameter i does by itself; V_ij / V is what i and j do
-together beyond that. With A and B two tables of n rows, A_i that of A but for column i, from B, and
-B_i the other way round [2]_, for f of mean 0:
+together beyond that: Sobol's first-order and second-order indices; with all that i takes part in
+they make its total index. With A and B two tables of n rows, A_i that of A but for column i, from
+B, and B_i the other way round [2]_, for f of mean 0:
 
     V_i         ~ mean of f(B) (f(A_i) - f(A))                       [2]_, equation 14
     V_i + ...   ~ mean of (f(A) - f(A_i))^2 / 2, all that i is in    [3]_
@@ -32,6 +33,7 @@ import pandas as pd
 from scipy.stats import qmc
 
 LOG2_ROWS = 12
+LEAST_SHARE = 0.005  # of a pair that is shown
 
 
 def shares(
@@ -87,6 +89,13 @@ def importance_table(names: Sequence[str], f: Callable[[np.ndarray], np.ndarray]
     ]
     table = pd.DataFrame(rows, columns=["parameter", "partner", "share", "total"])
     return table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows for pictures, by all that they take part in: parameters, and pairs that count."""
+    rows = table[(table["partner"] == "") | (table["share"] >= LEAST_SHARE)]
+    total = rows["total"].fillna(rows["share"])
+    return rows.loc[total.sort_values(ascending=False, kind="stable").index]
 
 
 def _exchanged(A: np.ndarray, B: np.ndarray, j: int) -> np.ndarray:

@@ -70,6 +70,13 @@ class Landscape:
         error = -self._minus_left_out_error(values, self.model, self.warp)
         self.explained = 1 - error / float(np.var(values))
 
+    @property
+    def trust(self) -> str:
+        """How far the model is to be believed, in a line."""
+        if round(100 * self.explained) <= 0:
+            return "the model predicts no trial that it has not seen: do not trust it"
+        return f"the model predicts {self.explained:.0%} of the variance of trials left out"
+
     def median(self, U: np.ndarray) -> np.ndarray:
         """The score that is expected at U, (m, n_dimensions): (m,)."""
         with one_blas_thread():

@@ -13,55 +13,41 @@ from skdeep.model_selection.looking.trial_plots import BEST, DEFAULT, MODEL, TRI
 from skdeep.model_selection.spaces.dimensions import Choice, Dimension
 
 N_ALONG, N_ALONG_PAIR = 60, 24
-LEAST_BARS, MOST_BARS = 4, 12  # that have room
+LEAST_BARS = 4  # that have room
+PALE = "#d2deea"
 MOST_LINES = 6  # levels that have a line each
 
 
-def importance(content: Content, table: pd.DataFrame, explained: float, ax: Any) -> None:
-    """Bars of the shares, the largest on top, parameters and pairs told apart by colour."""
-    rows = table[(table["share"] >= 0.005) | (table["partner"] == "")].head(MOST_BARS)
+def importance(content: Content, rows: pd.DataFrame, trust: str, ax: Any) -> None:
+    """Bars of the shares, parameters and pairs told apart by colour."""
     y = np.arange(len(rows))[::-1]
     is_pair = (rows["partner"] != "").to_numpy()
-    ax.barh(
-        y[~is_pair],
-        rows["total"][~is_pair],
-        color=TRIAL,
-        alpha=0.25,
-        label="with its interactions",
-        height=0.7,
-    )
-    ax.barh(y[~is_pair], rows["share"][~is_pair], color=TRIAL, label="alone", height=0.7)
-    if is_pair.any():
-        ax.barh(y[is_pair], rows["share"][is_pair], color=DEFAULT, label="pair", height=0.7)
-    longest = rows[["share", "total"]].max().max()
-    for height, share, total in zip(y, rows["share"], rows["total"].fillna(0.0)):
-        ax.text(
-            max(share, total) + 0.01 * longest,
-            height,
-            f"{share:.1%}",
-            va="center",
-            fontsize="small",
-        )
+    shares, totals = rows["share"].to_numpy(), rows["total"].to_numpy()
+    for kind, lengths, style in (
+        (~is_pair, totals, {"color": PALE, "label": "with its interactions: total index"}),
+        (~is_pair, shares, {"color": TRIAL, "label": "alone: first-order Sobol index"}),
+        (is_pair, shares, {"color": DEFAULT, "label": "pair: second-order index"}),
+    ):
+        if kind.any():
+            ax.barh(y[kind], lengths[kind], height=0.7, **style)
+    longest = np.nanmax([shares, totals])
+    for height, share, total in zip(y, shares, totals):
+        words = f"{share:.1%}" if np.isnan(total) else f"{share:.1%} of {total:.1%}"
+        end = np.nanmax([share, total]) + 0.01 * longest
+        ax.text(end, height, words, va="center", fontsize="small")
     ax.set_yticks(
         y, [plain(content.label(*pair)) for pair in zip(rows["parameter"], rows["partner"])]
     )
     ax.set(
         ylim=(min(-0.6, len(rows) - LEAST_BARS), len(rows) - 0.4),
         xlabel=f"share of the variance of {plain(content.score_name)}",
-        xlim=(0, 1.12 * longest or 1),
-        title=_trust(explained),
+        xlim=(0, 1.3 * longest or 1),
+        title=trust,
     )
     ax.title.set_fontsize("small")
     ax.xaxis.set_major_formatter("{x:.0%}")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize="small", loc="lower right")
-
-
-def _trust(explained: float) -> str:
-    """How far a model is to be believed, in a line."""
-    if explained <= 0:
-        return "the model predicts no trial that it has not seen: do not trust it"
-    return f"the model predicts {explained:.0%} of the variance of trials left out"
 
 
 def dependence(landscape: Landscape, axes: Iterable[Any], wanted: Sequence[str | tuple]) -> None:
@@ -120,7 +106,7 @@ def _draw_pair(landscape: Landscape, ax: Any, first: str, second: str) -> None:
     ax.set_xlabel(plain(content.label(first)))
     if _has_lines(across) and not isinstance(along, Choice):
         for k, level in enumerate(across.levels):  # type: ignore[attr-defined]
-            ax.plot(x, mean[:, k], linewidth=2, label=plain(text_of(level, 18)))
+            ax.plot(x, mean[:, k], linewidth=2, label=plain(text_of(level), 18))
         ax.legend(title=plain(content.label(second)), frameon=False, fontsize="small")
         ax.set_ylabel(plain(content.score_name))
         return
@@ -133,9 +119,11 @@ def _draw_pair(landscape: Landscape, ax: Any, first: str, second: str) -> None:
     active = content.space.active(content.U)
     rows = np.flatnonzero(np.isfinite(content.expected) & active[:, i] & active[:, j])
     at = positions(along, content.U[rows, i]), positions(across, content.U[rows, j])
-    ax.scatter(*at, s=14, color="white", edgecolor="black", linewidths=0.5, alpha=0.8)
+    above = {"clip_on": False, "zorder": 3}  # whole, though many stand on the border
+    ax.scatter(*at, s=14, color="white", edgecolor="black", linewidths=0.5, alpha=0.8, **above)
     chosen = rows == content.best
-    ax.plot(at[0][chosen], at[1][chosen], "*", color=BEST, markeredgecolor="white", markersize=14)
+    star = {"color": BEST, "markeredgecolor": "white", "markersize": 14, **above}
+    ax.plot(at[0][chosen], at[1][chosen], "*", **star)
     ax.set_ylabel(plain(content.label(second)))
     ax.figure.colorbar(drawn, ax=ax, label=plain(content.score_name), format="%.3g")
 

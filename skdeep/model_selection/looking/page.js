@@ -32,7 +32,7 @@ function text(value, digits = 5) {
   if (typeof value !== "number") return value ?? "";
   const isTiny = value !== 0 && Math.abs(value) < 1e-4;
   if (!isTiny) return String(Number(value.toPrecision(digits)));
-  return value.toExponential(Math.min(digits, 4) - 1).replace(/\.?0+e/, "e");
+  return value.toExponential((digits > 5 ? digits : Math.min(digits, 4)) - 1).replace(/\.?0+e/, "e");
 }
 
 function shade(score) {
@@ -50,6 +50,13 @@ function niceTicks(low, high, n = 5) {
   const ticks = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) ticks.push(k * step);
   return ticks;
+}
+
+/** Numbers of a scale, with as many digits as tell them apart. */
+function written(ticks, least = 5) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : Infinity;
+  const digits = Math.ceil(Math.log10(Math.max(...ticks.map(Math.abs)) / step)) + 2;
+  return ticks.map((tick) => text(tick, Math.min(17, Math.max(least, digits))));
 }
 
 function linear(low, high, from, to) {

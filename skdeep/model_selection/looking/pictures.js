@@ -21,18 +21,26 @@ function shorten(words, n) {
   return words.length > n ? `${words.slice(0, n - 1 - last)}…${words.slice(words.length - last)}` : words;
 }
 
-function scoreAxis(svg, y, width) {
-  for (const tick of niceTicks(y.low, y.high)) {
-    svg.append(make("line", { class: "grid", x1: 52, x2: width - 8, y1: y(tick), y2: y(tick) }));
-    write(svg, 46, y(tick) + 4, text(tick), "end");
-  }
+/** Lines across a picture at round numbers of y, which are written to the left of them. */
+function heightAxis(svg, y, width) {
+  y.ticks.forEach((tick, k) => {
+    svg.append(make("line", { class: "grid", x1: y.left, x2: width - 8, y1: y(tick), y2: y(tick) }));
+    write(svg, y.left - 6, y(tick) + 4, y.texts[k], "end");
+  });
+}
+
+/** A scale with ticks, their texts, and the room that these need. */
+function withTicks(y, ticks, texts) {
+  return Object.assign(y, { ticks, texts, left: Math.max(52, 12 + 7 * Math.max(0, ...texts.map((t) => t.length))) });
 }
 
 function scoreScale(also = []) {
   const inside = also.filter(known);
   const low = Math.min(...data.range, ...inside), high = Math.max(...data.range, ...inside);
-  const margin = 0.06 * (high - low || 1);
-  return linear(low - margin, high + margin, HEIGHT - 34, 10);
+  const margin = 0.06 * (high - low || Math.abs(high) || 1);
+  const y = linear(low - margin, high + margin, HEIGHT - 34, 10);
+  const ticks = trials.some((trial) => known(trial.expected)) ? niceTicks(y.low, y.high) : [];
+  return withTicks(y, ticks, written(ticks));
 }
 
 function point(trial, x, y) {
@@ -49,22 +57,24 @@ function star(x, y) {
   return make("path", { class: "star", d: path(corners) + "Z" });
 }
 
+const DASHES = ["dashed", "dotted"]; // of the honest scores
+
 function drawConvergence(plot, width) {
   const svg = plot.svg, points = [];
   const honest = [...data.honest, ...data.heldOut].map((pair) => pair[1]);
   const y = scoreScale([...honest, ...(data.interval ?? [])]);
-  const x = linear(-0.5, trials.length - 0.5, 58, width - 10);
-  scoreAxis(svg, y, width);
+  const x = linear(-0.5, trials.length - 0.5, y.left + 6, width - 10);
+  heightAxis(svg, y, width);
   if (data.interval) {
     const [low, high] = data.interval;
-    svg.append(make("rect", { class: "band", x: 52, width: width - 60, y: y(high), height: y(low) - y(high) }));
+    svg.append(make("rect", { class: "band", x: y.left, width: width - 8 - y.left, y: y(high), height: y(low) - y(high) }));
   }
   for (const tick of niceTicks(0, trials.length - 1)) if (Number.isInteger(tick)) write(svg, x(tick), HEIGHT - 14, tick);
   write(svg, width - 8, HEIGHT - 1, "trial", "end");
-  for (const [name, score] of data.honest) {
-    svg.append(make("path", { class: "model dashed", d: path([[52, y(score)], [width - 8, y(score)]]) }));
-    write(svg, width - 8, y(score) - 4, `best, ${name}`, "end");
-  }
+  data.honest.forEach(([, score], k) => {
+    const line = [[y.left, y(score)], [width - 8, y(score)]];
+    svg.append(make("path", { class: `model ${DASHES[k]}`, d: path(line) }));
+  });
   const steps = (pairs) => {
     const line = [];
     pairs.forEach(([i, score], k) => {
@@ -136,16 +146,18 @@ function drawParallel(plot, width) {
   if (isMissing) write(svg, 4, y(-0.12) + 4, "none", "start");
   svg.append(make("line", { class: "axis", x1: x(n), x2: x(n), y1: y(0), y2: y(1) }));
   const numbers = niceTicks(Math.min(...data.range), Math.max(...data.range));
-  for (const number of numbers) write(svg, x(n) - 5, y(score(number)) + 4, text(number), "end");
+  const texts = written(numbers);
+  numbers.forEach((number, k) => write(svg, x(n) - 5, y(score(number)) + 4, texts[k], "end"));
   write(svg, width - 2, HEIGHT - 22, shorten(data.score, 14), "end", { class: "name" });
   pointingAtLines(plot, lines);
 }
 
 function drawParameter(plot, width, j) {
   const svg = plot.svg, axis = data.axes[j], points = [];
-  const y = scoreScale((axis.dependence ?? []).map((pair) => pair[1])), x = linear(0, 1, 66, width - 22);
-  scoreAxis(svg, y, width);
-  const room = Math.max(3, fitting((width - 90) / axis.ticks.length) - 1);
+  const y = scoreScale((axis.dependence ?? []).map((pair) => pair[1]));
+  const x = linear(0, 1, y.left + 14, width - 22);
+  heightAxis(svg, y, width);
+  const room = Math.max(3, fitting((width - 38 - y.left) / axis.ticks.length) - 1);
   for (const [u, words] of axis.ticks) write(svg, x(u), HEIGHT - 14, axis.levels ? shorten(words, room) : words);
   const counts = new Map();
   trials.forEach((trial, i) => {
@@ -167,10 +179,16 @@ function drawParameter(plot, width, j) {
   pointing(plot, points);
 }
 
+/** What a bar stands for: a share, of a parameter that of all it takes part in, too. */
+function percentages(bar) {
+  const percent = (share) => `${(100 * share).toFixed(1)}%`;
+  return known(bar.total) ? `${percent(bar.share)} of ${percent(bar.total)}` : percent(bar.share);
+}
+
 function drawImportance(plot, width) {
   const svg = plot.svg, bars = data.importance, room = Math.min(190, 0.42 * width);
   const longest = Math.max(...bars.map((bar) => bar.total ?? bar.share), 1e-9);
-  const x = linear(0, longest, room, width - 52), step = (HEIGHT - 8) / Math.max(bars.length, 6);
+  const x = linear(0, longest, room, width - 112), step = (HEIGHT - 8) / Math.max(bars.length, 6);
   bars.forEach((bar, k) => {
     const y = 4 + k * step, height = step * 0.7, middle = y + height / 2 + 4;
     const addBar = (kind, share) => {
@@ -179,9 +197,13 @@ function drawImportance(plot, width) {
     if (known(bar.total)) addBar("bar total", bar.total);
     addBar(known(bar.total) ? "bar" : "bar pair", bar.share);
     writeName(svg, room - 6, middle, shorten(bar.label, fitting(room)), bar.label, "end");
-    const percent = `${(100 * bar.share).toFixed(1)}%`;
-    write(svg, x(Math.max(bar.share, bar.total ?? 0)) + 5, middle, percent, "start");
+    write(svg, x(Math.max(bar.share, bar.total ?? 0)) + 5, middle, percentages(bar), "start");
   });
+}
+
+/** Whether a score after few epochs is out of all proportion, and stands at the edge. */
+function isBeyond(score) {
+  return known(score) && (score < Math.min(...data.partialRange) || score > Math.max(...data.partialRange));
 }
 
 function drawCurves(plot, width, curves, isLoss) {
@@ -190,13 +212,12 @@ function drawCurves(plot, width, curves, isLoss) {
   const isLog = isLoss && all.every((pair) => pair[1] > 0);
   const height = (v) => isLog ? Math.log10(v) : v;
   const ends = (values) => [values.reduce((p, q) => Math.min(p, q)), values.reduce((p, q) => Math.max(p, q))];
-  const [low, high] = ends(isLoss ? all.map((pair) => height(pair[1])) : data.range);
-  const y = linear(low, high, HEIGHT - 34, 10);
-  const x = linear(...ends(all.map((pair) => Math.log2(pair[0]))), 58, width - 14);
-  for (const tick of niceTicks(low, high)) {
-    svg.append(make("line", { class: "grid", x1: 52, x2: width - 8, y1: y(tick), y2: y(tick) }));
-    write(svg, 46, y(tick) + 4, text(isLog ? 10 ** tick : tick, isLog ? 2 : 5), "end");
-  }
+  const [low, high] = ends(isLoss ? all.map((pair) => height(pair[1])) : data.partialRange);
+  const ticks = niceTicks(low, high);
+  const texts = isLog ? ticks.map((tick) => text(10 ** tick, 2)) : written(ticks);
+  const y = withTicks(linear(low, high, HEIGHT - 34, 10), ticks, texts);
+  const x = linear(...ends(all.map((pair) => Math.log2(pair[0]))), y.left + 6, width - 14);
+  heightAxis(svg, y, width);
   for (let e = 1; e <= 2 ** x.high; e *= 2) if (e >= 2 ** x.low) write(svg, x(Math.log2(e)), HEIGHT - 14, e);
   write(svg, width - 8, HEIGHT - 1, "epochs", "end");
   for (const [key, curve] of Object.entries(curves)) {
@@ -205,7 +226,13 @@ function drawCurves(plot, width, curves, isLoss) {
     if (!line.length) continue;
     if (line.length === 1) line.push([line[0][0] + 4, line[0][1]]);
     const score = trials[i].expected, stroke = known(score) ? shade(score) : "currentColor";
-    addMark(plot, i, make("path", { class: i === data.best ? "best" : "line", d: path(line), stroke }));
+    const drawn = make("g", {}, make("path", { class: i === data.best ? "best" : "line", d: path(line), stroke }));
+    points.forEach(([, v], k) => {
+      if (isLoss || !isBeyond(v)) return;
+      const [cx, cy] = line[k], tip = y(v) > cy ? 6 : -6;
+      drawn.append(make("path", { class: "failed", d: path([[cx - 4, cy], [cx, cy + tip], [cx + 4, cy]]) }));
+    });
+    addMark(plot, i, drawn);
     lines.push([i, line]);
   }
   pointingAtLines(plot, lines);
@@ -227,6 +254,9 @@ function buildPlots() {
     addPlot({
       title: `${data.score} after few epochs and more`,
       alternative: "A line for each trial, up to the epochs that it had.",
+      control: Object.values(data.partial).flat().some((pair) => isBeyond(pair[1]))
+        ? make("span", { class: "soft" }, "arrow: beyond the picture")
+        : null,
       draw: (plot, width) => drawCurves(plot, width, data.partial, false),
     });
   }
@@ -250,6 +280,7 @@ function addConvergence() {
   if (trials.some((trial) => trial.isDefault)) marks.push("diamond: the default");
   if (hasStopped) marks.push("hollow: stopped, where it would have ended");
   if (trials.some((trial) => !known(trial.expected))) marks.push("cross: without a score");
+  data.honest.forEach(([name], k) => marks.push(`${DASHES[k]}: the best, ${name}`));
   if (data.heldOut.length) marks.push("green steps: the best so far on rows held out");
   addPlot({
     title: `${data.score} of the trials, and the best so far`,
@@ -288,14 +319,13 @@ function bestMean(axis) {
 }
 
 function addImportance() {
-  const percent = Math.round(100 * data.explained);
-  let trust = "the model predicts no trial that it has not seen: do not trust it";
-  if (percent > 0) trust = `the model predicts ${percent}% of the variance of trials left out`;
-  const words = data.importance.map((bar) => `${bar.label} ${(100 * bar.share).toFixed(1)}%`);
+  const words = data.importance.map((bar) => `${bar.label} ${percentages(bar)}`);
   addPlot({
     title: "Shares of the score's variance",
     alternative: `Shares of the variance: ${words.join(", ")}.`,
     draw: drawImportance,
-    control: make("span", { class: "soft" }, trust),
+    control: make("span", { class: "soft" },
+      `${data.trust}; dark: alone (first-order Sobol index), pale: with its interactions (total index)` +
+      (data.importance.some((bar) => !known(bar.total)) ? ", orange: a pair (second-order index)" : "")),
   });
 }

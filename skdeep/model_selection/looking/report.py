@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 
 from skdeep.model_selection.looking.content import FAILED, Content
+from skdeep.model_selection.looking.display import MOST_PARALLEL
+from skdeep.model_selection.looking.importance import shown
 from skdeep.model_selection.looking.landscape import what_lacks
 from skdeep.model_selection.looking.scales import text_of, ticks
-from skdeep.model_selection.looking.trial_plots import shown_range
+from skdeep.model_selection.looking.trial_plots import curve_ends, shown_range
 from skdeep.model_selection.looking.winner import winner_code
 from skdeep.model_selection.spaces.dimensions import Choice
 from skdeep.persistence.files import replace
@@ -32,7 +34,6 @@ LONGEST = 200  # characters of a value in the table
 N_ALONG = 40  # places of a dependence
 MOST_DEPENDENCES = 20
 MOST_BARS = 16
-MOST_PARALLEL = 12
 MOST_EPOCHS = 200  # of a curve of losses
 
 
@@ -170,6 +171,7 @@ def data_of(display: Any) -> dict[str, Any]:
         "interval": content.interval,
         "heldOut": [],
         "partial": content.partial,
+        "partialRange": curve_ends(content),
         "losses": {i: _thinned(curve) for i, curve in content.losses.items()},
     }
     if content.overtuning is not None:
@@ -183,16 +185,15 @@ def data_of(display: Any) -> dict[str, Any]:
     for j in range(min(len(dimensions), MOST_DEPENDENCES)):
         grid = landscape.grid(j, N_ALONG)
         data["axes"][j]["dependence"] = [*zip(grid, landscape.dependence([j], [grid]))]
-    shown = table[(table["share"] >= 0.005) | (table["partner"] == "")].head(MOST_BARS)
     data["importance"] = [
         {
             "label": content.label(first, second),
             "share": share,
             "total": total,
         }
-        for first, second, share, total in shown.itertuples(index=False)
+        for first, second, share, total in shown(table).head(MOST_BARS).itertuples(index=False)
     ]
-    return data | {"explained": landscape.explained}
+    return data | {"trust": landscape.trust}
 
 
 def _trial(content: Content, i: int, active: np.ndarray) -> dict[str, Any]:
@@ -248,7 +249,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
+        return float(f"{value:.12g}") if math.isfinite(value) else None
     return value
 
 

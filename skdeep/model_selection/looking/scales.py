@@ -1,6 +1,7 @@
 """Dimensions on the axes of a picture: where values stand, and what is written there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ MOST_LEVELS = 10  # that have a tick each
 def text_of(value: Any, longest: int = LONGEST) -> str:
     """A value in a few characters."""
     if isinstance(value, BaseEstimator):
-        text = " ".join(repr(value).split())
+        text = " ".join(repr(value).split()).removesuffix("()")
     elif isinstance(value, str):
         text = value
     elif isinstance(value, float | np.floating):
@@ -45,7 +46,17 @@ def ticks(dimension: Dimension) -> tuple[np.ndarray, list[str]]:
         return u, [text_of(dimension.decode(each)) for each in u]
     numbers = _round_numbers(dimension)
     inside = [float(number) for number in numbers if dimension.low <= number <= dimension.high]
-    return np.array([dimension.encode(each) for each in inside]), [f"{n:.6g}" for n in inside]
+    return np.array([dimension.encode(each) for each in inside]), written(inside)
+
+
+def written(numbers: Sequence[float] | np.ndarray) -> list[str]:
+    """Numbers of a scale, with as many digits as tell them apart."""
+    step = float(np.diff(np.sort(numbers)).min()) if len(numbers) > 1 else np.inf
+    digits = (
+        d for d in range(6, 17) if all(abs(float(f"{n:.{d}g}") - n) < 1e-3 * step for n in numbers)
+    )
+    enough = next(digits, 17)
+    return [f"{n:.{enough}g}" for n in numbers]
 
 
 def _round_numbers(dimension: Range) -> Iterable[float]:
@@ -74,13 +85,48 @@ def scale(ax: Any, which: str, dimension: Dimension) -> None:
     if isinstance(dimension, Choice):
         n = int(dimension.size)
         shown = np.arange(0, n, -(-n // MOST_LEVELS))
-        labels = [plain(text_of(dimension.levels[i], 14)) for i in shown]
+        labels = [plain(text_of(dimension.levels[i]), 14) for i in shown]
         getattr(ax, f"set_{which}ticks")(shown, labels)
         getattr(ax, f"set_{which}lim")(-0.5, n - 0.5)
     elif getattr(dimension, "log", False):
         getattr(ax, f"set_{which}scale")("log")
 
 
-def plain(text: str) -> str:
-    """Text for matplotlib, to which dollars are the ends of formulas."""
-    return text.replace("$", r"\$")
+def plain(text: str, longest: int = 100) -> str:
+    """Text for matplotlib, to which dollars are the ends of formulas.
+
+    What no font of the system has, and what cannot be printed, is written as its number.
+    """
+    known = "".join(c if _family_of(c) is not None else _number_of(c) for c in text)
+    return shortened(known, longest).replace("$", r"\$")
+
+
+def give_fonts(figure: Any) -> None:
+    """Let texts of a figure, whose font lacks some of their characters, find them elsewhere."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        families = [family for family in map(_family_of, text.get_text()) if family]
+        if families:
+            text.set_fontfamily([*text.get_fontfamily(), *dict.fromkeys(families)])
+
+
+def _number_of(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+@cache
+def _family_of(character: str) -> str | None:
+    """The font that has a character: "" if it is the usual one, None if there is none."""
+    from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
+    if not character.isprintable():
+        return None
+    if get_font(findfont(FontProperties())).get_char_index(ord(character)):
+        return ""
+    fonts = [font for font in fontManager.ttflist if font.style == "normal"]
+    for font in sorted(fonts, key=lambda font: ("Sans" not in font.name, font.name, font.fname)):
+        is_placeholder = "LastResort" in font.name.replace(" ", "")  # a box for each
+        if not is_placeholder and get_font(font.fname).get_char_index(ord(character)):
+            return font.name
+    return None

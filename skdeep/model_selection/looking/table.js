@@ -8,6 +8,10 @@ function buildTable() {
   columns = [
     { name: "trial", value: (trial, i) => i },
     { name: "score", title: data.score, value: (trial) => trial.score },
+    ...(Object.keys(data.partial).length ? [
+      { name: "epochs", value: (trial, i) => data.partial[i]?.at(-1)[0] },
+      { name: "then", title: "score by then", value: (trial, i) => data.partial[i]?.at(-1)[1] },
+    ] : []),
     ...(hasStd ? [{ name: "std", title: "±", digits: 2, value: (trial) => trial.std }] : []),
     ...data.names.map((name, k) => ({ name, value: (trial) => trial.values[k] })),
     ...(hasSeconds ? [{ name: "seconds", digits: 3, value: (trial) => trial.seconds }] : []),

@@ -6,29 +6,37 @@ from typing import Any
 import numpy as np
 
 from skdeep.model_selection.looking.content import FAILED, STOPPED, Content
-from skdeep.model_selection.looking.scales import plain, text_of, ticks
+from skdeep.model_selection.looking.scales import plain, ticks, written
 from skdeep.model_selection.spaces.dimensions import Choice
 
 TRIAL, BEST, DEFAULT, MODEL, FAINT = "#4c78a8", "#c8385a", "#e08e0b", "#2a7f62", "0.55"
 DASHES = ("--", ":")
 IN_PROPORTION = 4.0  # times as far from the best as the median
+CURVES_IN_PROPORTION = 10.0  # of scores after few epochs, which are low with good reason
 ABSENT = -0.12  # where a line passes that has no value on an axis
 
 
 def shown_range(content: Content) -> tuple[float, float]:
-    """Worst and best score of a picture, which leaves out what is out of all proportion.
+    """Worst and best score of a picture, which leaves out what is out of all proportion."""
+    return in_proportion(content.expected, content.sign)
 
-    That is what is four times as far below the best as the median is.
+
+def in_proportion(
+    scores: np.ndarray, sign: int, times: float = IN_PROPORTION
+) -> tuple[float, float]:
+    """Worst and best of scores, (n,), but for those that would flatten a picture.
+
+    These are some times as far below the best as the median is.
     """
-    goodness = content.sign * content.expected[np.isfinite(content.expected)]
+    goodness = sign * scores[np.isfinite(scores)]
     if not len(goodness):
-        return 0.0, content.sign * 1.0
+        return 0.0, sign * 1.0
     best = goodness.max()
-    inside = goodness[goodness >= best - IN_PROPORTION * (best - np.median(goodness))]
+    inside = goodness[goodness >= best - times * (best - np.median(goodness))]
     worst = inside.min()
     if worst == best:
         worst = best - (abs(best) or 1.0) * 1e-3
-    return content.sign * worst, content.sign * best
+    return sign * worst, sign * best
 
 
 def convergence(content: Content, ax: Any) -> None:
@@ -67,9 +75,9 @@ def convergence(content: Content, ax: Any) -> None:
     ax.margins(x=0.03)
     ax.legend(
         fontsize="small",
-        ncols=5,
+        ncols=3,
         loc="lower left",
-        bbox_to_anchor=(0, 1),
+        bbox_to_anchor=(0, 1.04),  # above the offset of the scores, if there is one
         frameon=False,
         columnspacing=1.2,
         handletextpad=0.5,
@@ -132,7 +140,7 @@ def parallel(content: Content, ax: Any, names: Sequence[str]) -> None:
         ax.add_collection(LineCollection(paths, **style))
     if content.best is not None and content.is_scored[content.best]:
         ax.plot(x, lines[content.best], color=BEST, linewidth=2.4, label="chosen")
-        ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 1.16), fontsize="small")
+        ax.text(x[-1] + 0.06, ends[content.best], "chosen", color=BEST, va="center")
     missing = np.isnan(heights).any(axis=0)
     _draw_scales(content, ax, names, missing, (worst, best))
 
@@ -161,10 +169,10 @@ def _draw_scales(
     """An upright axis for each parameter and the score, with values beside it."""
     from matplotlib.ticker import MaxNLocator
 
-    ground = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}
+    ground = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.6}
     for x, name in enumerate(names):
         at, texts = ticks(content.space.dimensions[name])
-        _draw_scale(ax, x, at, [text_of(text, 14) for text in texts], ground)
+        _draw_scale(ax, x, at, texts, ground)
         if missing[x]:
             ax.text(x, ABSENT, "none ", ha="right", va="center", fontsize="x-small", color=FAINT)
     _draw_colours(ax, len(names), "viridis")
@@ -172,17 +180,17 @@ def _draw_scales(
     numbers = np.asarray(MaxNLocator(5).tick_values(min(ends), max(ends)))
     at = (numbers - worst) / (best - worst)
     inside = (at >= -1e-9) & (at <= 1 + 1e-9)
-    texts = [f"{number:.6g}" for number in numbers[inside]]
-    _draw_scale(ax, len(names), at[inside], texts, ground)
-    labels = [plain(text_of(content.label(name), 18)) for name in names]
+    _draw_scale(ax, len(names), at[inside], written(numbers[inside]), ground)
+    labels = [plain(content.label(name), 18) for name in names]
     tilted = len(names) > 7
+    ax.xaxis.tick_top()  # where axes end, while at the bottom lines may pass below them
     ax.set_xticks(
         range(len(names) + 1),
         [*labels, plain(content.score_name)],
         rotation=30 if tilted else 0,
-        ha="right" if tilted else "center",
+        ha="left" if tilted else "center",
     )
-    ax.set(xlim=(-0.3, len(names) + 0.3), ylim=(-0.18 if missing.any() else -0.05, 1.05), yticks=[])
+    ax.set(xlim=(-0.3, len(names) + 0.3), ylim=(-0.18 if missing.any() else -0.05, 1.03), yticks=[])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
 
@@ -203,7 +211,7 @@ def _draw_scale(ax: Any, x: int, at: np.ndarray, texts: list[str], ground: dict)
         ax.text(
             x - 0.035,
             height,
-            plain(text),
+            plain(text, 14),
             ha="right",
             va="center",
             fontsize="x-small",
@@ -223,7 +231,11 @@ def curves(content: Content, axes: Iterable[Any]) -> None:
         levels = np.unique(np.concatenate([curve[:, 0] for curve in content.partial.values()]))
         ax.set_xscale("log", base=2)
         ax.set_xticks(levels, [f"{level:g}" for level in levels], minor=False)
-        ax.set(xlabel="epochs", ylabel=plain(content.score_name))
+        low, high = sorted(curve_ends(content))
+        margin = 0.05 * (high - low)
+        ax.set(
+            xlabel="epochs", ylabel=plain(content.score_name), ylim=(low - margin, high + margin)
+        )
     if content.losses:
         ax = panels.pop(0)
         best = _ranks(content, {i: curve[-1] for i, curve in content.losses.items()}, -1)
@@ -235,6 +247,12 @@ def curves(content: Content, axes: Iterable[Any]) -> None:
         ax.set(xlabel="epoch", ylabel="loss", yscale="log" if lowest > 0 else "linear")
     if first.get_legend_handles_labels()[0]:  # the chosen may have no curve
         first.legend(frameon=False, fontsize="small")
+
+
+def curve_ends(content: Content) -> tuple[float, float]:
+    """Worst and best of the scores after few epochs and more, but for those out of proportion."""
+    scores = [curve[:, 1] for curve in content.partial.values()]
+    return in_proportion(np.concatenate([*scores, []]), content.sign, CURVES_IN_PROPORTION)
 
 
 def _ranks(content: Content, last: dict[int, float], sign: int | None = None) -> list[int]:
