@@ -1,6 +1,7 @@
 """What is seen of a search, against closed forms, brute force and what was searched."""
 
 import sqlite3
+import sys
 import warnings
 from contextlib import closing
 from dataclasses import replace
@@ -300,6 +301,39 @@ def test_a_score_out_of_all_proportion_is_bad_but_not_all_that_is_seen():
     np.testing.assert_array_equal(capped(np.r_[np.zeros(99), 5]), np.r_[np.zeros(99), 5])
 
 
+def test_of_many_trials_the_best_and_some_others_make_the_model():
+    display = tried(lambda p: p["a"] + 2 * p["b"], dict.fromkeys("ab", (0.0, 1.0)), 1000)
+    landscape, content = display.landscape, display.content
+    assert len(landscape.U) == 400
+    rows = [np.flatnonzero((content.U == u).all(axis=1)).item() for u in landscape.U]
+    assert len({*rows}) == 400
+    assert {*np.argsort(content.scores)[:200]} < {*rows}
+    ranks = np.argsort(np.argsort(content.scores))[rows]
+    # Of the others each fourth of the ranks has its part: of 200 drawn 50, give or take.
+    parts = np.histogram(ranks[ranks >= 200], bins=[200, 400, 600, 800, 1000])[0]
+    assert (np.abs(parts - 50) < 4 * np.sqrt(200 * 0.25 * 0.75)).all()
+    np.testing.assert_array_equal(SearchDisplay(content).landscape.U, landscape.U)
+    u = np.linspace(0.1, 0.9, 9)
+    found = landscape.median(np.column_stack([u, 1 - u]))
+    np.testing.assert_allclose(found, 2 - u, atol=0.02)
+
+
+def test_a_model_goes_no_further_below_the_worst_than_a_quarter_of_the_range():
+    # An exponential warp that rises at the end, where there is no trial.
+    points = np.linspace(0, 0.7, 15)
+    result = minimize(
+        lambda p: np.exp(12 * p["x"]),
+        {"x": (0.0, 1.0)},
+        n_calls=15,
+        x0=[{"x": x} for x in points],
+    )
+    landscape = SearchDisplay.from_search(result).landscape
+    values = capped(result.func_vals)
+    highest = values.max() + 0.25 * np.ptp(values)
+    found = landscape.median(np.linspace(0, 1, 50)[:, None])
+    assert found.max() == pytest.approx(highest)
+
+
 def test_failures_count_as_the_worst_score():
     display = tried(lambda p: np.nan if p["x"] > 0.7 else p["x"], {"x": (0.0, 1.0)}, 40)
     low, high = display.landscape.median(np.array([[0.1], [0.9]]))
@@ -540,12 +574,48 @@ def test_numbers_spread_over_decades_make_a_logarithmic_range():
     assert dimensions["fixed"].levels == [3]
 
 
+@pytest.mark.parametrize("decades", [1.2, 2, 3])
+def test_an_axis_need_not_have_many_decades_to_be_logarithmic(decades):
+    numbers = 0.1 * 10 ** np.linspace(0, decades, 12)
+    assert space_of([{"x": x} for x in numbers.tolist()]).dimensions["x"].log
+    assert (
+        not space_of([{"x": x} for x in (0.1 * 10 ** np.linspace(0, 0.9)).tolist()])
+        .dimensions["x"]
+        .log
+    )
+
+
+def test_the_space_of_many_points_is_found_in_a_time_that_grows_with_their_number():
+    """By counting comparisons, of which there would be millions."""
+    rng = np.random.default_rng(0)
+    kinds = [*"abc", None, (1, 2), 1, 1.5, True, SVC(C=2.0)]
+    points = [
+        {"n": int(rng.integers(10**6)), "x": float(rng.random()), "kind": kinds[i % 9]}
+        | ({"b": 1} if i % 2 else {})
+        for i in range(3000)
+    ]
+    n_compared = 0
+
+    def count(frame, event, argument):
+        nonlocal n_compared
+        n_compared += event == "call" and frame.f_code.co_name == "same"
+
+    sys.setprofile(count)
+    try:
+        dimensions = space_of(points).dimensions
+    finally:
+        sys.setprofile(None)
+    assert n_compared < 10 * len(points)
+    assert len(dimensions["kind"].levels) == 9
+
+
 def test_what_lacks_in_places_depends_on_what_decides():
     points = [{"k": "a"}, {"k": "b", "x": 1.5}, {"k": "c", "x": 2.0}, {"k": "a"}]
+    points = [{"m": m, **point} for m, point in zip((1, 1, True, 2), points)]  # m does not decide
     space = space_of(points)
-    assert [*space.dimensions] == ["k", "x"]
+    assert [*space.dimensions] == ["m", "k", "x"]
     assert [space.holds(p) for p in points] == [True] * 4
-    assert not space.holds({"k": "a", "x": 1.5})
+    assert not space.holds({"m": 1, "k": "a", "x": 1.5})
 
 
 def test_points_without_a_decider_are_in_sub_spaces():

@@ -1,7 +1,8 @@
 """What a Gaussian process makes of a search's scores, and averages of it over the space.
 
 Kernel and priors are the search's own, and a failure counts as the worst score, too. A score out of
-all proportion counts as bad, however bad it is. The search
+all proportion counts as bad, however bad it is. Of more than 400 trials the best 200 and as many of
+the others, drawn at random, make the model. The search
 chooses the warp of its scores by the evidence, which cares for the scores near the best, as these
 decide where to look next; slices show that. For the whole space the warp is chosen by what matters
 there: how well each score is predicted from all others. Averages are over the points that the space
@@ -28,6 +29,7 @@ N_AVERAGED = 256  # points over which a partial dependence is the mean
 MOST_DRAWN = 2**15  # to find so many, where what is looked at is rarely there
 CHUNK = 4096  # points at once
 LEAST = 3
+MOST_FITTED = 400  # trials
 NOISY = 1e-2  # share of the variance, where the search for parameters begins anew
 IN_PROPORTION = 3.0  # times as far from the best as nine tenths of the trials are
 BEYOND = 0.25  # of the range of scores that an exponential may go below the worst
@@ -62,13 +64,13 @@ class Landscape:
         known = np.isfinite(content.expected)
         counts = known | np.array([state == FAILED for state in content.states])
         scores = content.expected[counts]
-        self.U = content.U[counts]
         values = capped(filled(-content.sign * scores))  # of which less is better
+        rows = some(values)
+        self.U, self._values = content.U[counts][rows], values[rows]
         self._highest = values.max() + BEYOND * np.ptp(values)
-        self._values = values
         self.model, self.warp = self._chosen(self._minus_left_out_error)
-        error = -self._minus_left_out_error(values, self.model, self.warp)
-        self.explained = 1 - error / float(np.var(values))
+        error = -self._minus_left_out_error(self._values, self.model, self.warp)
+        self.explained = 1 - error / float(np.var(self._values))
 
     @property
     def trust(self) -> str:
@@ -110,8 +112,8 @@ class Landscape:
     ) -> tuple[Posterior, Warp]:
         """The process under the warp of which a criterion has most, by a part of the trials."""
         rows = np.arange(len(self.U))
-        some = np.random.default_rng(0).permutation(rows)[:MOST_TO_COMPARE]
-        best = max(CURVATURES, key=lambda c: criterion(self._values[some], *self._fit(c, some)))
+        few = np.random.default_rng(0).permutation(rows)[:MOST_TO_COMPARE]
+        best = max(CURVATURES, key=lambda c: criterion(self._values[few], *self._fit(c, few)))
         return self._fit(best, rows)
 
     def _fit(self, curvature: float, rows: np.ndarray) -> tuple[Posterior, Warp]:
@@ -197,6 +199,17 @@ def what_lacks(content: Content) -> str:
         f"a model of the scores needs {LEAST} trials with scores that differ, but of "
         f"{len(content)} trials {len(found)} have one, and {len(np.unique(found))} of these differ"
     )
+
+
+def some(values: np.ndarray) -> np.ndarray:
+    """Rows of values, (n,), that a model is made of: of many the best, and as many others.
+
+    The time to fit grows with the cube of their number.
+    """
+    order = np.argsort(values, kind="stable")
+    best, others = np.split(order, [MOST_FITTED // 2])
+    drawn = np.random.default_rng(0).permutation(others)[: MOST_FITTED - len(best)]
+    return np.sort(np.concatenate([best, drawn]))
 
 
 def capped(values: np.ndarray) -> np.ndarray:

@@ -46,10 +46,18 @@ def _dimension(values: list[Any]) -> Any:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
+    """The values without repeats, in order."""
     distinct: list[Any] = []
+    plain: set[Any] = set()  # of many numbers, each is looked up at once
+    others: list[Any] = []
     for value in values:
-        if not any(same(value, each) for each in distinct):
-            distinct.append(value)
+        if type(value) in (str, int, float, bool):
+            is_new = (type(value), value) not in plain
+            plain.add((type(value), value))
+        else:
+            is_new = not any(same(value, each) for each in others)
+            others += [value] * is_new
+        distinct += [value] * is_new
     return distinct
 
 
@@ -68,9 +76,11 @@ def _parent(name: str, names: list[str], points: Sequence[Mapping[str, Any]]) ->
     for other in names:
         if not all(other in point for point in points):
             continue
-        values = _distinct([point[other] for point in points if name in point])
-        others = [point[other] for point in points if name not in point]
-        continuous = any(isinstance(value, float) for value in values)
-        if not continuous and not any(same(a, b) for a in others for b in values):
+        values = [point[other] for point in points if name in point]
+        if any(isinstance(value, float) for value in values):
+            continue
+        values = _distinct(values)
+        others = _distinct([point[other] for point in points if name not in point])
+        if len(_distinct(values + others)) == len(values) + len(others):  # they share none
             return other, values
     return None
