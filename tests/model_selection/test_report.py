@@ -3,12 +3,15 @@
 import json
 import re
 import shutil
+import textwrap
 import time
 import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import sklearn.neural_network as sklearn_networks
@@ -298,6 +301,22 @@ def test_each_of_twenty_parameters_has_its_mean():
     )
     axes = report.data_of(SearchDisplay.from_search(result))["axes"]
     assert ["dependence" in axis for axis in axes] == [True] * 20 + [False]
+
+
+def test_the_guides_code_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "guide" / "looking.rst"
+    blocks = re.findall(
+        r"^\.\. code-block:: python\n\n(.*?)(?=^\S)",
+        page.read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for block in blocks:
+        exec(textwrap.dedent(block), found)
+    assert len(blocks) == 3
+    assert sorted(each.name for each in tmp_path.iterdir())[0] == "report.html"
+    assert len(found["display"].axes_) == 2
 
 
 # --- safety
@@ -594,6 +613,12 @@ def test_the_code_of_a_result_or_journal_is_its_point(search, storage):
 
 
 # --- a browser
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")
