@@ -734,6 +734,17 @@ def test_parallel_lines_go_through_the_values(search):
     assert n_lines == [content.states.count("failed"), 20 - content.states.count("failed")]
 
 
+def test_ticks_of_parallel_axes_differ_where_scores_hardly_do():
+    display = tried(lambda p: 0.0669137 + 1e-13 * p["x"], {"x": (1e-9, 1e-9 + 1e-16)}, 12)
+    ax = display.plot("parallel").axes_[0]
+    for at, step in ((0, 1e-17), (1, 1e-14)):
+        texts = [t.get_text() for t in ax.texts if at - 0.1 < t.get_position()[0] < at]
+        numbers = np.sort([float(text) for text in texts])
+        assert len(numbers) > 2
+        steps = np.diff(numbers) / step
+        np.testing.assert_allclose(steps, steps[0], rtol=0.05)
+
+
 def test_dependence_is_drawn_on_the_axis_of_the_values(search):
     display = SearchDisplay.from_search(search)
     axes = display.plot("dependence", parameters=["C", ("C", "kernel")]).axes_

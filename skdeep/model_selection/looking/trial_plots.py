@@ -171,7 +171,10 @@ def _draw_scales(
 
     ground = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.6}
     for x, name in enumerate(names):
-        at, texts = ticks(content.space.dimensions[name])
+        dimension = content.space.dimensions[name]
+        at, texts = ticks(dimension)
+        if isinstance(dimension, Choice):
+            texts = [plain(text, 14) for text in texts]
         _draw_scale(ax, x, at, texts, ground)
         if missing[x]:
             ax.text(x, ABSENT, "none ", ha="right", va="center", fontsize="x-small", color=FAINT)
@@ -211,7 +214,7 @@ def _draw_scale(ax: Any, x: int, at: np.ndarray, texts: list[str], ground: dict)
         ax.text(
             x - 0.035,
             height,
-            plain(text, 14),
+            text,
             ha="right",
             va="center",
             fontsize="x-small",
