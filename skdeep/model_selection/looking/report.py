@@ -134,11 +134,7 @@ def _facts(content: Content) -> list[tuple[str, str]]:
     rows = [*content.facts.items()]
     if "Space" not in content.facts:
         dimensions = content.space.dimensions.items()
-        words = [
-            f"{name}: {d}{', logarithmic' if getattr(d, 'log', False) else ''}"
-            for name, d in dimensions
-            if name
-        ]
+        words = [f"{name}: {d}" for name, d in dimensions if name]
         rows.insert(2, ("Space", "\n".join(words)))
     return rows
 

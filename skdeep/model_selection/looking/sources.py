@@ -48,13 +48,7 @@ def content_of(source: Any) -> Content:
     if isinstance(source, BaseSearchCV):
         return _of_search(source)
     if isinstance(source, str | Path):
-        path = Path(source).expanduser()
-        if path.is_dir():
-            raise IsADirectoryError(
-                f"the journal of a search is a file, but {str(source)!r} is a folder; give the "
-                "path that the search had as storage."
-            )
-        return _of_journal(load_search(path))
+        return _of_journal(load_search(source))
     if isinstance(source, SearchRecord):
         return _of_journal(source)
     if isinstance(source, OptimizeResult) and {"space", "x_iters", "func_vals"} <= set(source):
@@ -247,12 +241,9 @@ def _of_journal(record: SearchRecord) -> Content:
     epochs = trials.reindex(columns=["mean_epochs"]).to_numpy(dtype=float)[:, 0]
     states, notes = _states(scores, trials["failure"], trials["n_splits"], n_splits, epochs)
     space = space_of(points)
-    logarithmic = [name for name, each in space.dimensions.items() if getattr(each, "log", False)]
-    words = [identity.get("search_spaces", "")]  # which do not tell it
-    words += [f"logarithmic, by what was tried: {', '.join(logarithmic)}"] * bool(logarithmic)
     facts = {
         "Estimator": identity.get("estimator", ""),
-        "Space": "\n".join(filter(None, words)),
+        "Space": identity.get("search_spaces", ""),
         "Scoring": "the estimator's own"
         if identity.get("scoring") in (None, "None")
         else identity["scoring"],

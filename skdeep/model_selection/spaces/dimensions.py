@@ -151,13 +151,13 @@ class Range(Dimension):
         return self._scale(self.low - half), self._scale(self.high + half)
 
     def __str__(self) -> str:
+        scale = ", logarithmic" if self.log else ""
         if self.step is None:
-            return f"a number from {self.low} to {self.high}"
+            return f"a number from {self.low} to {self.high}{scale}"
         if isinstance(self.low, int) and self.step == 1:
-            return f"an integer from {self.low} to {self.high}"
-        return (
-            f"one of {self.low}, {self.decode(float(self.middle(np.asarray(1))))}, ..., {self.high}"
-        )
+            return f"an integer from {self.low} to {self.high}{scale}"
+        second = self.decode(float(self.middle(np.asarray(1))))
+        return f"one of {self.low}, {second}, ..., {self.high}{scale}"
 
 
 @dataclass(frozen=True)

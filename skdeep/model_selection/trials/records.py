@@ -93,6 +93,8 @@ def load_search(path: str | Path) -> SearchRecord:
     ------
     FileNotFoundError
         If there is no such file.
+    IsADirectoryError
+        If it is a folder.
     JournalError
         If it is no journal.
 
@@ -110,7 +112,12 @@ def load_search(path: str | Path) -> SearchRecord:
     >>> record.trials[["param_C", "mean_test_score"]].shape
     (3, 2)
     """
-    path = Path(path)
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"the journal of a search is a file, but {str(path)!r} is a folder; give the path that "
+            f"the search had as storage."
+        )
     if not path.exists():
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
     try:
