@@ -317,9 +317,15 @@ class NetworkEstimator(
     def _design(self, task: blueprint.Task, target: Any, before: Fitted | None) -> tuple:
         """Task and target as the network wants them, and how its first weights come about.
 
-        The last is a function of the network and a generator; None is by the initialisers.
+        The last is a function of the network, a generator and the validated rows; None is by the
+        initialisers.
         """
         return task, target, None
+
+    def _schedules(self, last_epoch: int) -> dict[str, schedules.Schedule]:
+        """Factors of run-time numbers by epoch, in a fit that ends with ``last_epoch``."""
+        schedule = schedules.resolve(self.learning_rate_schedule, last_epoch)
+        return {} if schedule is None else {"learning_rate": schedule}
 
     def _canonical(self, output: Any, fitted: Fitted) -> Any:
         """The network's outputs as ``fitted.target`` takes them, where its head gives others."""

@@ -19,7 +19,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from skdeep import blueprint, optimizers, schedules
+from skdeep import blueprint, optimizers
 from skdeep.callbacks.checkpoint import resume
 from skdeep.callbacks.session import session
 from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
@@ -136,7 +136,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
     before = estimator._fitted if goes_on else None
     with naming("y" if classes is None else "classes"):
         target = before.target if before else estimator._make_target(y, weight, classes)
-    fitted = _begin(estimator, estimator._task(X, target.head), target, before)
+    fitted = _begin(estimator, X, estimator._task(X, target.head), target, before)
     with naming("X"):
         X, target = estimator._as_input(X, fitted.task), fitted.target
     held_out = estimator._watches_rows() and validation is None
@@ -174,9 +174,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
                 epochs=epochs,
                 batch_size=int(estimator.batch_size),
                 hyper=fitted.hyper,
-                schedule=schedules.resolve(
-                    estimator.learning_rate_schedule, fitted.progress.epoch + epochs
-                ),
+                schedule=estimator._schedules(fitted.progress.epoch + epochs),
                 validation=seen,
                 score=_scorer(estimator, fitted, validation),
                 patience=int(estimator.patience) if estimator.early_stopping else None,
@@ -196,7 +194,9 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
     return estimator
 
 
-def _begin(estimator: Any, task: blueprint.Task, target: Any, before: Fitted | None) -> Fitted:
+def _begin(
+    estimator: Any, X: Any, task: blueprint.Task, target: Any, before: Fitted | None
+) -> Fitted:
     """What a fit starts from: drawn weights, or the last fit if it can be continued."""
     from skdeep import engine
 
@@ -218,7 +218,7 @@ def _begin(estimator: Any, task: blueprint.Task, target: Any, before: Fitted | N
     if draw is None:
         weights = network.initial(rng, blueprint.shapes(true_twin, task))
     else:
-        weights = draw(network, rng)
+        weights = draw(network, rng, X)
     state = {"weights": weights, "optimizer": optimizer.initial(weights["trainable"])}
     if task.wide:
         (n_columns,) = task.input_shape

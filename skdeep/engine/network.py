@@ -235,6 +235,19 @@ class Network:
                 of_rows.add(operation)
         return _ending(traced.outputs[0].op, of_rows)
 
+    def inputs_of(self, layer: str, weights: dict, x: np.ndarray) -> np.ndarray:
+        """What a layer, by its name, gets for rows x outside of training."""
+        part = keras.Model(self.model.input, self.model.get_layer(layer).input)
+        values = {
+            "trainable": self.trainable.split(weights["trainable"]),
+            "fixed": self.fixed.split(weights["fixed"]),
+        }
+        pairs = zip(self._trainable + self._fixed, values["trainable"] + values["fixed"])
+        mapping = [(variable, tf.constant(value)) for variable, value in pairs]
+        scope = Scope(training=False, key=None, hyper={}, weight=None)
+        with entered(scope), keras.StatelessScope(mapping, initialize_variables=False):
+            return np.asarray(part.call(tf.constant(x), training=False))
+
     def apply(self, weights: dict, x, *, training: bool, key=None, hyper=None, weight=None):
         """Outputs for x, and the fixed weights as the pass has updated them.
 

@@ -22,6 +22,13 @@ from skdeep.layers.regularization import (
     KeepUnits,
     LayerNormalization,
 )
+from skdeep.layers.tabular import (
+    CategoryEmbedding,
+    ParametricActivation,
+    PeriodicEmbedding,
+    Scale,
+    ScaledDense,
+)
 
 __all__ = [
     "GRU",
@@ -30,11 +37,16 @@ __all__ = [
     "Augment",
     "BatchNormalization",
     "Bias",
+    "CategoryEmbedding",
     "Dropout",
     "KeepUnits",
     "LayerNormalization",
     "Member",
+    "ParametricActivation",
+    "PeriodicEmbedding",
     "PoolSteps",
     "ReverseSteps",
+    "Scale",
+    "ScaledDense",
     "SimpleRNN",
 ]

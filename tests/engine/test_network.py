@@ -135,6 +135,16 @@ def test_scope_is_there_while_the_network_is_applied_only():
     assert current_scope().hyper == {}
 
 
+def test_inputs_of_a_layer_are_those_in_kerass_own_model():
+    network, theirs = Network(dense), dense()
+    weights = random_weights(network)
+    theirs.set_weights(network.arrays(weights))
+    X = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    for name in ("hidden", "normalization", "head"):
+        expected = keras.Model(theirs.input, theirs.get_layer(name).input)(X)
+        np.testing.assert_allclose(network.inputs_of(name, weights, X), expected, rtol=1e-5)
+
+
 def test_kernels_decay_and_biases_and_scales_do_not():
     network = Network(convolutional)
     marks = {

@@ -1,0 +1,186 @@
+"""Layers of the strongest networks for tables: scaled inputs, embeddings, kernels of unit scale.
+
+Learning rate and weight decay of a variable are those of the estimator times the factors that the
+recipe gives it [1]_.
+
+.. [1] Holzmuller, Grinsztajn, Steinwart. Better by default: strong pre-tuned MLPs and boosted trees
+   on tabular data. NeurIPS, 2024, section 3 and appendix A.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+UNIT_NORMAL = keras.initializers.RandomNormal(stddev=1.0)
+
+
+def _add(layer, name: str, shape: tuple, initializer: Any, rate: float = 1.0, decay: float = 1.0):
+    """A weight of a layer, with its factors of learning rate and weight decay."""
+    weight = layer.add_weight(shape=shape, initializer=initializer, name=name)
+    weight.learning_rate_factor, weight.weight_decay_factor = rate, decay
+    return weight
+
+
+class Scale(keras.layers.Layer):
+    """Multiplies each column by a learnt number, which starts at 1 and learns fast.
+
+    Weight decay thus shrinks columns that do not help: a soft selection of features.
+    """
+
+    def build(self, shape):
+        self.scale = _add(self, "scale", shape[-1:], "ones", rate=6.0, decay=6.0)
+
+    def call(self, x):
+        return x * ops.cast(self.scale, x.dtype)
+
+
+class ScaledDense(keras.layers.Layer):
+    """x W / sqrt(n_inputs) + b: W of unit scale, in the neural tangent parametrisation [1]_.
+
+    Parameters
+    ----------
+    units : int
+
+    References
+    ----------
+    .. [1] Jacot, Gabriel, Hongler. Neural tangent kernel: convergence and generalization in neural
+       networks. NeurIPS, 2018, equation 1.
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, shape):
+        self.kernel = _add(self, "kernel", (shape[-1], self.units), UNIT_NORMAL)
+        self.bias = _add(self, "bias", (self.units,), "zeros", rate=0.1, decay=0.0)
+
+    def call(self, x):
+        kernel = ops.cast(self.kernel, x.dtype) / math.sqrt(self.kernel.shape[0])
+        return ops.matmul(x, kernel) + ops.cast(self.bias, x.dtype)
+
+
+class ParametricActivation(keras.layers.Layer):
+    """x + a (f(x) - x): a mixture of an activation f and none, with a learnt for each unit from 1.
+
+    Parameters
+    ----------
+    function : str
+        Keras's name of f.
+    """
+
+    def __init__(self, function: str, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def build(self, shape):
+        self.share = _add(self, "share", shape[-1:], "ones", rate=0.1, decay=0.1)
+
+    def call(self, x):
+        bent = keras.activations.get(self.function)(x)
+        return x + ops.cast(self.share, x.dtype) * (bent - x)
+
+
+class PeriodicEmbedding(keras.layers.Layer):
+    """Some numbers for each column: itself, and learnt sums of waves (PBLD [1]_, after [2]_).
+
+    Of a column x, for learnt frequencies w, phases b, and a linear map V, c,
+
+        (x, V cos(2 pi w x + b) + c),
+
+    with which a network may bend a column as it likes: what trees do by thresholds.
+
+    Parameters
+    ----------
+    n_components : int, default=4
+        Numbers for each column, the column itself among them.
+    n_frequencies : int, default=16
+    sigma : float, default=0.1
+        Standard deviation of the first frequencies: larger ones begin with finer structure.
+
+    References
+    ----------
+    .. [1] Holzmuller, Grinsztajn, Steinwart. Better by default: strong pre-tuned MLPs and boosted
+       trees on tabular data. NeurIPS, 2024, section 3.
+    .. [2] Gorishniy, Rubachev, Babenko. On embeddings for numerical features in tabular deep
+       learning. NeurIPS, 2022, equation 6.
+    """
+
+    def __init__(
+        self, n_components: int = 4, n_frequencies: int = 16, sigma: float = 0.1, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.n_components, self.n_frequencies, self.sigma = n_components, n_frequencies, sigma
+
+    def build(self, shape):
+        n, waves, others = shape[-1], self.n_frequencies, self.n_components - 1
+        slow = {"rate": 0.1, "decay": 0.1}
+        frequencies = keras.initializers.RandomNormal(stddev=self.sigma)
+        phases = keras.initializers.RandomUniform(-math.pi, math.pi)
+        sums = keras.initializers.RandomUniform(-1 / math.sqrt(waves), 1 / math.sqrt(waves))
+        self.frequencies = _add(self, "frequencies", (n, waves), frequencies, **slow)
+        self.phases = _add(self, "phases", (n, waves), phases, **slow)
+        self.kernel = _add(self, "kernel", (n, waves, others), sums, **slow)
+        self.bias = _add(self, "bias", (n, others), sums, **slow)
+
+    def call(self, x):
+        frequencies, phases, kernel, bias = (
+            ops.cast(weight, x.dtype)
+            for weight in (self.frequencies, self.phases, self.kernel, self.bias)
+        )
+        waves = ops.cos(2 * math.pi * x[..., None] * frequencies + phases)  # (n, columns, waves)
+        sums = ops.einsum("ncw,cwk->nck", waves, kernel) + bias
+        both = ops.concatenate([x[..., None], sums], axis=-1)
+        return ops.reshape(both, (-1, x.shape[-1] * self.n_components))
+
+
+class CategoryEmbedding(keras.layers.Layer):
+    """Codes to numbers: indicators of few categories, a learnt vector for each of many.
+
+    A code is an integer in the dtype of x. Code 0 of few categories, which is for what is rare or
+    was never seen, is all zeros.
+
+    Parameters
+    ----------
+    cardinalities : sequence of int
+        How many codes each column has.
+    n_components : int, default=8
+        Length of the vectors.
+    most_indicators : int, default=9
+        Columns of so many codes have indicators, larger ones vectors.
+    """
+
+    def __init__(
+        self,
+        cardinalities: Sequence[int],
+        n_components: int = 8,
+        most_indicators: int = 9,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.cardinalities, self.n_components = tuple(cardinalities), n_components
+        self.most_indicators = most_indicators
+        self.few = [j for j, n in enumerate(self.cardinalities) if n <= most_indicators]
+        self.many = [j for j, n in enumerate(self.cardinalities) if n > most_indicators]
+
+    def build(self, shape):
+        if not self.many:
+            return
+        sizes = [self.cardinalities[j] for j in self.many]
+        self.starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        self.table = _add(self, "table", (sum(sizes), self.n_components), UNIT_NORMAL)
+
+    def call(self, x):
+        parts = []
+        for j in self.few:
+            codes = ops.arange(1, self.cardinalities[j], dtype=x.dtype)
+            parts.append(ops.cast(x[:, j : j + 1] == codes, x.dtype))
+        if self.many:
+            codes = ops.cast(ops.take(x, self.many, axis=1), "int32")
+            vectors = ops.take(self.table, codes + ops.array(self.starts, "int32"), axis=0)
+            width = len(self.many) * self.n_components
+            parts.append(ops.cast(ops.reshape(vectors, (-1, width)), x.dtype))
+        return ops.concatenate(parts, axis=-1)

@@ -1,0 +1,137 @@
+"""Layers for tables, against their formulas in numpy and against each other."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from skdeep import layers
+from skdeep.engine.network import Network
+
+CODES = np.array([[0, 0, 3], [1, 11, 0], [2, 5, 1]], dtype=np.float32)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def drawn(layer, width, rng):
+    """The initial values of a layer's variables."""
+
+    def build():
+        inputs = keras.Input((width,))
+        return keras.Model(inputs, layer(inputs))
+
+    network = Network(build)
+    vector = network.initial(rng)["trainable"]
+    names = [variable.name for variable in network._trainable]
+    return dict(zip(names, network.trainable.split(vector))), network
+
+
+def test_a_scaled_kernel_is_a_dense_layer_of_a_smaller_one(rng):
+    X = rng.normal(size=(6, 5)).astype(np.float32)
+    layer, dense = layers.ScaledDense(3), keras.layers.Dense(3)
+    layer.build((None, 5))
+    dense.build((None, 5))
+    kernel, bias = rng.normal(size=(5, 3)), rng.normal(size=3)
+    layer.set_weights([kernel, bias])
+    dense.set_weights([kernel / np.sqrt(5), bias])
+    np.testing.assert_allclose(layer(X), dense(X), rtol=1e-5, atol=1e-6)
+
+
+def test_a_scaled_kernel_begins_as_a_unit_normal_one(rng):
+    values, _ = drawn(layers.ScaledDense(60), 50, rng)
+    assert stats.kstest(values["kernel"].ravel(), "norm").pvalue > 0.01
+    assert not values["bias"].any()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_parametric_activation_lies_between_none_and_its_function(rng, share):
+    x = rng.normal(size=(4, 3)).astype(np.float32)
+    layer = layers.ParametricActivation("mish")
+    layer.build((None, 3))
+    np.testing.assert_allclose(layer(x), keras.activations.mish(x), rtol=1e-5)  # at first
+    layer.set_weights([np.full(3, share)])
+    expected = (1 - share) * x + share * np.asarray(keras.activations.mish(x))
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_scale_is_one_at_first_and_a_factor_of_its_column(rng):
+    x = rng.normal(size=(4, 3)).astype(np.float32)
+    layer = layers.Scale()
+    layer.build((None, 3))
+    np.testing.assert_array_equal(layer(x), x)
+    layer.set_weights([np.array([1.0, 2.0, 0.0])])
+    np.testing.assert_array_equal(layer(x), x * [1, 2, 0])
+
+
+def test_a_periodic_embedding_is_the_column_and_its_waves(rng):
+    x = rng.normal(size=(4, 2)).astype(np.float32)
+    layer = layers.PeriodicEmbedding(n_components=3, n_frequencies=5)
+    layer.build((None, 2))
+    w, b, V, c = (rng.normal(size=variable.shape) for variable in layer.weights)
+    layer.set_weights([w, b, V, c])
+    found = np.asarray(layer(x)).reshape(4, 2, 3)
+    for column in range(2):
+        waves = np.cos(2 * np.pi * np.outer(x[:, column], w[column]) + b[column])
+        np.testing.assert_allclose(found[:, column, 0], x[:, column])
+        np.testing.assert_allclose(
+            found[:, column, 1:], waves @ V[column] + c[column], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_a_periodic_embedding_begins_as_the_paper_says(rng):
+    values, _ = drawn(layers.PeriodicEmbedding(n_frequencies=25, sigma=0.3), 40, rng)
+    uniform = {"phases": np.pi, "kernel": 0.2, "bias": 0.2}  # 1 / sqrt(25)
+    assert stats.kstest(values["frequencies"].ravel() / 0.3, "norm").pvalue > 0.01
+    for name, bound in uniform.items():
+        assert stats.kstest(values[name].ravel() / bound, "uniform", (-1, 2)).pvalue > 0.01, name
+
+
+def test_few_categories_have_indicators_and_many_have_vectors(rng):
+    layer = layers.CategoryEmbedding([3, 12, 4], n_components=2, most_indicators=4)
+    layer.build((None, 3))
+    table = rng.normal(size=(12, 2))
+    layer.set_weights([table])
+    found = np.asarray(layer(CODES))
+    expected = [
+        [0, 0, 0, 0, 1, *table[0]],
+        [1, 0, 0, 0, 0, *table[11]],
+        [0, 1, 1, 0, 0, *table[5]],
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_columns_of_many_categories_share_no_row(rng):
+    layer = layers.CategoryEmbedding([12, 11], n_components=4)
+    layer.build((None, 2))
+    table = rng.normal(size=(23, 4)).astype(np.float32)
+    layer.set_weights([table])
+    found = np.asarray(layer(np.array([[11.0, 0.0], [0.0, 10.0]], np.float32)))
+    np.testing.assert_array_equal(found, table[[[11, 12], [0, 22]]].reshape(2, 8))
+
+
+def test_rates_and_decay_are_those_of_the_paper():
+    def build():
+        inputs = keras.Input((2,))
+        x = layers.Scale()(layers.PeriodicEmbedding()(inputs))
+        x = layers.ParametricActivation("selu")(layers.ScaledDense(3)(x))
+        return keras.Model(inputs, x)
+
+    found = {
+        (type(layer).__name__, variable.name): (
+            variable.learning_rate_factor,
+            variable.weight_decay_factor,
+        )
+        for layer in Network(build).model.layers
+        for variable in layer.trainable_variables
+    }
+    slow = {("PeriodicEmbedding", name) for name in ("frequencies", "phases", "kernel", "bias")}
+    assert found == {
+        ("Scale", "scale"): (6.0, 6.0),
+        ("ScaledDense", "kernel"): (1.0, 1.0),
+        ("ScaledDense", "bias"): (0.1, 0.0),
+        ("ParametricActivation", "share"): (0.1, 0.1),
+        **dict.fromkeys(slow, (0.1, 0.1)),
+    }
