@@ -1,0 +1,79 @@
+"""Decoded columns as the table that they were: dtypes, containers, names."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skdeep.preprocessing.table.columns import Column, Table
+
+
+def made_back(table: Table, columns: dict[int, np.ndarray]) -> Any:
+    """A DataFrame or an array of columns by their positions."""
+    values = {i: _typed(column, table.columns[i]) for i, column in columns.items()}
+    if table.container == "array":
+        arrays = [np.asarray(v) for v in values.values()]
+        kinds = {array.dtype.kind for array in arrays}
+        same = len(kinds) == 1 or kinds <= set("iuf")
+        arrays = arrays if same else [array.astype(object) for array in arrays]
+        return np.stack(arrays, axis=1)
+    names = unique(table.columns[i].name for i in values)
+    if table.container == "pandas":
+        return pd.DataFrame(dict(zip(names, values.values())))
+    import polars  # as the user has, whose table it was
+
+    return polars.DataFrame(
+        [_to_polars(v, name, polars) for v, name in zip(values.values(), names)]
+    )
+
+
+def _typed(values: np.ndarray, column: Column) -> Any:
+    """Decoded values in the dtype of the column, as far as it has place for missing ones."""
+    missing = pd.isna(values)
+    if column.family == "date":
+        dates = values.astype("M8[us]")
+        if column.zone:
+            return pd.DatetimeIndex(dates).tz_localize("UTC").tz_convert(column.zone)
+        return dates
+    if column.family == "duration":
+        values = np.where(missing, np.nan, values.astype(np.float64))
+        return np.where(missing, np.timedelta64("NaT"), np.rint(values).astype("m8[us]"))
+    if column.family == "number":
+        numbers = np.full(len(values), np.nan)
+        numbers[~missing] = values[~missing].astype(np.float64)
+        dtype = column.dtype.lower()
+        if "int" in dtype:
+            numbers = np.rint(numbers)
+            return numbers if missing.any() else numbers.astype(dtype)
+        return numbers.astype(dtype) if dtype.startswith("float") else numbers
+    if column.family == "boolean" and not missing.any():
+        return values.astype(bool)
+    if column.family == "boolean":
+        values = values.astype(object)
+        values[~missing] = values[~missing].astype(bool)
+    values = values.astype(object)
+    values[missing] = None
+    return values
+
+
+def _to_polars(values: Any, name: str, polars: Any) -> Any:
+    """A series; NaN of floats is null."""
+    if isinstance(values, pd.DatetimeIndex):
+        naive = values.tz_convert("UTC").tz_localize(None).to_numpy()
+        series = polars.Series(name, naive).dt.replace_time_zone("UTC")
+        return series.dt.convert_time_zone(str(values.tz))
+    if values.dtype.kind == "O":
+        return polars.Series(name, values.tolist())
+    return polars.Series(name, values, nan_to_null=True)
+
+
+def unique(names: Iterable[str]) -> np.ndarray:
+    """Names as an array of objects; one that is there already gets a number."""
+    found: dict[str, None] = {}
+    for name in names:
+        number, candidate = 2, name
+        while candidate in found:
+            number, candidate = number + 1, f"{name}_{number}"
+        found[candidate] = None
+    return np.array([*found], dtype=object)
