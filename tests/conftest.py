@@ -1,7 +1,9 @@
 """What every test shares: no windows, and the same examples from hypothesis in each run."""
 
+import importlib.util
 import os
 import sys
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -25,3 +27,19 @@ def no_module_fills_the_store_of_programs():
     yield
     if (engine := sys.modules.get("skdeep.engine")) is not None:
         engine.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def kept():
+    """A reader of the kept data sets, from $SKDEEP_DATA or ../shared/data; skips without."""
+
+    def load(name):
+        folder = Path(os.environ.get("SKDEEP_DATA", Path(__file__).parents[2] / "shared" / "data"))
+        if not (folder / name).is_dir():
+            pytest.skip(f"{name} is neither in $SKDEEP_DATA nor in ../shared/data")
+        spec = importlib.util.spec_from_file_location("load", folder / "load.py")
+        reader = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(reader)
+        return reader.load(name)
+
+    return load

@@ -1,9 +1,5 @@
 """Training to a figure, on kept data: `pytest -m slow`. The full figures are of the benchmarks."""
 
-import importlib.util
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,30 +8,19 @@ from skdeep import CNNClassifier, MLPClassifier
 pytestmark = pytest.mark.slow
 
 
-def kept(name):
-    """A kept data set, from $SKDEEP_DATA or ../shared/data."""
-    folder = Path(os.environ.get("SKDEEP_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    if not (folder / name).is_dir():
-        pytest.skip(f"{name} is neither in $SKDEEP_DATA nor in ../shared/data")
-    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
-    reader = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reader)
-    return reader.load(name)
-
-
 def scaled(images):
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
 @pytest.mark.parametrize(("name", "floor"), [("mnist", 0.98), ("fashion_mnist", 0.87)])
-def test_a_cnn_learns_ten_thousand_images(name, floor):
+def test_a_cnn_learns_ten_thousand_images(kept, name, floor):
     data = kept(name)
     model = CNNClassifier(epochs=5, learning_rate_schedule="cosine", random_state=0)
     model.fit(data["X_train"][:10_000], data["y_train"][:10_000])
     assert model.score(data["X_test"], data["y_test"]) > floor
 
 
-def test_an_mlp_learns_ten_thousand_images():
+def test_an_mlp_learns_ten_thousand_images(kept):
     data = kept("fashion_mnist")
     model = MLPClassifier(
         hidden_layer_sizes=(256, 128),

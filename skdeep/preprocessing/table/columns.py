@@ -43,6 +43,8 @@ class Column:
         The value of a column that has no other, and therefore no output.
     zone : str
         Time zone of dates.
+    is_whole : bool
+        Whether all its numbers are whole.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Column:
     suffixes: tuple = ()
     constant: Any = None
     zone: str = ""
+    is_whole: bool = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -200,6 +203,10 @@ def values_for(found: Values, kind: str) -> np.ndarray:
     return found.values
 
 
+def _are_whole(numbers: np.ndarray) -> bool:
+    return bool(numbers.dtype.kind in "iu" or (np.rint(numbers) == numbers).all())
+
+
 class Fit:
     """Columns fitted one after the other; numbers at the end, together."""
 
@@ -252,7 +259,16 @@ class Fit:
                 suffixes = ("", *["_missing"] * bool(missing.any()))
         self.columns.append(
             Column(
-                name, found.dtype, family, kind, n_categories, share, suffixes, constant, found.zone
+                name=name,
+                dtype=found.dtype,
+                family=family,
+                kind=kind,
+                n_categories=n_categories,
+                missing=share,
+                suffixes=suffixes,
+                constant=constant,
+                zone=found.zone,
+                is_whole=family == "number" and _are_whole(found.values[~missing]),
             )
         )
 

@@ -1,6 +1,6 @@
 """Tables as users have them, encoded for networks."""
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils._dataframe import is_polars_df
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_sample_weight,
@@ -152,7 +152,7 @@ class TableEncoder(Declared, TransformerMixin, BaseEstimator):
         "(Good-Turing).",
         constraint=[
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
             None,
         ],
     )
@@ -224,7 +224,7 @@ class TableEncoder(Declared, TransformerMixin, BaseEstimator):
         self, X: Any, names: list[str], weight: np.ndarray, wanted: dict[int, str]
     ) -> Table:
         present = weight > 0
-        least = self.min_frequency or 0
+        least: Any = self.min_frequency or 0
         settings = {
             "least": least * weight.sum() if least < 1 else least,
             "most": self.max_categories,

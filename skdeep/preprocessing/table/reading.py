@@ -197,8 +197,8 @@ def parsed(array: np.ndarray, name: str, dtype: str) -> Values:
         dates = pd.DatetimeIndex(pd.to_datetime(array, format="ISO8601"))
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
-            f"column {name!r} cannot be read as dates: {error}; dates in strings must be in ISO "
-            f"8601, as 2026-01-31."
+            f"column {name!r} cannot be read as dates: {str(error).partition(chr(10))[0]} Strings "
+            f"must be dates in ISO 8601, as 2026-01-31, all with a time zone or none."
         ) from error
     found = read(dates.array, name) if dates.tz else read(dates.to_numpy(), name)
     return Values("date", found.values, dtype, "date", found.zone)

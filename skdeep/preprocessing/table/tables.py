@@ -31,7 +31,7 @@ def made_back(table: Table, columns: dict[int, np.ndarray]) -> Any:
 def _typed(values: np.ndarray, column: Column) -> Any:
     """Decoded values in the dtype of the column, as far as it has place for missing ones."""
     missing = pd.isna(values)
-    if column.family == "date":
+    if column.kind == "date":
         dates = values.astype("M8[us]")
         if column.zone:
             return pd.DatetimeIndex(dates).tz_localize("UTC").tz_convert(column.zone)
@@ -42,10 +42,10 @@ def _typed(values: np.ndarray, column: Column) -> Any:
     if column.family == "number":
         numbers = np.full(len(values), np.nan)
         numbers[~missing] = values[~missing].astype(np.float64)
-        dtype = column.dtype.lower()
-        if "int" in dtype:
-            numbers = np.rint(numbers)
-            return numbers if missing.any() else numbers.astype(dtype)
+        numbers = np.rint(numbers) if column.is_whole else numbers
+        dtype = column.dtype.lower()  # of NumPy's; pandas' have capitals
+        if "int" in dtype or (dtype == "object" and column.is_whole):
+            return numbers if missing.any() else numbers.astype(dtype if "int" in dtype else int)
         return numbers.astype(dtype) if dtype.startswith("float") else numbers
     if column.family == "boolean" and not missing.any():
         return values.astype(bool)
