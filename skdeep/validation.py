@@ -38,8 +38,8 @@ def naming_words(table: Any) -> Iterator[None]:
         if "could not convert string" not in str(error) or not words:
             raise
         raise ValueError(
-            f"{error}; encode the columns {words} as numbers before, by scikit-learn's "
-            f"OneHotEncoder in a ColumnTransformer for one."
+            f"{error}; encode the columns {words} as numbers before, by "
+            f"skdeep.preprocessing.TableEncoder for one."
         ) from error
 
 

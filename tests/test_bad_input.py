@@ -217,7 +217,7 @@ def test_the_class_of_a_callback_is_refused(rows):
 
 def test_columns_of_words_are_named():
     table = pd.DataFrame({"energy": np.arange(N) * 1.0, "detector": ["pixel", "strip"] * (N // 2)})
-    with pytest.raises(ValueError, match=r"X: .*'pixel'.* columns \['detector'\] .*OneHotEncoder"):
+    with pytest.raises(ValueError, match=r"X: .*'pixel'.* columns \['detector'\] .*TableEncoder"):
         MLPClassifier(epochs=1).fit(table, np.arange(N) % 2)
 
 

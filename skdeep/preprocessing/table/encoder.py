@@ -19,7 +19,8 @@ from sklearn.utils.validation import (
 
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.persistence.estimators import hand_over, take_back
-from skdeep.preprocessing.table.columns import SCALERS, Column, Fit, Table
+from skdeep.preprocessing.table.columns import Column, Table
+from skdeep.preprocessing.table.fitting import SCALERS, Fit
 from skdeep.preprocessing.table.reading import KINDS, columns_of
 from skdeep.preprocessing.table.sparse import SparseTable
 from skdeep.preprocessing.table.tables import made_back, unique
@@ -81,7 +82,7 @@ class TableEncoder(Declared, TransformerMixin, BaseEstimator):
         How many codes an output has: 0, ..., cardinality - 1; 0 if it is no code.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all are strings.
 
     Notes
@@ -360,7 +361,7 @@ class TableEncoder(Declared, TransformerMixin, BaseEstimator):
         for key, kind in (self.kinds or {}).items():
             if kind not in _KINDS:
                 raise ValueError(f"kinds[{key!r}] must be one of {_KINDS}, but is {kind!r}.")
-            if isinstance(key, Integral) and 0 <= key < n_columns:
+            if isinstance(key, Integral) and 0 <= int(key) < n_columns:
                 found[int(key)] = kind
             elif key in names:
                 found |= {i: kind for i, name in enumerate(names) if name == key}

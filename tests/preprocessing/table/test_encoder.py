@@ -579,7 +579,7 @@ def test_kinds_that_cannot_be_are_refused(kinds, message):
 
 @pytest.mark.parametrize("weight", [-1.0, 0.0, np.nan])
 def test_weights_that_count_no_rows_are_refused(weight):
-    with pytest.raises(ValueError, match="(?i)sample_weight|sample weight"):
+    with pytest.raises(ValueError, match=r"(?i)sample_weight|sample weight"):
         TableEncoder().fit(FRAME, sample_weight=np.full(N, weight))
 
 
@@ -588,7 +588,7 @@ def test_empty_tables_and_series_are_refused():
         TableEncoder().fit(FRAME[:0])
     with pytest.raises(ValueError, match=r"0 feature\(s\)"):
         TableEncoder().fit(FRAME[[]])
-    with pytest.raises(ValueError, match="(?i)expected.* 2-dimensional"):
+    with pytest.raises(ValueError, match=r"(?i)expected.* 2-dimensional"):
         TableEncoder().fit(FRAME["city"])
     with pytest.raises(NotFittedError):
         TableEncoder().transform(FRAME)
