@@ -125,7 +125,8 @@ class Categories:
         if values.dtype.kind != "O":
             values = values.astype(np.float64)
         n = self.n_buckets
-        return [murmurhash3_32(str(value), 0, True) % n for value in values.tolist()]
+        texts = (str(value).encode("utf-8", "surrogatepass") for value in values.tolist())
+        return [murmurhash3_32(text, 0, True) % n for text in texts]
 
     def encode(self, values: np.ndarray, out: np.ndarray) -> None:
         """Write values (n,) into their part of the output, which is zero."""

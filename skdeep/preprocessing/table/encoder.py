@@ -41,7 +41,7 @@ class TableEncoder(Declared, TransformerMixin, BaseEstimator):
     - ``'boolean'``: 0 and 1; in place of a missing value the more frequent, and an indicator;
     - ``'categorical'`` (strings, pandas' categories): one-hot, or a code for an embedding. What is
       missing is a category, if it was in training;
-    - ``'hashed'`` (strings with more than ``max_categories``): the most frequent as before, the
+    - ``'hashed'`` (the same, of more than ``max_categories``): the most frequent as before, the
       others, and all new ones, in buckets by their hash;
     - ``'date'``: the time that runs on, scaled, and sine and cosine of the time of day, the day of
       the week and the day of the year, as far as the training dates vary in them and go round;

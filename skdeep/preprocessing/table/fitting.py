@@ -46,7 +46,7 @@ class Fit:
         n_categories, constant = 0, None
         suffixes: tuple[str, ...] = ()
         if kind in ("categorical", "hashed"):
-            encoder, kind = self._categories(values, kind, family, wanted is not None)
+            encoder, kind = self._categories(values, kind, wanted is not None)
             n_categories = len(encoder.categories)
             if encoder.is_constant:
                 constant = next(iter(encoder.categories.tolist()), None)
@@ -79,12 +79,10 @@ class Fit:
             )
         )
 
-    def _categories(
-        self, values: np.ndarray, kind: str, family: str, is_wanted: bool
-    ) -> tuple[Categories, str]:
-        """The categories of a column, and its kind: strings that are too many are hashed."""
+    def _categories(self, values: np.ndarray, kind: str, is_wanted: bool) -> tuple[Categories, str]:
+        """The categories of a column, and its kind: of too many, some are hashed."""
         encoder = Categories.fit(values, self.weight, **self.categories)
-        if family == "string" and not is_wanted and encoder.is_cut:
+        if encoder.is_cut and not is_wanted:
             kind = "hashed"
         return (encoder.hashed(self.n_buckets) if kind == "hashed" else encoder), kind
 

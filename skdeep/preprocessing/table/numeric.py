@@ -34,7 +34,7 @@ def weighted_quantiles(values: np.ndarray, weight: np.ndarray, levels: np.ndarra
     at, last = levels * below[-1], len(values) - 1
     rounding = below[-1] * np.finfo(np.float64).eps * np.sqrt(len(values))
     lower = np.searchsorted(below, at - rounding).clip(max=last)
-    upper = np.searchsorted(below, at + rounding, side="right").clip(max=last)
+    upper = np.searchsorted(below, at + rounding).clip(max=last)
     return ordered[lower] / 2 + ordered[upper] / 2  # their sum may be too large
 
 

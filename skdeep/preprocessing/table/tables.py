@@ -44,8 +44,8 @@ def _typed(values: np.ndarray, column: Column) -> Any:
         numbers[~missing] = values[~missing].astype(np.float64)
         numbers = np.rint(numbers) if column.is_whole else numbers
         dtype = column.dtype.lower()  # of NumPy's; pandas' have capitals
-        if "int" in dtype or (dtype == "object" and column.is_whole):
-            return numbers if missing.any() else numbers.astype(dtype if "int" in dtype else int)
+        if "int" in dtype and not missing.any():
+            return _integers(numbers, dtype)
         return numbers.astype(dtype) if dtype.startswith("float") else numbers
     if column.family == "boolean" and not missing.any():
         return values.astype(bool)
@@ -55,6 +55,15 @@ def _typed(values: np.ndarray, column: Column) -> Any:
     values = values.astype(object)
     values[missing] = None
     return values
+
+
+def _integers(numbers: np.ndarray, dtype: str) -> np.ndarray:
+    """Whole numbers as integers, those beyond the dtype's as its largest."""
+    info = np.iinfo(dtype)
+    most = np.float64(info.max)
+    if int(most) > info.max:
+        most = np.nextafter(most, 0)
+    return numbers.clip(info.min, most).astype(dtype)
 
 
 def _to_polars(values: Any, name: str, polars: Any) -> Any:

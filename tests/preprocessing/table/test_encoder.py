@@ -319,11 +319,28 @@ def test_kinds_can_be_chosen_by_name_and_by_position():
     assert plain.summary_["n_outputs"]["id"] == 2
 
 
+@pytest.mark.parametrize("dtype", [object, "int64"])
+def test_long_numbers_of_accounts_stay_apart(dtype):
+    X = pd.DataFrame({"account": [2**53, 2**53 + 1]}, dtype=dtype)  # equal as floats
+    Z = TableEncoder(kinds={"account": "categorical"}).fit_transform(X)
+    np.testing.assert_array_equal(Z, np.eye(2))
+
+
 def test_booleans_as_categories_have_their_names():
     X = pd.DataFrame({"flag": [True, False, None, True]})
     encoder = TableEncoder(kinds={"flag": "categorical"}).fit(X)
     assert encoder.get_feature_names_out().tolist() == ["flag_False", "flag_True", "flag_missing"]
     assert encoder.transform(X).argmax(axis=1).tolist() == [1, 0, 2, 1]
+
+
+def test_many_categories_of_any_type_are_hashed_unless_told():
+    X = pd.DataFrame({"shop": pd.Categorical(np.arange(20) % 10)})
+    kinds = [
+        TableEncoder(max_categories=5, kinds=kinds).fit(X).summary_["kind"]["shop"]
+        for kinds in (None, {"shop": "categorical"}, {"shop": "numeric"})
+    ]
+    assert kinds == ["hashed", "categorical", "numeric"]
+    assert TableEncoder(max_categories=10).fit(X).summary_["kind"]["shop"] == "categorical"
 
 
 def test_output_names_are_unique():
@@ -340,6 +357,7 @@ def test_what_training_had_not_is_encoded_all_the_same():
     names = encoder.get_feature_names_out().tolist()
     assert found[0, names.index("member")] == 0  # the more frequent
     assert not found.any()
+    np.testing.assert_array_equal(encoder.transform(new.assign(city=np.nan)), found)
     fresh = FRAME.iloc[:1].assign(city="Paris", number=1e300)
     found = encoder.transform(fresh)
     assert not block(encoder, found, "city").any()
@@ -417,6 +435,8 @@ def test_lists_and_arrays_of_objects_are_tables_of_columns():
     np.testing.assert_array_equal(TableEncoder().fit_transform(rows), expected)
     np.testing.assert_array_equal(TableEncoder().fit_transform(np.array(rows, object)), expected)
     assert TableEncoder().fit(rows).summary_.index.tolist() == ["x0", "x1", "x2"]
+    whole = [["a", 1], ["b", 2]]
+    assert TableEncoder().fit(whole).summary_["kind"].tolist() == ["categorical", "numeric"]
     words = [["a", "x"], ["b", "y"]]
     np.testing.assert_array_equal(
         TableEncoder().fit_transform(np.array(words)), TableEncoder().fit_transform(words)
@@ -546,6 +566,20 @@ def test_retyped_columns_are_refused_by_name(name, column, error, message):
     encoder = TableEncoder().fit(FRAME)
     with pytest.raises(error, match=message):
         encoder.transform(FRAME.assign(**{name: column}))
+
+
+def test_numbers_in_an_array_are_refused_where_something_else_was():
+    rows = np.array([[1.5, True], [2.5, False], [0, True]], object)
+    encoder = TableEncoder().fit(rows)
+    found = encoder.transform(np.array([[1.5, 1], [2.5, 0], [0, np.nan]]))
+    np.testing.assert_array_equal(found[:2], encoder.transform(rows)[:2])
+    with pytest.raises(TypeError, match=r"'x1' holds numbers .* in fit it held booleans"):
+        encoder.transform([[1.5, 7]])
+    with pytest.raises(TypeError, match=r"'x1' holds numbers .* in fit it held booleans"):
+        encoder.transform(np.array([[1.5, 7.0]]))
+    lengths = pd.DataFrame({"wait": pd.to_timedelta([1, 2, 3], unit="h")})
+    with pytest.raises(TypeError, match="'x0' holds numbers"):
+        TableEncoder().fit(lengths.to_numpy()).transform(np.array([[1.0]]))
 
 
 def test_missing_new_and_reordered_columns_are_refused_by_name():
