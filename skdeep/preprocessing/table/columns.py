@@ -85,6 +85,8 @@ class Column:
             values = found.floats()
             if self.family == "number" or np.isin(values[~np.isnan(values)], (0, 1)).all():
                 return found
+        if (nothing := found.or_empty()).family == "empty":
+            return nothing
         raise TypeError(
             f"column {self.name!r} holds {found.family}s ({found.dtype}), but in fit it held "
             f"{self.family}s ({self.dtype}), of kind {self.kind!r}; convert it, or fit anew."

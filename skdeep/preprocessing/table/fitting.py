@@ -31,7 +31,7 @@ class Fit:
         if wanted == "drop":
             self.columns.append(Column(name, str(array.dtype), "", "drop"))
             return
-        found = read(array, name)
+        found = read(array, name).or_empty()
         if wanted is not None and wanted not in KINDS[found.family]:
             raise ValueError(
                 f"kinds makes column {name!r} {wanted!r}, but it holds {found.family}s "

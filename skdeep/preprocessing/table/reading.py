@@ -4,7 +4,8 @@ A family is what the values are: numbers, booleans, strings, dates or durations.
 them, a column's kind, follows from it unless the user says otherwise.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ _OF_OBJECTS = {
     "timedelta64": "duration",
     "empty": "empty",
 }
+_ZONE = re.compile(r"[T ]\d.*(Z|[+-]\d\d(:?\d\d)?)$")  # behind a time: a date ends alike
 _COARSE = ("Y", "M", "W", "D", "h", "m", "s", "ms")  # units that microseconds may not reach as far
 
 
@@ -68,6 +70,10 @@ class Values:
         """Which are missing, (n_samples,) bool."""
         return pd.isna(self.values)
 
+    def or_empty(self) -> "Values":
+        """The same, or of the family "empty" if all are missing."""
+        return replace(self, family="empty") if self.missing.all() else self
+
     def floats(self) -> np.ndarray:
         """Numbers, booleans, durations or nothing as float64."""
         if self.family == "empty":
@@ -89,6 +95,8 @@ def columns_of(X: Any) -> list[Any]:
 
 def _from_polars(column: Any) -> Any:
     values, zone = column.to_numpy(), getattr(column.dtype, "time_zone", None)
+    if values.ndim != 1:
+        raise TypeError(f"column {column.name!r} has dtype {column.dtype}, {_EXPECTED}.")
     if zone is None:
         return values
     return pd.DatetimeIndex(values).tz_localize("UTC").tz_convert(zone).array
@@ -107,8 +115,7 @@ def read(array: Any, name: str) -> Values:
         return _extension(array, name)
     label, kind = str(dtype), dtype.kind
     if kind in "iuf":
-        family = "empty" if kind == "f" and np.isnan(array).all() else "number"
-        return Values(family, array, label, "numeric")
+        return Values("number", array, label, "numeric")
     if kind == "b":
         return Values("boolean", array.astype(np.float64), label, "boolean")
     if kind in "UT":
@@ -116,7 +123,7 @@ def read(array: Any, name: str) -> Values:
     if kind == "M":
         return Values("date", _microseconds(array, name), label, "date")
     if kind == "m":
-        return Values("duration", _durations(array), label, "numeric")
+        return Values("duration", _durations(array, name), label, "numeric")
     if kind == "O":
         return _objects(array, name)
     if kind == "c":
@@ -132,21 +139,23 @@ def _extension(array: Any, name: str) -> Values:
     dtype, label = array.dtype, str(array.dtype)
     if isinstance(dtype, pd.StringDtype):
         return Values("string", np.asarray(array, object), label, "categorical")
+    if isinstance(dtype, pd.PeriodDtype):
+        return replace(read(array.to_timestamp().to_numpy(), name), dtype=label)
     if isinstance(dtype, pd.CategoricalDtype):
+        if isinstance(dtype.categories.dtype, pd.IntervalDtype | pd.PeriodDtype):
+            array = array.rename_categories(dtype.categories.astype(str))  # as of pandas' cut
         found = read(np.asarray(array), name)
         kind = "categorical" if "categorical" in KINDS[found.family] else found.kind
         return Values(found.family, found.values, label, kind, found.zone)
     if isinstance(dtype, pd.DatetimeTZDtype):
         values = array.tz_convert("UTC").tz_localize(None).to_numpy()
-        return Values("date", _microseconds(values, name), label, "date", str(dtype.tz))
+        return Values("date", _microseconds(values, name), label, "date", _name_of_zone(dtype.tz))
     if isinstance(dtype, pd.SparseDtype):
         return read(np.asarray(array), name)
     if dtype.kind in "iufb" and hasattr(array, "isna"):
         if not array.isna().any():
             return read(array.to_numpy(dtype.numpy_dtype), name)
         found = array.to_numpy(np.float64, na_value=np.nan)
-        if np.isnan(found).all():
-            return Values("empty", found, label, "numeric")
         family = "boolean" if dtype.kind == "b" else "number"
         return Values(family, found, label, KINDS[family][0])
     return _objects(np.asarray(array, object), name)
@@ -163,17 +172,20 @@ def _objects(array: np.ndarray, name: str) -> Values:
             f"column {name!r} holds objects of type {', '.join(kinds)}, {_EXPECTED}; each argument "
             f"must be a string or a number."
         )
-    family, zone = _OF_OBJECTS[inferred], ""
+    family = _OF_OBJECTS[inferred]
     if family == "date":
         return parsed(array, name, "object")
     if family == "duration":
-        array = _durations(pd.to_timedelta(array).to_numpy())
+        try:
+            array = _durations(pd.to_timedelta(array).to_numpy(), name)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"column {name!r} cannot be read as durations: {error}.") from error
     elif family in ("number", "boolean"):
-        array = _numbers(array, family)
-    return Values(family, array, "object", KINDS[family][0], zone)
+        array = _numbers(array, family, name)
+    return Values(family, array, "object", KINDS[family][0])
 
 
-def _numbers(array: np.ndarray, family: str) -> np.ndarray:
+def _numbers(array: np.ndarray, family: str, name: str) -> np.ndarray:
     """Objects as integers where all are, else as floats."""
     missing = pd.isna(array)
     if family == "number" and not missing.any():
@@ -181,7 +193,13 @@ def _numbers(array: np.ndarray, family: str) -> np.ndarray:
         if found.dtype.kind in "iu":
             return found
     found = np.full(len(array), np.nan)
-    found[~missing] = array[~missing].astype(np.float64)
+    try:
+        found[~missing] = array[~missing].astype(np.float64)
+    except OverflowError:
+        raise ValueError(
+            f"column {name!r} has an integer that is too large for float64; take its logarithm, or "
+            f"make it a string."
+        ) from None
     return found
 
 
@@ -194,14 +212,35 @@ def parsed(array: np.ndarray, name: str, dtype: str) -> Values:
         If one is no date, or they differ in having a time zone.
     """
     try:
-        dates = pd.DatetimeIndex(pd.to_datetime(array, format="ISO8601"))
+        try:
+            dates = pd.to_datetime(array, format="ISO8601")
+        except ValueError:
+            if not all(_has_zone(value) for value in array[~pd.isna(array)]):
+                raise
+            dates = pd.to_datetime(array, format="ISO8601", utc=True)  # from several zones
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
             f"column {name!r} cannot be read as dates: {str(error).partition(chr(10))[0]} Strings "
             f"must be dates in ISO 8601, as 2026-01-31, all with a time zone or none."
         ) from error
+    dates = pd.DatetimeIndex(dates)
     found = read(dates.array, name) if dates.tz else read(dates.to_numpy(), name)
     return Values("date", found.values, dtype, "date", found.zone)
+
+
+def _has_zone(value: Any) -> bool:
+    """Whether a date, or a string of one, says its time zone."""
+    if isinstance(value, str):
+        return _ZONE.search(value) is not None
+    return getattr(value, "tzinfo", None) is not None
+
+
+def _name_of_zone(zone: Any) -> str:
+    """What pandas calls a time zone; UTC, whose instants are the same, for one without a name."""
+    try:
+        return str(pd.DatetimeTZDtype(tz=str(zone)).tz)
+    except (KeyError, TypeError, ValueError):  # as dateutil's
+        return "UTC"
 
 
 def _microseconds(array: np.ndarray, name: str) -> np.ndarray:
@@ -217,6 +256,11 @@ def _microseconds(array: np.ndarray, name: str) -> np.ndarray:
     return dates
 
 
-def _durations(array: np.ndarray) -> np.ndarray:
+def _durations(array: np.ndarray, name: str) -> np.ndarray:
     """Durations as float microseconds, NaN for NaT."""
+    if np.datetime_data(array.dtype)[0] in ("Y", "M"):
+        raise TypeError(
+            f"column {name!r} has dtype {array.dtype}, of months and years that differ in length; "
+            f"give days."
+        )
     return np.where(np.isnat(array), np.nan, array / np.timedelta64(1, "us"))

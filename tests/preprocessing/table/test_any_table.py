@@ -19,7 +19,7 @@ COLUMNS = {
     "zoned": st.datetimes(
         datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1), timezones=st.timezones()
     ).map(lambda time: time.astimezone(datetime.UTC)),
-    "span": st.timedeltas(),
+    "span": st.timedeltas(*(datetime.timedelta(days=sign * 10**8) for sign in (-1, 1))),
 }
 CONTAINERS = {
     "pandas": pd.DataFrame,

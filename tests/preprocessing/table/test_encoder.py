@@ -1,5 +1,6 @@
 """The encoder of tables: what it takes, what it refuses, and scikit-learn's checks."""
 
+import datetime
 import pickle
 import time
 from collections import Counter
@@ -357,7 +358,8 @@ def test_what_training_had_not_is_encoded_all_the_same():
     names = encoder.get_feature_names_out().tolist()
     assert found[0, names.index("member")] == 0  # the more frequent
     assert not found.any()
-    np.testing.assert_array_equal(encoder.transform(new.assign(city=np.nan)), found)
+    for nothing in (np.nan, pd.array([pd.NA], "Int64"), pd.NaT):
+        np.testing.assert_array_equal(encoder.transform(new.assign(city=nothing)), found)
     fresh = FRAME.iloc[:1].assign(city="Paris", number=1e300)
     found = encoder.transform(fresh)
     assert not block(encoder, found, "city").any()
@@ -417,6 +419,48 @@ def test_dates_come_in_many_dtypes(unit):
     )
     array = dates.to_numpy()[:, None]
     np.testing.assert_array_equal(TableEncoder().fit_transform(array), expected)
+
+
+def test_periods_are_dates_and_intervals_are_categories():
+    days = pd.date_range("2020-01-01", periods=9, freq="MS")
+    X = pd.DataFrame({"month": days.to_period("M"), "bin": pd.cut(np.arange(9), 2)})
+    encoder = TableEncoder().fit(X)
+    Z = encoder.transform(X)
+    expected = TableEncoder().fit_transform(pd.DataFrame({"month": days}))
+    np.testing.assert_array_equal(block(encoder, Z, "month"), expected)
+    names = ["bin_(-0.008, 4.0]", "bin_(4.0, 8.0]"]
+    assert encoder.get_feature_names_out()[-2:].tolist() == names
+    np.testing.assert_array_equal(block(encoder, Z, "bin")[:, 0], [1] * 5 + [0] * 4)
+
+
+def test_dates_of_several_zones_are_instants():
+    instants = pd.date_range("2020-01-01", periods=3, freq="D", tz="UTC")
+    zones = ["Europe/Berlin", "Asia/Tokyo", "UTC"]
+    clocks = [instant.tz_convert(zone) for instant, zone in zip(instants, zones)]
+    expected = TableEncoder().fit_transform(pd.DataFrame({"x": instants}))
+    for column in (np.array(clocks, object), [clock.isoformat() for clock in clocks]):
+        encoder = TableEncoder(kinds={"x": "date"})
+        np.testing.assert_array_equal(encoder.fit_transform(pd.DataFrame({"x": column})), expected)
+    with pytest.raises(ValueError, match=r"'x' cannot be read as dates.*time zone or none\."):
+        encoder.fit(pd.DataFrame({"x": ["2020-01-01T00:00Z", "2020-01-02"]}))
+
+
+def test_the_zone_of_another_library_is_as_utc():
+    tz = pytest.importorskip("dateutil.tz").gettz("Europe/Berlin")
+    if tz is None:
+        pytest.skip("dateutil finds no time zones")
+    X = pd.DataFrame({"x": pd.date_range("2020-01-01", periods=40, freq="7h", tz=tz)})
+    utc = X.assign(x=X["x"].dt.tz_convert("UTC"))
+    np.testing.assert_array_equal(
+        TableEncoder().fit_transform(X), TableEncoder().fit_transform(utc)
+    )
+
+
+def test_columns_of_polars_that_are_nothing_known_are_refused():
+    polars = pytest.importorskip("polars")
+    for values in ([[1], [2]], [{"a": 1, "b": 2}, {"a": 2, "b": 3}], [datetime.time(3), None]):
+        with pytest.raises(TypeError, match=r"'x' (holds objects|has dtype).*but must hold"):
+            TableEncoder().fit(polars.DataFrame({"x": values}))
 
 
 def test_an_instant_is_the_same_in_all_time_zones():
@@ -527,7 +571,13 @@ AN_HOUR = pd.Timestamp("2020-01-01", tz="UTC")
         ([b"a", b"b", None], TypeError, r"'x' holds objects of type bytes"),
         ([1j, 2, 3], ValueError, r"Complex data not supported: column 'x'"),
         ([AN_HOUR, AN_HOUR.tz_localize(None), None], ValueError, r"'x' cannot be read as dates"),
-        (pd.period_range("2020", periods=3, freq="M"), TypeError, "'x' holds objects of .*Period"),
+        (pd.interval_range(0, 3), TypeError, "'x' holds objects of type Interval, but must hold"),
+        ([0, 1, 10**400], ValueError, "'x' has an integer that is too large"),
+        (
+            [datetime.timedelta(days=10**9 - 1), None, None],
+            ValueError,
+            "'x' cannot be read as durations",
+        ),
         (
             np.array(["2020-01-01", "400000-01-01", "NaT"], "M8[s]"),
             ValueError,
