@@ -147,6 +147,11 @@ class Table:
                 self.columns[i].read(arrays[i])  # no output, but of another family it is wrong
         return out
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether all columns are numbers, as one array of numbers has them too."""
+        return not self.encoders and bool(self._are_numbers.all())
+
     @cached_property
     def _are_numbers(self) -> np.ndarray:
         return np.array([column.family == "number" for column in self.columns])

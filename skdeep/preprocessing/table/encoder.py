@@ -261,6 +261,9 @@ class TableEncoder(Declared, TransformerMixin, BaseEstimator):
                 X = sp.csr_array(check_array(X, dtype=np.float64))
             return self._fitted.encode(X)
         X = X.toarray() if sp.issparse(X) else X
+        if self._fitted.is_plain and not isinstance(X, np.ndarray):
+            numbers = X.to_numpy()  # much faster than hundreds of columns one by one
+            X = numbers if numbers.dtype.kind in "iuf" else X
         is_matrix = isinstance(X, np.ndarray) and X.dtype.kind in "iuf"
         return self._fitted.encode(columns_of(X), X if is_matrix else None)
 

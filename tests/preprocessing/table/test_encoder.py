@@ -473,6 +473,22 @@ def test_an_instant_is_the_same_in_all_time_zones():
     assert np.abs(elsewhere - encoder.transform(X))[:, 1].max() > 0.5  # another clock
 
 
+def test_a_wide_frame_of_numbers_takes_little_more_than_its_array():
+    X = pd.DataFrame(RNG.normal(size=(30, 700)).round(1)).add_prefix("x").assign(x7=range(30))
+    encoder = TableEncoder().fit(X)
+    Z = encoder.transform(X)
+    np.testing.assert_array_equal(TableEncoder().fit_transform(X.to_numpy()), Z)
+    np.testing.assert_array_equal(encoder.transform(X.astype({"x7": "Int64"})), Z)
+    with pytest.raises(TypeError, match="'x9' holds strings"):
+        encoder.transform(X.assign(x9="1"))
+    row, times = X[:1], []
+    for _ in range(20):
+        begun = time.process_time()
+        encoder.transform(row)
+        times.append(time.process_time() - begun)
+    assert min(times) < 3e-3
+
+
 def test_lists_and_arrays_of_objects_are_tables_of_columns():
     rows = [["a", 1, 2.5], ["b", 2, None], ["a", 9, 7.0]]
     expected = TableEncoder().fit_transform(pd.DataFrame(rows))
@@ -523,6 +539,11 @@ def test_polars_is_as_pandas(setting):
     exact = ["member", "city", "day", "at", "same"]
     assert back.select(exact).equals(frame.select(exact))
     assert back["number"].null_count() == 1
+    weight = np.arange(N) % 3
+    np.testing.assert_array_equal(
+        ours.fit(frame, sample_weight=weight).transform(frame),
+        theirs.fit(pandas, sample_weight=weight).transform(pandas),
+    )
 
 
 def test_set_output_names_the_columns():

@@ -49,6 +49,10 @@ def test_rows_come_back_sparse_and_out_of_a_file(tmp_path):
     encoder = TableEncoder().fit(X)
     back = encoder.inverse_transform(encoder.transform(X))
     np.testing.assert_allclose(back.toarray(), dense, atol=1e-5)
+    far = sp.csr_array(np.vstack([dense, np.full(12, 1e12)]))
+    beyond = TableEncoder().fit(far)
+    found = beyond.inverse_transform(beyond.transform(1e9 * far))
+    assert found.max() == 1e12  # as far as the training columns reached
     skdeep.save(encoder, tmp_path / "encoder")
     other = skdeep.load(tmp_path / "encoder")
     assert (other.transform(X) != encoder.transform(X)).nnz == 0
