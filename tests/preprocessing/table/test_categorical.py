@@ -99,6 +99,11 @@ def test_the_buckets_of_a_saved_model_do_not_move():
     assert found[1] == 0x248BFA47 % 2**23
 
 
+def test_broken_text_has_a_bucket():
+    hashed = fitted(np.array(["x"], object), most=1).hashed(4)
+    assert 0 <= hashed.codes(np.array(["\ud800"], object))[0] < 4
+
+
 def test_whole_numbers_are_the_same_category_as_integers_and_as_floats():
     hashed = fitted(np.arange(50), most=2).hashed(16)
     np.testing.assert_array_equal(
