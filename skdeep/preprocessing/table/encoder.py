@@ -98,7 +98,8 @@ class TableEncoder(Declared, TransformerMixin, BaseEstimator):
     Of a sparse matrix, which takes ``scaling='robust'``, columns are divided by their spread and
     clipped, without subtracting the median; the output is sparse too, and has all columns.
 
-    A cell takes some 100 ns to encode; strings to be hashed some 300 ns.
+    50,000 rows of 14 columns take some 25 ms to encode on one core, one row 0.3 ms, and a million
+    different strings 0.2 s, as codes.
 
     References
     ----------
