@@ -59,9 +59,10 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         losses, and those about columns. Raising it delays true alarms, by its logarithm.
     window : int in [100, inf), default=5_000
         Rows that are kept, to rank among and to fit on.
-    cv : int, splitter or iterable, default=5
-        How the losses of rows that a model is fitted to are found; an int makes as many blocks of
-        successive rows.
+    cv : int in [2, inf) or splitter, default=5
+        How the losses of rows that a model is fitted to are found: by models of the other rows. An
+        int makes as many blocks of successive rows; a splitter must test each row once, as
+        ``KFold`` does and ``TimeSeriesSplit`` does not.
 
     Attributes
     ----------
@@ -127,7 +128,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         "policy": [StrOptions({"refit", "partial_fit"}), None],
         "false_alarm_every": [Interval(Real, 1, None, closed="left")],
         "window": [Interval(Integral, 100, None, closed="left")],
-        "cv": ["cv_object"],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
     }
 
     def __init__(self, estimator, *, policy="refit", false_alarm_every=10_000, window=5_000, cv=5):
@@ -156,7 +157,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         ------
         ValueError
             If the policy is 'partial_fit' and the estimator has no such method, a classifier has
-            several targets, or there are fewer rows than folds.
+            several targets, there are fewer rows than folds, or ``cv`` does not test each row once.
         """
         self._validate_params()
         if self.policy == "partial_fit" and not hasattr(self.estimator, "partial_fit"):
@@ -412,8 +413,15 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         A model learns the rows from ``first`` but those that it is judged on.
         """
         y = self._y[start:]
+        splits = [*check_cv(self.cv).split(np.zeros(len(y)), y)]
+        tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(y))
+        if (tested != 1).any():
+            raise ValueError(
+                f"cv must test each row once, but {self.cv} tests {(tested == 0).sum()} of "
+                f"{len(y)} rows never and {(tested > 1).sum()} more than once; take KFold."
+            )
         found = np.empty((2, len(y)))
-        for train, test in check_cv(self.cv).split(np.zeros(len(y)), y):
+        for train, test in splits:
             model = self._new(np.concatenate([np.arange(first, start), start + train]))
             found[:, test] = _losses(model, _safe_indexing(self._X, start + test), y[test])
         return found

@@ -11,7 +11,14 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import (
+    KFold,
+    RepeatedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_predict,
+)
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -54,6 +61,31 @@ def test_the_first_losses_are_those_of_cross_validation():
     # The Brier score that a model expects is what it is on average over its own probabilities.
     expected = (p[:, 0] * 2 * p[:, 1] ** 2) + p[:, 1] * 2 * p[:, 0] ** 2
     np.testing.assert_allclose(monitor._expected, expected)
+
+
+def test_a_splitter_of_any_order_gives_each_row_its_own_loss():
+    X, y = stream(n=200)
+    cv = StratifiedKFold(4, shuffle=True, random_state=0)
+    monitor = DriftMonitor(LogisticRegression(), cv=cv).fit(X, y)
+    p = cross_val_predict(LogisticRegression(), X, y, cv=cv, method="predict_proba")
+    np.testing.assert_allclose(monitor._loss, ((p - np.eye(2)[y]) ** 2).sum(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (TimeSeriesSplit(5), r"TimeSeriesSplit\(.* tests 35 of 200 rows never and 0 more"),
+        (ShuffleSplit(1, test_size=50), "tests 150 of 200 rows never"),
+        (RepeatedKFold(n_repeats=2), "tests 0 of 200 rows never and 200 more than once"),
+        (KFold(5).split(np.zeros((200, 2))), "'cv' parameter of DriftMonitor must be an int"),
+        ([*KFold(5).split(np.zeros((200, 2)))], "'cv' parameter of DriftMonitor must be an int"),
+    ],
+    ids=["TimeSeriesSplit", "ShuffleSplit", "RepeatedKFold", "generator", "list"],
+)
+def test_a_cv_that_does_not_test_each_row_once_is_refused(cv, message):
+    X, y = stream(n=200)
+    with pytest.raises(ValueError, match=message):
+        DriftMonitor(LogisticRegression(), cv=cv).fit(X, y)
 
 
 @pytest.mark.parametrize(
