@@ -36,6 +36,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skdeep.active_learning.labels import all_labels, joined
 from skdeep.active_learning.pools import check_alike, rows_of, stack
 from skdeep.validation import unchanged_on_error
 
@@ -142,7 +143,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         X : array-like of shape (n_samples, ...)
             What was known when an action was chosen.
         actions : array-like of shape (n_samples,)
-            What was chosen: labels of any kind that sorts.
+            What was chosen: strings, or numbers.
         rewards : array-like of shape (n_samples,)
             What came of it; larger is better.
 
@@ -154,6 +155,9 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         ------
         TypeError
             If the estimator is no regressor, or nobody knows how unsure it is.
+        ValueError
+            If there are no rows, an action or a reward is missing, or some actions are strings and
+            others numbers.
         """
         self._validate_params()
         if not is_regressor(self.estimator):
@@ -167,32 +171,72 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
             X = rows_of(X)
             validate_data(self, X, skip_check_array=True)
             actions, rewards = _checked(X, actions, rewards)
-            self.actions_ = np.unique(actions)
             self._rng = check_random_state(self.random_state)
-            self._arms = {action: _Arm() for action in self.actions_.tolist()}
+            self._arms = {action: _Arm() for action in np.unique(actions).tolist()}
             self._kind = None
             self._learn(X, actions, rewards)
         return self
 
-    def add(self, action):
-        """Add an action of which nothing is known yet; returns self."""
+    @property
+    def actions_(self):
         check_is_fitted(self)
+        return np.array([*self._arms])
+
+    def add(self, action):
+        """Add an action of which nothing is known yet.
+
+        Parameters
+        ----------
+        action : str, int, float or bool
+            Of the kind of those that are there: a string, or a number.
+
+        Returns
+        -------
+        self : BanditPolicy
+
+        Raises
+        ------
+        ValueError
+            If it is there already, or of another kind.
+        """
+        check_is_fitted(self)
+        new = all_labels([action], "action")
+        joined(self.actions_, new, "action")
+        (action,) = new.tolist()
         if action in self._arms:
             raise ValueError(f"action {action!r} is there already.")
-        self.actions_ = np.append(self.actions_, np.asarray([action]))
-        self._arms = self._arms | {self.actions_[-1:].tolist()[0]: _Arm()}
+        self._arms = self._arms | {action: _Arm()}
         return self
 
     def update(self, X, actions, rewards):
-        """Learn from further rewards, whenever they come; actions may be new; returns self."""
+        """Learn from further rewards, whenever they come.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            What was known when an action was chosen.
+        actions : array-like of shape (n_samples,)
+            What was chosen, of ``actions_``. New ones must be given to :meth:`add` before, lest one
+            that is misspelt be taken for new, and tried.
+        rewards : array-like of shape (n_samples,)
+            What came of it.
+
+        Returns
+        -------
+        self : BanditPolicy
+            As it was, if the update fails.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, they have other columns than those of ``fit``, or an action is
+            unknown.
+        """
         check_is_fitted(self)
         with unchanged_on_error(self):
             X = rows_of(X)
             validate_data(self, X, reset=False, skip_check_array=True)
-            actions, rewards = _checked(X, actions, rewards)
-            for action in np.unique(actions).tolist():
-                if action not in self._arms:
-                    self.add(action)
+            actions, rewards = _checked(X, actions, rewards, self.actions_)
             self._learn(X, actions, rewards)
         return self
 
@@ -362,10 +406,8 @@ def replay_value(policy, X, actions, rewards, propensities=None, *, method="dr")
     check_is_fitted(policy)
     if method not in ("dr", "ips", "snips", "replay"):
         raise ValueError(f"method must be 'dr', 'ips', 'snips' or 'replay', but is {method!r}.")
-    actions, rewards = _checked(X, actions, rewards)
+    actions, rewards = _checked(X, actions, rewards, policy.actions_)
     place = {action: j for j, action in enumerate(policy.actions_.tolist())}
-    if unknown := sorted(set(actions.tolist()) - place.keys()):
-        raise ValueError(f"actions {unknown} are none of the policy's; add them to it.")
     if method == "replay":
         if propensities is not None:
             raise ValueError("method='replay' is for actions that were equally likely; use 'dr'.")
@@ -409,14 +451,20 @@ def _replayed(policy, X, actions, rewards):
     )
 
 
-def _checked(X, actions, rewards):
-    """Actions and rewards, one of each for each row of X."""
-    actions, rewards = column_or_1d(actions), column_or_1d(rewards).astype(float)
+def _checked(X, actions, rewards, known=None):
+    """Actions, of those that are known, and rewards, one of each for each row of X."""
+    actions, rewards = all_labels(actions, "actions"), column_or_1d(rewards).astype(float)
     check_consistent_length(X, actions, rewards)
     if not len(actions):
         raise ValueError("X has no rows; leave out an update without any.")
     assert_all_finite(rewards, input_name="rewards")
-    assert_all_finite(actions, input_name="actions")
+    if known is not None:
+        joined(known, actions, "actions")
+        if unknown := sorted({*actions.tolist()} - {*known.tolist()}):
+            raise ValueError(
+                f"actions {unknown} are none of the policy's, {known.tolist()}; give new ones to "
+                f"its method add before."
+            )
     return actions, rewards
 
 

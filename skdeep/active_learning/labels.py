@@ -1,10 +1,10 @@
-"""Which rows have a label: scikit-learn's -1 among integer classes, nan and None."""
+"""Labels, all of one kind, and which rows have none: nan, None, -1 among integer classes."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 
 from skdeep.validation import naming, refuse_dates
 
@@ -33,13 +33,35 @@ def split_labels(y: Any, classes: bool, name: str = "y") -> tuple[np.ndarray, np
     return labels, known
 
 
-def joined(labels: np.ndarray, more: np.ndarray) -> np.ndarray:
+def all_labels(y: Any, name: str) -> np.ndarray:
+    """Labels, (n_samples,) of numbers or of strings, where every row must have one."""
+    with naming(name):
+        refuse_dates(y)
+        if isinstance(y, list | tuple):
+            y = np.array(y, dtype=object)  # NumPy would write numbers among words as words
+        y = column_or_1d(y, warn=True)
+        if (missing := np.asarray(pd.isna(y))).any():
+            raise ValueError(
+                f"Input {name} contains NaN or None, at {np.flatnonzero(missing)[:5].tolist()}; "
+                f"leave out rows of which it is not known."
+            )
+        if len({isinstance(label, str | bytes) for label in y.tolist()}) > 1:
+            raise ValueError(f"{name} has both strings and numbers; pass labels of one kind.")
+        y = np.array(y.tolist()) if y.dtype == object else y
+        if y.dtype.kind not in "biufUST":
+            raise TypeError(f"{name} must be of numbers or strings, but is of {y.dtype}.")
+        assert_all_finite(y, input_name=name)
+    return y
+
+
+def joined(labels: np.ndarray, more: np.ndarray, name: str = "y") -> np.ndarray:
     """All labels, of one kind; a string and a number are none."""
     kinds = {"U" if array.dtype.kind in "OUST" else "number" for array in (labels, more)}
     if len(kinds) > 1:
+        one, other = more[:1].tolist()[0], labels[:1].tolist()[0]
         raise ValueError(
-            f"y has labels such as {more.tolist()[0]!r}, but those before are such as "
-            f"{labels.tolist()[0]!r}; pass labels of one kind."
+            f"{name} has labels such as {one!r}, but those before are such as {other!r}; pass "
+            f"labels of one kind."
         )
     return np.concatenate([labels, more])
 

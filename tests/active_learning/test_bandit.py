@@ -173,8 +173,6 @@ def test_a_new_action_is_tried_soon_and_found_to_be_the_best():
         share.append(np.mean(chosen == 3))
     assert share[0] > 0
     assert share[-1] == 1
-    # One that comes with its first rewards need not be added before.
-    assert policy.update(X[:3], [4, 4, 1], [1.0, 1.0, 0.0]).actions_.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_rewards_may_come_late_in_any_parts():
@@ -203,6 +201,53 @@ def test_actions_may_have_names_and_rows_may_be_a_frame():
     order = np.argsort(names)
     np.testing.assert_allclose(named.propensities(frame), numbered.propensities(X)[:, order])
     assert set(named.add("a long name").choose(frame)) <= {"a", "b", "c", "a long name"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "right"),
+    [
+        (int, ["1", "x", None, np.nan, np.datetime64("2026-01-01")], [5, np.int32(6), 2.5]),
+        (str, [5, True, None, np.nan], ["a longer name", np.str_("x")]),
+    ],
+)
+def test_all_actions_are_of_one_kind(kind, wrong, right):
+    X, actions, rewards, _ = log(60)
+    actions = actions.astype(kind)
+    policy = BanditPolicy(BayesianRidge(), random_state=0).fit(X, actions, rewards)
+    before = state(policy)
+    for action in wrong:
+        with pytest.raises((ValueError, TypeError), match=r"^actions?[: ]|Input actions? contains"):
+            policy.add(action)
+        mixed = np.append(actions[1:].astype(object), [action])
+        with pytest.raises((ValueError, TypeError), match=r"^actions[: ]|Input actions contains"):
+            policy.update(X, mixed, rewards)
+        with pytest.raises((ValueError, TypeError), match=r"^actions[: ]|Input actions contains"):
+            policy.fit(X, mixed.tolist(), rewards)
+    assert state(policy) == before
+    for action in right:
+        policy.add(action)
+        with pytest.raises(ValueError, match="is there already"):
+            policy.add(action)
+    assert policy.actions_.tolist() == np.unique(actions).tolist() + right
+    chosen = policy.choose(np.repeat(X, 10, axis=0))
+    assert set(chosen.tolist()) > set(actions.tolist())
+    policy.update(X, chosen[:60], rewards)
+    assert policy.propensities(X[:1]).shape == (1, 3 + len(right))
+
+
+def test_a_misspelt_action_is_no_new_one():
+    X, actions, rewards, _ = log(60)
+    names = np.array(["a", "b", "c"])[actions]
+    policy = BanditPolicy(BayesianRidge()).fit(X, names, rewards)
+    before = state(policy)
+    message = (
+        r"actions \['B'\] are none of the policy's, \['a', 'b', 'c'\]; give new ones to .* add"
+    )
+    with pytest.raises(ValueError, match=message):
+        policy.update(X[:2], ["a", "B"], rewards[:2])
+    assert state(policy) == before
+    # A column of a table may hold them, too, as objects.
+    policy.update(X, pd.Series(names, dtype=object), pd.Series(rewards))
 
 
 @pytest.mark.parametrize("strategy", ["thompson", "upper_bound"])
