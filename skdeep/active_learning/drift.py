@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.stats import ks_2samp
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, assert_all_finite, check_array, column_or_1d, get_tags
+from sklearn.utils import _safe_indexing, check_array, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -30,8 +30,9 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.active_learning.evidence import LARGER, OTHER, Evidence
+from skdeep.active_learning.labels import all_labels, joined
 from skdeep.active_learning.pools import check_alike, rows_of, stack
-from skdeep.validation import unchanged_on_error
+from skdeep.validation import naming, refuse_dates, unchanged_on_error
 
 LEAST_ROWS = 50  # since a change, before a model is fitted to them
 PASSES = 10  # over those rows, by partial_fit
@@ -204,8 +205,10 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there are no rows, they have other columns than those of ``fit``, or ``seen`` comes
-            without y.
+            If there are no rows, they have other columns than those of ``fit``, y is not like that
+            of ``fit``, or ``seen`` comes without y.
+        TypeError
+            If the rows are of another type, or y is of dates.
 
         Warns
         -----
@@ -284,25 +287,29 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     def _checked_y(self, X, y):
         if y is None:
             raise ValueError("DriftMonitor requires y to be passed, but the target y is None.")
-        y = np.asarray(y)
         check_consistent_length(X, y)
-        assert_all_finite(y, input_name="y")
         if not is_classifier(self.estimator):
-            return check_array(y, ensure_2d=False, dtype="float64", input_name="y")
-        if y.ndim > 1 and y.shape[1] == 1:
-            return column_or_1d(y, warn=True)
-        if y.ndim > 1:
+            with naming("y"):
+                refuse_dates(y)
+                return check_array(y, ensure_2d=False, dtype="float64", input_name="y")
+        shape = np.asarray(y, dtype=object).shape
+        if len(shape) > 1 and shape[1] > 1:
             raise ValueError(
-                f"y of a classifier must be one class for each row, but has shape {y.shape}; "
+                f"y of a classifier must be one class for each row, but has shape {shape}; "
                 f"take a DriftMonitor for each target."
             )
-        return y
+        return all_labels(y, "y")
 
     def _score(self, X, y):
         """Keep rows and their losses, as evidence too; returns the mean."""
+        if y.shape[1:] != self._y.shape[1:]:
+            raise ValueError(
+                f"y has shape {y.shape}, but that of fit {self._y.shape}; pass the same targets."
+            )
+        every = joined(self._y, y)
         loss, expected = _losses(self.estimator_, X, y)
         self._watched = self._watched.after(loss[:, None], expected)
-        self._X, self._y = stack(self._X, X), np.concatenate([self._y, y])
+        self._X, self._y = stack(self._X, X), every
         self._loss = np.concatenate([self._loss, loss])
         self._expected = np.concatenate([self._expected, expected])
         self._n_labelled += len(y)

@@ -400,6 +400,10 @@ nan = np.where(np.arange(50) == 3, np.nan, y[:50])
         ((X[:50], nan), ValueError, "y contains NaN"),
         ((X[:50].tolist(), y[:50]), TypeError, "X is of type list, but fit got ndarray; pass rows"),
         ((X[:50], np.stack([y, y], axis=1)[:50]), ValueError, "one class for each row"),
+        ((X[:50], y[:50].astype(str)), ValueError, "y has labels such as '1', but .* such as 1;"),
+        ((X[:50], [None, *y[:49]]), ValueError, r"y contains NaN or None, at \[0\]"),
+        ((X[:50], ["yes", *y[:49]]), ValueError, "y has both strings and numbers"),
+        ((X[:50], y[:50].astype("datetime64[D]")), TypeError, "y: dates .* are no numbers"),
         ((X[:50] * np.nan, y[:50]), ValueError, "Input X contains NaN"),
     ],
 )
@@ -410,6 +414,26 @@ def test_a_bad_update_is_refused_and_changes_nothing(arguments, error, message):
         monitor.update(*arguments)
     assert state(monitor) == before
     pd.testing.assert_frame_equal(monitor.history_, history)
+
+
+def test_targets_of_another_shape_are_refused():
+    targets = np.stack([X[:, 0], X[:, 1]], axis=1)
+    monitor = DriftMonitor(Ridge()).fit(X[:600], targets[:600])
+    before = state(monitor)
+    with pytest.raises(ValueError, match=r"y has shape \(100,\), but that of fit \(600, 2\)"):
+        monitor.update(X[600:], targets[600:, 0])
+    with pytest.raises(TypeError, match=r"y: dates .* are no numbers"):
+        monitor.update(X[600:], targets[600:].astype("datetime64[D]"))
+    assert state(monitor) == before
+
+
+def test_labels_may_be_strings_in_a_column_of_objects():
+    names = np.array(["no", "yes"])
+    numbered = DriftMonitor(LogisticRegression()).fit(X[:600], y[:600]).update(X[600:], y[600:])
+    named = DriftMonitor(LogisticRegression()).fit(X[:600], pd.Series(names[y[:600]], dtype=object))
+    named.update(X[600:], names[y[600:]].tolist())
+    pd.testing.assert_frame_equal(named.history_, numbered.history_)
+    np.testing.assert_array_equal(named.predict(X), names[numbered.predict(X)])
 
 
 def test_what_is_asked_too_early_or_makes_no_sense_is_refused():
