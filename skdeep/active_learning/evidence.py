@@ -132,8 +132,10 @@ class Evidence:
         begun = np.logaddexp.accumulate(np.concatenate([self.log_r[None], -before]))[1:]
         log_r = sums + begun
         totals = self.total + before
-        lowest = totals.argmin(axis=0)
-        lower = np.take_along_axis(totals, lowest[None], axis=0)[0] < self.low
+        least = totals.min(axis=0)
+        # The last of equal ones: while a column is constant, no bet gains or loses.
+        lowest = len(totals) - 1 - totals[::-1].argmin(axis=0)
+        is_lower = least <= self.low
         path = np.logaddexp.reduce(log_r, axis=(1, 2)) - np.log(log_r[0].size)
         room = max(self.limit - len(self.reference), 0)
         return replace(
@@ -144,8 +146,8 @@ class Evidence:
             n=self.n + len(values),
             total=self.total + sums[-1],
             log_r=log_r[-1],
-            low=np.where(lower, totals.min(axis=0), self.low),
-            low_at=np.where(lower, self.n + lowest, self.low_at),
+            low=np.where(is_lower, least, self.low),
+            low_at=np.where(is_lower, self.n + lowest, self.low_at),
             path=np.concatenate([self.path, path]),
         )
 

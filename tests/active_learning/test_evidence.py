@@ -133,6 +133,15 @@ def test_the_change_is_found_where_it_is():
     assert np.quantile(np.abs(errors), 0.8) < 25
 
 
+@pytest.mark.parametrize("batch", [1, 50, 300])
+def test_the_change_of_a_constant_is_where_it_is(batch):
+    evidence = Evidence.begin(np.ones((500, 1)), OTHER, 5000)
+    rows = np.repeat([1.0, 2.0], [400, 20])[:, None]
+    for start in range(0, len(rows), batch):
+        evidence = evidence.after(rows[start : start + batch])
+    assert evidence.change() == (0, 20)
+
+
 def test_a_column_whose_spread_alone_has_changed_is_found():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(1000, 3))
