@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ks_2samp
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, check_array, get_tags
@@ -29,6 +28,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skdeep.active_learning.columns import difference, kinds_of, numbers_of
 from skdeep.active_learning.evidence import LARGER, OTHER, Evidence
 from skdeep.active_learning.labels import all_labels, joined
 from skdeep.active_learning.pools import check_alike, rows_of, stack
@@ -72,8 +72,10 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     alarms_ : DataFrame
         A row for each alarm: ``when`` it came and since when the ``change`` is thought to be,
         counted in rows since ``fit`` (rows with labels, for losses); ``what`` has drifted, "loss"
-        or a column; the mean ``before`` and ``after``; and the ``size``, the largest distance of
-        the two distribution functions, from 0 to 1.
+        or a column; the mean ``before`` and ``after``, of what is not missing, of dates in days
+        since 1970; or, of a column of other values, the shares of the ``value`` whose share
+        changed most, None being all that is missing or new; and the ``size``, the largest distance
+        of the two distribution functions, from 0 to 1.
     history_ : DataFrame
         A row for each update: ``n_rows`` and ``n_labelled`` since ``fit``, mean ``loss`` (NaN
         without labels), the evidence of ``loss_drift`` and ``column_drift`` at its largest (an
@@ -96,9 +98,11 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     of the rows since it, up to ``window``. An alarm about a column makes the models contend for the
     rows that come after it.
 
-    Columns are watched in DataFrames and in dense two-dimensional arrays. One that is no number is
-    taken for how rare its values were in ``fit``. For rows whose labels come late: ``update(X)``
-    now, and ``update(X, y, seen=True)`` then.
+    Columns are watched in DataFrames of pandas's and in dense two-dimensional arrays of numbers.
+    Values that are neither numbers nor dates are taken for how rare they were in the first half of
+    the rows of ``fit``; those of names and other keys, which are all new, tell nothing. A column
+    that only grows, as a time stamp, drifts all the time: leave it out. For rows whose labels come
+    late: ``update(X)`` now, and ``update(X, y, seen=True)`` then.
 
     References
     ----------
@@ -179,9 +183,10 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             self._n_rows = self._n_labelled = 0  # since fit
             self._since, self._due = 0, np.inf  # where a change was; the next contest after
             self._watch_loss(None)
-            self._rarity = _rarity(X)
-            numbers = _numbers(X, self._rarity)
-            self._columns = None if numbers is None else Evidence.begin(numbers, OTHER, self.window)
+            self._kinds, first = kinds_of(X)
+            self._columns = numbers_of(X, self._kinds)
+            if self._columns is not None:
+                self._columns = Evidence.begin(self._columns[first:], OTHER, self.window)
             self._alarms, self._history = [], []
             self._forget()
         return self
@@ -231,7 +236,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             if not seen:
                 self._n_rows += n
                 if self._columns is not None:
-                    self._columns = self._columns.after(_numbers(X, self._rarity))
+                    self._columns = self._columns.after(numbers_of(X, self._kinds))
                     told["column_drift"] = self._strength(self._columns)
                     if told["column_drift"] >= 1:
                         alarms.append(self._column_alarm())
@@ -251,7 +256,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     @property
     def alarms_(self):
         check_is_fitted(self)
-        names = ["when", "change", "what", "before", "after", "size"]
+        names = ["when", "change", "what", "value", "before", "after", "size"]
         return pd.DataFrame(self._alarms, columns=names)
 
     @property
@@ -332,7 +337,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             "when": self._first_passage(self._watched, self._n_labelled),
             "change": self._since,
             "what": "loss",
-        } | _sizes(self._watched, n_since)
+        } | difference(*self._watched.before_and_after(n_since, 0))
         self._watch_loss(self._watched.dependence)
         return alarm
 
@@ -344,7 +349,10 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             "when": self._first_passage(self._columns, self._n_rows),
             "change": self._n_rows - n_since,
             "what": column if names is None else names[column],
-        } | _sizes(self._columns, n_since, column)
+        } | difference(
+            *self._columns.before_and_after(n_since, column),
+            self._kinds[column] if self._kinds else None,
+        )
         if not np.isfinite(self._due):
             self._since, self._due, self._base = self._n_labelled, LEAST_ROWS, self.estimator_
         since = self._columns.recent[-n_since:]
@@ -456,38 +464,3 @@ def _losses(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
     if y.ndim > 1 and y.shape[1] > 1:
         return np.stack([errors.mean(axis=1), np.zeros(len(y))])
     return np.stack([errors.ravel(), predicted.ravel()])
-
-
-def _sizes(evidence: Evidence, n_since: int, column: int = 0) -> dict[str, float]:
-    """How far a column lies from what it was before its last rows."""
-    before, after = (rows[:, column] for rows in evidence.before_and_after(n_since))
-    size = ks_2samp(before, after, method="asymp").statistic
-    return {"before": before.mean(), "after": after.mean(), "size": float(size)}
-
-
-def _rarity(X: Any) -> dict[int, pd.Series]:
-    """For columns that are no numbers, minus the share of rows that have each value."""
-    if not isinstance(X, pd.DataFrame):
-        return {}
-    return {
-        j: -X.iloc[:, j].value_counts(normalize=True)
-        for j, kind in enumerate(X.dtypes)
-        if not pd.api.types.is_numeric_dtype(kind)
-    }
-
-
-def _numbers(X: Any, rarity: dict[int, pd.Series]) -> np.ndarray | None:
-    """What is watched of X, (n_samples, n_features) of float64; None where that is no table.
-
-    What is missing counts as the largest, and an unknown category as the rarest.
-    """
-    if isinstance(X, pd.DataFrame):
-        columns = [X.iloc[:, j] for j in range(X.shape[1])]
-        for j, shares in rarity.items():
-            columns[j] = columns[j].map(shares).fillna(0.0)
-        numbers = np.stack([c.to_numpy(dtype=float, na_value=np.nan) for c in columns], axis=1)
-    elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "biuf":
-        numbers = X.astype(float)
-    else:
-        return None
-    return np.where(np.isnan(numbers), np.inf, numbers)

@@ -157,9 +157,10 @@ class Evidence:
         column, bet = np.unravel_index(rise.argmax(), rise.shape)
         return int(column), int(self.n - self.low_at[column, bet])
 
-    def before_and_after(self, n_since: int) -> tuple[np.ndarray, np.ndarray]:
-        """The kept rows before the last few, and those, each (n, n_columns)."""
-        return self.reference[: self.n_first + self.n - n_since], self.recent[-n_since:]
+    def before_and_after(self, n_since: int, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """A column of the kept rows before the last few, and of those, each (n,)."""
+        before = self.reference[: self.n_first + self.n - n_since, column]
+        return before, self.recent[-n_since:, column]
 
 
 def ranks_among(reference, values, known, groups, sequential=False):

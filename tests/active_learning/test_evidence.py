@@ -149,9 +149,9 @@ def test_a_column_whose_spread_alone_has_changed_is_found():
     evidence = Evidence.begin(rows, OTHER, 5000).after(new)
     assert evidence.path.max() > np.log(1e4)
     assert evidence.change()[0] == 2
-    (before, after), (_, n_since) = evidence.before_and_after(200), evidence.change()
-    np.testing.assert_array_equal(after, new)
-    np.testing.assert_array_equal(before, rows)
+    (before, after), (_, n_since) = evidence.before_and_after(200, 2), evidence.change()
+    np.testing.assert_array_equal(after, new[:, 2])
+    np.testing.assert_array_equal(before, rows[:, 2])
     assert n_since == pytest.approx(200, abs=20)
 
 
