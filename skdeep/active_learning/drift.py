@@ -58,8 +58,9 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     false_alarm_every : float in [1, inf), default=10_000
         While nothing changes, alarms come after so many rows or later, on average: those about
         losses, and those about columns. Raising it delays true alarms, by its logarithm.
-    window : int in [100, inf), default=5_000
-        Rows that are kept, to rank among and to fit on.
+    window : int in [500, inf), default=5_000
+        Rows that are kept, to rank among and to fit on. Among fewer than 500 false alarms would be
+        more than promised.
     cv : int in [2, inf) or splitter, default=5
         How the losses of rows that a model is fitted to are found: by models of the other rows. An
         int makes as many blocks of successive rows; a splitter must test each row once, as
@@ -132,7 +133,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         "estimator": [HasMethods(["fit", "predict"])],
         "policy": [StrOptions({"refit", "partial_fit"}), None],
         "false_alarm_every": [Interval(Real, 1, None, closed="left")],
-        "window": [Interval(Integral, 100, None, closed="left")],
+        "window": [Interval(Integral, 500, None, closed="left")],
         "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"])],
     }
 
@@ -149,8 +150,8 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            First rows, in the order of time, over some of whatever cycles there are: some weeks,
-            where days of the week differ.
+            First rows, some hundreds at least, in the order of time, over some of whatever cycles
+            there are: some weeks, where days of the week differ.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
 
@@ -163,6 +164,12 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         ValueError
             If the policy is 'partial_fit' and the estimator has no such method, a classifier has
             several targets, there are fewer rows than folds, or ``cv`` does not test each row once.
+
+        Warns
+        -----
+        UserWarning
+            If the rows are too few, or their losses too dependent on each other, to tell drift from
+            chance yet.
         """
         self._validate_params()
         if self.policy == "partial_fit" and not hasattr(self.estimator, "partial_fit"):
@@ -189,6 +196,13 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
                 self._columns = Evidence.begin(self._columns[first:], OTHER, self.window)
             self._alarms, self._history = [], []
             self._forget()
+        needed = int(np.ceil(self._watched.n_needed().max()))
+        if (n := _num_samples(X)) < needed:
+            warnings.warn(
+                f"fit got {n} rows, but it takes {needed}, and a window for them, to tell drift "
+                f"of losses from chance; until updates have brought the others, none is noticed.",
+                stacklevel=2,
+            )
         return self
 
     def update(self, X, y=None, *, seen=False):

@@ -124,8 +124,7 @@ class Evidence:
         known = np.searchsorted(self.edges, self.group_by)
         low, high = ranks_among(self.reference, values, known, groups, sequential=True)
         log_e = log_bets(low, high, self.bets) / self.dependence[:, None]
-        if (known_too_little := len(self.reference) < LEAST * self.dependence).any():
-            log_e[:, known_too_little] = 0.0
+        log_e[:, len(self.reference) < self.n_needed()] = 0.0
         # R_t = exp(S_t) (R_0 + sum_{k < t} exp(-S_k)), with sums S of log e, in logarithms.
         sums = np.cumsum(log_e, axis=0)
         before = np.concatenate([np.zeros_like(sums[:1]), sums[:-1]])
@@ -150,6 +149,10 @@ class Evidence:
             low_at=np.where(is_lower, self.n + lowest, self.low_at),
             path=np.concatenate([self.path, path]),
         )
+
+    def n_needed(self) -> np.ndarray:
+        """How many rows it takes in the reference before bets pay, (n_columns,)."""
+        return LEAST * self.dependence
 
     def change(self) -> tuple[int, int]:
         """The column that speaks loudest, and how many rows ago it likeliest changed."""

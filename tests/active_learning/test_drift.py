@@ -1,4 +1,5 @@
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,7 @@ import scipy.sparse as sp
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_friedman1
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
@@ -327,14 +329,14 @@ def test_a_pickle_goes_on_as_the_original_does():
 
 def test_no_more_rows_are_kept_than_the_window_has():
     X, y = stream()
-    monitor = run(DriftMonitor(LogisticRegression(), window=300), X, y)
+    monitor = run(DriftMonitor(LogisticRegression(), window=500), X, y)
     kept = (monitor._X, monitor._y, monitor._loss, monitor._expected)
-    assert {len(each) for each in kept} == {300}
-    np.testing.assert_array_equal(monitor._X, X[-300:])
+    assert {len(each) for each in kept} == {500}
+    np.testing.assert_array_equal(monitor._X, X[-500:])
     for evidence in (monitor._watched, monitor._columns):
-        assert len(evidence.reference) <= 300
-        assert len(evidence.recent) <= 300
-    assert monitor.history_["learnt"].max() <= 300
+        assert len(evidence.reference) <= 500
+        assert len(evidence.recent) <= 500
+    assert monitor.history_["learnt"].max() <= 500
     assert monitor.estimator_.coef_[0, 0] < 0
 
 
@@ -360,7 +362,9 @@ def test_rows_of_a_tuple_are_kept_as_those_of_a_list():
 
 @pytest.mark.parametrize("model", [LogisticRegression(), Ridge()])
 def test_scikit_learns_checks_pass(model):
-    results = check_estimator(DriftMonitor(model), on_skip=None, on_fail=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of few rows
+        results = check_estimator(DriftMonitor(model), on_skip=None, on_fail=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert failed == {}
 
@@ -377,12 +381,12 @@ def test_a_network_is_watched_and_goes_on_learning():
 
 
 def test_it_is_an_estimator_of_the_kind_of_its_model():
-    classifier, regressor = DriftMonitor(LogisticRegression()), DriftMonitor(Ridge(), window=200)
+    classifier, regressor = DriftMonitor(LogisticRegression()), DriftMonitor(Ridge(), window=700)
     assert is_classifier(classifier)
     assert is_regressor(regressor)
     assert hasattr(classifier, "predict_proba")
     assert not hasattr(regressor, "predict_proba")
-    assert clone(regressor).get_params()["window"] == 200
+    assert clone(regressor).get_params()["window"] == 700
     assert clone(regressor).set_params(estimator__alpha=3.0).estimator.alpha == 3
 
 
@@ -434,6 +438,21 @@ def test_labels_may_be_strings_in_a_column_of_objects():
     named.update(X[600:], names[y[600:]].tolist())
     pd.testing.assert_frame_equal(named.history_, numbered.history_)
     np.testing.assert_array_equal(named.predict(X), names[numbered.predict(X)])
+
+
+def test_fit_warns_of_rows_that_are_too_few_to_tell_drift_from_chance():
+    with pytest.warns(UserWarning, match="fit got 20 rows, but it takes 50") as caught:
+        monitor = DriftMonitor(Ridge()).fit(X[:20], X[:20, 0])
+    assert caught[0].filename == __file__
+    with pytest.raises(ValueError, match="'window' parameter"):
+        monitor.set_params(window=499).fit(X, y)
+    # Losses that persist take more: here the error is one of two, for 100 rows each.
+    error = np.repeat([0.0, 1.0, 0.0, 1.0, 0.0, 1.0], 100)[:, None]
+    with pytest.warns(UserWarning, match=r"fit got 600 rows, but it takes \d{4},"):
+        DriftMonitor(DummyRegressor(strategy="constant", constant=0.0)).fit(error, error[:, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DriftMonitor(Ridge()).fit(X[:200], y[:200])
 
 
 def test_what_is_asked_too_early_or_makes_no_sense_is_refused():

@@ -107,6 +107,24 @@ def test_false_alarms_are_as_rare_as_promised_whatever_the_distribution(name):
     assert 180 < np.mean(waits) < 450
 
 
+def alarms(limit, bets, promise, seed, n_rows=10_000):
+    """How many alarms come without a change, the reference of each next being what came before."""
+    rng, found = np.random.default_rng(seed), 0
+    evidence = Evidence.begin(rng.normal(size=(500, 1)), bets, limit, None, np.ones(1))
+    for _ in range(n_rows // 250):
+        evidence = evidence.after(rng.normal(size=(250, 1)))
+        if evidence.path.max() >= np.log(promise):
+            since = evidence.recent[-evidence.change()[1] :]
+            evidence, found = Evidence.begin(since, bets, limit, None, np.ones(1)), found + 1
+    return found
+
+
+@pytest.mark.parametrize("bets", [LARGER, OTHER])
+def test_the_smallest_window_keeps_the_promise(bets):
+    """One alarm in 10,000 rows, of 100,000, though new rows rank among the same 500."""
+    assert sum(alarms(500, bets, 1e4, seed) for seed in range(10)) <= 10 + 3
+
+
 def test_the_delay_falls_with_the_square_of_the_change():
     """2 log(A) / d^2 rows, for a bet that fits and the normal distribution."""
     delays = {}
