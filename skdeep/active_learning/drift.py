@@ -369,10 +369,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         )
         if not np.isfinite(self._due):
             self._since, self._due, self._base = self._n_labelled, LEAST_ROWS, self.estimator_
-        since = self._columns.recent[-n_since:]
-        self._columns = Evidence.begin(
-            since, OTHER, self.window, dependence=self._columns.dependence
-        )
+        self._columns = self._columns.anew(n_since)
         return alarm
 
     def _watch_loss(self, dependence):

@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
 
 # (d, s): that losses have grown, and that a column has moved or its spread has changed.
 LARGER = np.array([(d, 1.0) for d in (0.125, 0.25, 0.5, 1.0, 2.0)])
@@ -43,20 +44,24 @@ CHUNK = 256  # rows that are compared with each other
 class Evidence:
     """What speaks for a change after some rows; :meth:`after` returns it after more.
 
+    A Shiryaev-Roberts e-detector for each column and each bet, and their mean.
+
     Parameters
     ----------
     reference : ndarray of shape (n_rows, n_columns)
-        Rows to rank among; new ones join them up to ``limit``.
+        Rows to rank among, in the order of time; new ones join them up to ``limit``.
+    ordered : tuple of ndarray of shape (n_in_group, n_columns)
+        The same by groups, each column sorted: a row ranks among those of its group.
     edges : ndarray of shape (n_groups - 1,)
-        A row ranks among those of its group: bounds of what ``group_by`` says of them.
-    group_by : ndarray of shape (n_rows,)
+        Bounds of the groups: of what makes rows alike, (n_rows,), such as how hard each is.
     bets : ndarray of shape (n_bets, 2)
         Pairs (d, s).
     dependence : ndarray of shape (n_columns,)
         Divides log e.
     limit : int
+        The most rows in the reference, and in ``recent``.
     recent : ndarray of shape (n_recent, n_columns)
-        Rows after the reference that it began with, at most ``limit``.
+        Rows after the reference that it began with.
     n_first, n : int
         Number of rows in that reference, and after it.
     total, log_r, low, low_at : ndarray of shape (n_columns, n_bets)
@@ -66,8 +71,8 @@ class Evidence:
     """
 
     reference: np.ndarray
+    ordered: tuple[np.ndarray, ...]
     edges: np.ndarray
-    group_by: np.ndarray
     bets: np.ndarray
     dependence: np.ndarray
     limit: int
@@ -81,23 +86,26 @@ class Evidence:
     path: np.ndarray
 
     @classmethod
-    def begin(cls, reference, bets, limit, group_by=None, dependence=None) -> "Evidence":
-        """No evidence yet, against ``reference``, (n_rows, n_columns), in the order of time."""
+    def begin(cls, reference, bets, limit, alike=None, dependence=None) -> "Evidence":
+        """No evidence yet, against ``reference``, (n_rows, n_columns), in the order of time.
+
+        ``alike``, (n_rows,), makes the groups; None is one group.
+        """
         reference = reference[-limit:]
         n_rows, n_columns = reference.shape
-        group_by = np.zeros(n_rows) if group_by is None else group_by[-limit:]
+        alike = np.zeros(n_rows) if alike is None else alike[-limit:]
         n_groups = np.clip(n_rows // LEAST_IN_GROUP, 1, N_GROUPS)
-        edges = np.unique(np.quantile(group_by, np.arange(1, n_groups) / n_groups))
+        edges = np.unique(np.quantile(alike, np.arange(1, n_groups) / n_groups))
+        groups = np.searchsorted(edges, alike)
         if dependence is None:
-            both = len(np.unique(bets[:, 1])) > 1
-            groups = np.searchsorted(edges, group_by)
-            scores = normal_scores(*ranks_among(reference, reference, groups, groups))
-            dependence = np.array([dependence_of(z, squares=both) for z in scores.T])
+            squares = len(np.unique(bets[:, 1])) > 1  # bets on the spread sum those
+            scores = normal_scores(reference, groups)
+            dependence = np.array([dependence_of(z, squares) for z in scores.T])
         zero = np.zeros((n_columns, len(bets)))
         return cls(
             reference=reference,
+            ordered=tuple(np.sort(reference[groups == g], axis=0) for g in range(len(edges) + 1)),
             edges=edges,
-            group_by=group_by,
             bets=bets,
             dependence=dependence,
             limit=limit,
@@ -111,18 +119,22 @@ class Evidence:
             path=np.empty(0),
         )
 
-    def after(self, values: np.ndarray, group_by: np.ndarray | None = None) -> "Evidence":
+    def anew(self, n_since: int) -> "Evidence":
+        """No evidence yet, against the last rows; of one group, as those may be few."""
+        since = self.recent[-n_since:]
+        return Evidence.begin(since, self.bets, self.limit, dependence=self.dependence)
+
+    def after(self, values: np.ndarray, alike: np.ndarray | None = None) -> "Evidence":
         """The evidence after further rows, (n, n_columns), in the order of time."""
-        group_by = np.zeros(len(values)) if group_by is None else group_by
+        alike = np.zeros(len(values)) if alike is None else alike
         state = replace(self, path=np.empty(0))
         for i in range(0, len(values), CHUNK):
-            state = state._after(values[i : i + CHUNK], group_by[i : i + CHUNK])
+            state = state._after(values[i : i + CHUNK], alike[i : i + CHUNK])
         return state
 
-    def _after(self, values: np.ndarray, group_by: np.ndarray) -> "Evidence":
-        groups = np.searchsorted(self.edges, group_by)
-        known = np.searchsorted(self.edges, self.group_by)
-        low, high = ranks_among(self.reference, values, known, groups, sequential=True)
+    def _after(self, values: np.ndarray, alike: np.ndarray) -> "Evidence":
+        groups = np.searchsorted(self.edges, alike)
+        low, high = sequential_ranks(self.ordered, values, groups)
         log_e = log_bets(low, high, self.bets) / self.dependence[:, None]
         log_e[:, len(self.reference) < self.n_needed()] = 0.0
         # R_t = exp(S_t) (R_0 + sum_{k < t} exp(-S_k)), with sums S of log e, in logarithms.
@@ -136,11 +148,14 @@ class Evidence:
         lowest = len(totals) - 1 - totals[::-1].argmin(axis=0)
         is_lower = least <= self.low
         path = np.logaddexp.reduce(log_r, axis=(1, 2)) - np.log(log_r[0].size)
-        room = max(self.limit - len(self.reference), 0)
+        joining, ordered = values[: max(self.limit - len(self.reference), 0)], self.ordered
+        if len(joining):
+            parts = (joining[groups[: len(joining)] == g] for g in range(len(ordered)))
+            ordered = tuple(map(merged, ordered, parts))
         return replace(
             self,
-            reference=np.concatenate([self.reference, values[:room]]),
-            group_by=np.concatenate([self.group_by, group_by[:room]]),
+            reference=np.concatenate([self.reference, joining]),
+            ordered=ordered,
             recent=np.concatenate([self.recent, values])[-self.limit :],
             n=self.n + len(values),
             total=self.total + sums[-1],
@@ -166,27 +181,31 @@ class Evidence:
         return before, self.recent[-n_since:, column]
 
 
-def ranks_among(reference, values, known, groups, sequential=False):
+def sequential_ranks(ordered, values, groups):
     """Shares of rows below each value and up to it, in its group: two of (n, n_columns).
 
-    With ``sequential``, a value counts itself and those before it, too.
+    Counted are those of the group in ``ordered``, those of ``values`` that come before, and itself.
     """
     low, high = np.zeros(values.shape), np.zeros(values.shape)
     for group in np.unique(groups):
         here = groups == group
-        new, old = values[here], np.sort(reference[known == group], axis=0)
+        new, old = values[here], ordered[group]
         for j in range(values.shape[1]):
             low[here, j] = np.searchsorted(old[:, j], new[:, j], "left")
             high[here, j] = np.searchsorted(old[:, j], new[:, j], "right")
-        n = float(len(old))
-        if sequential:
-            earlier = np.tri(len(new), dtype=bool)[..., None]
-            low[here] += ((new < new[:, None]) & earlier).sum(axis=1)
-            high[here] += ((new <= new[:, None]) & earlier).sum(axis=1)
-            n = n + np.arange(1, len(new) + 1)[:, None]
-        low[here] /= n
-        high[here] /= n
+        earlier = np.tri(len(new), dtype=bool)[..., None]
+        n = len(old) + np.arange(1.0, len(new) + 1)[:, None]
+        low[here] = (low[here] + ((new < new[:, None]) & earlier).sum(axis=1)) / n
+        high[here] = (high[here] + ((new <= new[:, None]) & earlier).sum(axis=1)) / n
     return low, high
+
+
+def merged(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Each column sorted, with further values."""
+    if not len(values):
+        return ordered
+    # A stable sort takes what is in order already in one pass.
+    return np.sort(np.concatenate([ordered, values]), axis=0, kind="stable")
 
 
 def log_bets(low: np.ndarray, high: np.ndarray, bets: np.ndarray) -> np.ndarray:
@@ -200,10 +219,13 @@ def log_bets(low: np.ndarray, high: np.ndarray, bets: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(share, 1e-300) / (high - low)[..., None])
 
 
-def normal_scores(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Mean of a standard normal variable in each interval of ranks."""
-    density = (np.exp(-(ndtri(edge) ** 2) / 2) for edge in (low, high))
-    return (next(density) - next(density)) / np.sqrt(2 * np.pi) / (high - low)
+def normal_scores(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Quantiles of the normal distribution at the ranks in each group, (n, n_columns)."""
+    scores = np.empty(values.shape)
+    for group in np.unique(groups):
+        own = values[groups == group]
+        scores[groups == group] = ndtri((rankdata(own, axis=0) - 0.5) / len(own))
+    return scores
 
 
 def dependence_of(z: np.ndarray, squares: bool = False) -> float:

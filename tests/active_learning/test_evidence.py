@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from scipy.signal import lfilter
-from scipy.stats import norm
+from scipy.stats import kstest, norm, spearmanr
 
 from skdeep.active_learning.evidence import (
     LARGER,
@@ -10,7 +10,7 @@ from skdeep.active_learning.evidence import (
     dependence_of,
     log_bets,
     normal_scores,
-    ranks_among,
+    sequential_ranks,
 )
 
 
@@ -27,7 +27,8 @@ def test_ranks_are_those_of_counting():
     rng = np.random.default_rng(0)
     old, new = rng.integers(6, size=(20, 2)), rng.integers(6, size=(9, 2))
     known, groups = rng.integers(2, size=20), rng.integers(2, size=9)
-    low, high = ranks_among(old, new, known, groups, sequential=True)
+    ordered = tuple(np.sort(old[known == group], axis=0) for group in range(2))
+    low, high = sequential_ranks(ordered, new, groups)
     for i in range(9):
         for j in range(2):
             alike = np.append(
@@ -37,15 +38,28 @@ def test_ranks_are_those_of_counting():
             assert high[i, j] == np.mean(alike <= new[i, j])
 
 
+@pytest.mark.parametrize("limit", [250, 10_000])
+def test_the_reference_is_kept_in_order_of_time_and_of_size(limit):
+    rng = np.random.default_rng(0)
+    old, new = rng.integers(30, size=(200, 2)) / 1.0, rng.integers(30, size=(400, 2)) / 1.0
+    evidence = Evidence.begin(old, OTHER, limit, old[:, 0])
+    for part in np.split(new, [1, 30, 300]):
+        evidence = evidence.after(part, part[:, 0])
+    rows = np.concatenate([old, new])[:limit]
+    np.testing.assert_array_equal(evidence.reference, rows)
+    groups = np.searchsorted(evidence.edges, rows[:, 0])
+    assert len(evidence.ordered) == len(evidence.edges) + 1 == 8
+    for group, ordered in enumerate(evidence.ordered):
+        np.testing.assert_array_equal(ordered, np.sort(rows[groups == group], axis=0))
+
+
 @pytest.mark.parametrize("bets", [LARGER, OTHER])
 @pytest.mark.parametrize("values", [np.arange(12.0), np.array([0.0, 0, 0, 1, 1, 2, 5, 5])])
 def test_a_bet_pays_one_on_average_whichever_of_the_rows_is_the_new_one(bets, values):
     paid = []
     for i in range(len(values)):
-        zeros = np.zeros(len(values) - 1)
-        rank = ranks_among(
-            np.delete(values, i)[:, None], values[i : i + 1, None], zeros, np.zeros(1), True
-        )
+        others = np.sort(np.delete(values, i))[:, None]
+        rank = sequential_ranks((others,), values[i : i + 1, None], np.zeros(1, int))
         paid.append(np.exp(log_bets(*rank, bets))[0, 0])
     np.testing.assert_allclose(np.mean(paid, axis=0), 1)
 
@@ -66,21 +80,27 @@ def test_bets_are_shares_of_the_two_distributions():
     )
 
 
-def test_normal_scores_are_means_over_the_interval():
+def test_normal_scores_are_normal_within_groups():
     rng = np.random.default_rng(0)
-    z = rng.normal(size=400_000)
-    low, high = np.array([0.0, 0.3, 0.8]), np.array([0.1, 0.8, 1.0])
-    share = norm.cdf(z)
-    expected = [z[(share > a) & (share < b)].mean() for a, b in zip(low, high)]
-    np.testing.assert_allclose(normal_scores(low, high), expected, atol=0.01)
+    groups = rng.integers(2, size=4000)
+    values = np.stack([rng.exponential(1 + 9 * groups), rng.integers(2, size=4000)], axis=1)
+    scores = normal_scores(values, groups)
+    for group in range(2):
+        own = scores[groups == group]
+        np.testing.assert_allclose(own.mean(axis=0), 0, atol=0.05)
+        assert own[:, 0].std() == pytest.approx(1, abs=0.01)
+        assert kstest(own[:, 0], "norm").pvalue > 0.99
+        assert spearmanr(own[:, 0], values[groups == group, 0]).statistic == pytest.approx(1)
+        # Of two equally likely values, the quantiles at 1/4 and 3/4.
+        np.testing.assert_allclose(np.unique(own[:, 1]), norm.ppf([0.25, 0.75]), atol=0.05)
 
 
 def test_evidence_is_the_sum_over_all_rows_that_a_bet_could_begin_at():
     rng = np.random.default_rng(0)
     old, new = rng.normal(size=(80, 2)), rng.normal(0.5, size=(30, 2))
     evidence = Evidence.begin(old, LARGER, 1000, dependence=np.array([1.0, 1.6])).after(new)
-    zeros = np.zeros(80), np.zeros(30)
-    pay = log_bets(*ranks_among(old, new, *zeros, True), LARGER) / np.array([[1.0], [1.6]])
+    ranks = sequential_ranks((np.sort(old, axis=0),), new, np.zeros(30, int))
+    pay = log_bets(*ranks, LARGER) / np.array([[1.0], [1.6]])
     worth = [np.exp([pay[k : t + 1].sum(axis=0) for k in range(t + 1)]).sum(0) for t in range(30)]
     np.testing.assert_allclose(evidence.path, np.log([w.mean() for w in worth]))
     # The likeliest change is where the best bet would have begun.
@@ -114,8 +134,7 @@ def alarms(limit, bets, promise, seed, n_rows=10_000):
     for _ in range(n_rows // 250):
         evidence = evidence.after(rng.normal(size=(250, 1)))
         if evidence.path.max() >= np.log(promise):
-            since = evidence.recent[-evidence.change()[1] :]
-            evidence, found = Evidence.begin(since, bets, limit, None, np.ones(1)), found + 1
+            evidence, found = evidence.anew(evidence.change()[1]), found + 1
     return found
 
 
@@ -189,6 +208,23 @@ def test_only_order_counts_and_the_size_of_batches_does_not():
     whole = Evidence.begin(old, OTHER, 5000).after(new)
     np.testing.assert_allclose(np.concatenate(paths), whole.path)
     assert evidence.change() == whole.change()
+
+
+@pytest.mark.parametrize(("n_rows", "n_groups"), [(20, 1), (60, 2), (150, 6), (5000, 8)])
+def test_a_group_has_25_rows_or_more(n_rows, n_groups):
+    alike = np.random.default_rng(0).normal(size=n_rows)
+    evidence = Evidence.begin(alike[:, None], LARGER, 5000, alike)
+    sizes = [len(ordered) for ordered in evidence.ordered]
+    assert len(sizes) == n_groups
+    assert min(sizes) >= min(25, n_rows)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_spells_of_large_deviations_count_for_bets_on_the_spread_alone():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(4000, 1)) * np.repeat(1 + 2 * (np.arange(80) % 2), 50)[:, None]
+    assert Evidence.begin(rows, OTHER, 5000).dependence > 4
+    assert Evidence.begin(rows, LARGER, 5000).dependence < 2
 
 
 def test_another_mix_of_groups_is_no_news():
