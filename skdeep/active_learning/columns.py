@@ -21,7 +21,7 @@ Kind = pd.Series | str | None
 def kinds_of(X: Any) -> tuple[list[Kind], int]:
     """The kind of each column, and the first of the rows to rank among."""
     if not isinstance(X, pd.DataFrame):
-        return [], 0
+        return [None] * X.shape[1] if getattr(X, "ndim", 0) == 2 else [], 0
     half = len(X) // 2
     kinds = [_kind(X.iloc[:, j].infer_objects(), half) for j in range(X.shape[1])]
     return kinds, half if any(isinstance(kind, pd.Series) for kind in kinds) else 0

@@ -22,6 +22,7 @@ from sklearn.utils import _safe_indexing, check_array, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
+    _estimator_has,
     _num_samples,
     check_consistent_length,
     check_is_fitted,
@@ -31,20 +32,16 @@ from sklearn.utils.validation import (
 from skdeep.active_learning.columns import difference, kinds_of, numbers_of
 from skdeep.active_learning.evidence import LARGER, OTHER, Evidence
 from skdeep.active_learning.labels import all_labels, joined
-from skdeep.active_learning.pools import check_alike, rows_of, stack
+from skdeep.active_learning.pools import check_alike, check_rows, rows_of, stack
+from skdeep.persistence import saved
+from skdeep.persistence.estimators import is_saving
 from skdeep.validation import naming, refuse_dates, unchanged_on_error
 
-LEAST_ROWS = 50  # since a change, before a model is fitted to them
+LEAST_ROWS = 50  # since a change, before models contend: what the winner of fewer gains is chance
 PASSES = 10  # over those rows, by partial_fit
 
 
-def _estimator_has(name):
-    def check(self):
-        return hasattr(getattr(self, "estimator_", self.estimator), name)
-
-    return check
-
-
+@saved
 class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     """Watch a model's losses and the columns of X as rows arrive, and adapt the model.
 
@@ -225,7 +222,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         ------
         ValueError
             If there are no rows, they have other columns than those of ``fit``, y is not like that
-            of ``fit``, or ``seen`` comes without y.
+            of ``fit``, or ``seen`` comes without y or with more rows than wait for labels.
         TypeError
             If the rows are of another type, or y is of dates.
 
@@ -237,34 +234,32 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         with unchanged_on_error(self):
             X = rows_of(X)
+            check_rows(X, self._X, "X")
             validate_data(self, X, reset=False, skip_check_array=True)
-            n = _num_samples(X)
-            if n == 0:
-                raise ValueError("X has no rows; leave out an update without any.")
-            if seen and y is None:
-                raise ValueError("seen=True tells of labels that came late, but y is None.")
             check_alike(X, self._X, "X")
-            told = {"loss": np.nan, "loss_drift": np.nan, "column_drift": np.nan}
-            done = {"action": "", "learnt": 0}
+            if seen:
+                self._check_waiting(_num_samples(X), y)
+            measured = {"loss": np.nan, "loss_drift": np.nan, "column_drift": np.nan}
+            reaction = {"action": "", "learnt": 0}
             alarms = []
             if not seen:
-                self._n_rows += n
+                self._n_rows += _num_samples(X)
                 if self._columns is not None:
                     self._columns = self._columns.after(numbers_of(X, self._kinds))
-                    told["column_drift"] = self._strength(self._columns)
-                    if told["column_drift"] >= 1:
+                    measured["column_drift"] = self._strength(self._columns)
+                    if measured["column_drift"] >= 1:
                         alarms.append(self._column_alarm())
             if y is not None:
-                told["loss"] = self._score(X, self._checked_y(X, y))
-                told["loss_drift"] = self._strength(self._watched)
-                if told["loss_drift"] >= 1:
+                measured["loss"] = self._score(X, self._checked_y(X, y))
+                measured["loss_drift"] = self._strength(self._watched)
+                if measured["loss_drift"] >= 1:
                     alarms.append(self._loss_alarm())
                 self._forget()
                 if self.policy is not None and self._n_labelled - self._since >= self._due:
-                    done = self._contest()
+                    reaction = self._contest()
         self._alarms += alarms
         counts = {"n_rows": self._n_rows, "n_labelled": self._n_labelled}
-        self._history.append(counts | told | done)
+        self._history.append(counts | measured | reaction)
         return self
 
     @property
@@ -284,7 +279,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         return self.estimator_.classes_
 
     def predict(self, X):
-        """Predictions of the present model."""
+        """Predictions of the present model, (n_samples,) or (n_samples, n_outputs)."""
         return self._answer("predict", X)
 
     @available_if(_estimator_has("predict_proba"))
@@ -293,7 +288,7 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         return self._answer("predict_proba", X)
 
     def score(self, X, y):
-        """The present model's score."""
+        """The present model's score on X, (n_samples, ...), and y, (n_samples,): a float."""
         check_is_fitted(self)
         return self.estimator_.score(X, y)
 
@@ -319,6 +314,16 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             )
         return all_labels(y, "y")
 
+    def _check_waiting(self, n, y):
+        """Refuse late labels of more rows than lack them."""
+        if y is None:
+            raise ValueError("seen=True tells of labels that came late, but y is None.")
+        if n > (waiting := self._n_rows - self._n_labelled):
+            raise ValueError(
+                f"seen=True tells of labels that came late for {n} rows, but {waiting} of those "
+                f"that were seen wait for theirs; leave out labels that came before, or seen."
+            )
+
     def _score(self, X, y):
         """Keep rows and their losses, as evidence too; returns the mean."""
         if y.shape[1:] != self._y.shape[1:]:
@@ -332,45 +337,39 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
         self._loss = np.concatenate([self._loss, loss])
         self._expected = np.concatenate([self._expected, expected])
         self._n_labelled += len(y)
-        return loss.mean()
+        return float(loss.mean())
 
     def _strength(self, evidence):
         """Largest evidence after one of the last rows; an alarm comes at 1."""
         return float(np.exp(min(evidence.path.max(), 700)) / self.false_alarm_every)
 
-    def _first_passage(self, evidence, n):
-        """After how many of n rows the alarm came."""
+    def _alarm(self, evidence, n, names, kinds):
+        """What an alarm after n rows tells, of one of the columns."""
+        column, n_since = evidence.change()
         late = len(evidence.path) - 1 - np.argmax(evidence.path >= np.log(self.false_alarm_every))
-        return n - int(late)
+        return {"when": n - int(late), "change": n - n_since, "what": names[column]} | difference(
+            *evidence.before_and_after(n_since, column), kinds[column]
+        )
 
     def _loss_alarm(self):
         """Note the change, and begin anew from it."""
-        _, n_since = self._watched.change()
-        self._since, self._due, self._base = self._n_labelled - n_since, LEAST_ROWS, self.estimator_
-        alarm = {
-            "when": self._first_passage(self._watched, self._n_labelled),
-            "change": self._since,
-            "what": "loss",
-        } | difference(*self._watched.before_and_after(n_since, 0))
+        alarm = self._alarm(self._watched, self._n_labelled, ["loss"], [None])
+        self._contend_from(alarm["change"])
         self._watch_loss(self._watched.dependence)
         return alarm
 
     def _column_alarm(self):
         """The same of a column; rows with labels that come from now on are to be learnt."""
-        column, n_since = self._columns.change()
-        names = getattr(self, "feature_names_in_", None)
-        alarm = {
-            "when": self._first_passage(self._columns, self._n_rows),
-            "change": self._n_rows - n_since,
-            "what": column if names is None else names[column],
-        } | difference(
-            *self._columns.before_and_after(n_since, column),
-            self._kinds[column] if self._kinds else None,
-        )
+        names = getattr(self, "feature_names_in_", range(len(self._kinds)))
+        alarm = self._alarm(self._columns, self._n_rows, names, self._kinds)
         if not np.isfinite(self._due):
-            self._since, self._due, self._base = self._n_labelled, LEAST_ROWS, self.estimator_
-        self._columns = self._columns.anew(n_since)
+            self._contend_from(self._n_labelled)
+        self._columns = self._columns.anew(self._n_rows - alarm["change"])
         return alarm
+
+    def _contend_from(self, since):
+        """Have models contend for the labelled rows after so many."""
+        self._since, self._due, self._base = since, LEAST_ROWS, self.estimator_
 
     def _watch_loss(self, dependence):
         """Begin anew with the rows since the last change."""
@@ -401,8 +400,8 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             for first in dict.fromkeys([start, 0] if self.policy == "refit" else [start]):
                 losses = self._losses_of_new(first, start)
                 gain = old - losses[0]
-                doubt = gain.std(ddof=1) / np.sqrt(len(gain)) if is_first else 0.0
-                if gain.mean() > doubt and (best is None or losses[0].mean() < best[1][0].mean()):
+                least = gain.std(ddof=1) / np.sqrt(len(gain)) if is_first else 0.0
+                if gain.mean() > least and (best is None or losses[0].mean() < best[1][0].mean()):
                     best = first, losses
             if best is not None:
                 new = self._new(slice(best[0], None))
@@ -452,12 +451,19 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
             found[:, test] = _losses(model, _safe_indexing(self._X, start + test), y[test])
         return found
 
+    def __getstate__(self):
+        if is_saving() and hasattr(getattr(self, "_X", None), "columns"):
+            raise TypeError(
+                "a DriftMonitor keeps its rows, and save takes no DataFrame; pickle it, fit it on "
+                "an array, or save its estimator_ alone."
+            )
+        return super().__getstate__()
+
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        for name in ("estimator_type", "classifier_tags", "regressor_tags", "target_tags"):
-            setattr(tags, name, getattr(inner, name))
-        tags.input_tags = inner.input_tags
+        tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
+        for kind in ("classifier", "regressor", "target", "input"):
+            setattr(tags, f"{kind}_tags", getattr(inner, f"{kind}_tags"))
+        tags.estimator_type = inner.estimator_type
         return tags
 
 

@@ -32,6 +32,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
+from skdeep.persistence import saved
+
 # (d, s): that losses have grown, and that a column has moved or its spread has changed.
 LARGER = np.array([(d, 1.0) for d in (0.125, 0.25, 0.5, 1.0, 2.0)])
 OTHER = np.array([(d, 1.0) for d in (-2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2)] + [(0, 0.5), (0, 2)])
@@ -40,6 +42,7 @@ LEAST = 50  # independent rows
 CHUNK = 256  # rows that are compared with each other
 
 
+@saved
 @dataclass(frozen=True)
 class Evidence:
     """What speaks for a change after some rows; :meth:`after` returns it after more.

@@ -37,6 +37,18 @@ def stack(first: Any, second: Any) -> Any:
     return [*first, *second]
 
 
+def check_rows(X: Any, known: Any, name: str) -> None:
+    """Refuse one row that lacks its axis, by the rows that ``fit`` got, and none at all."""
+    shape, wanted = (getattr(rows, "shape", ()) for rows in (X, known))
+    if shape and shape == wanted[1:]:
+        raise ValueError(
+            f"{name} must hold rows, but is one, of shape {shape}; give it a first axis, "
+            f"{(1, *shape)}."
+        )
+    if _num_samples(X) == 0:
+        raise ValueError(f"{name} has no rows; leave out a call without any.")
+
+
 def check_alike(X: Any, known: Any, name: str) -> None:
     """Refuse rows of another kind than those that ``fit`` got."""
     if _kind(X) != _kind(known):

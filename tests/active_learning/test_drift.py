@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.datasets import make_friedman1
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import (
@@ -27,6 +30,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
+import skdeep
 from skdeep import MLPClassifier
 from skdeep.active_learning import DriftMonitor
 
@@ -327,6 +331,37 @@ def test_a_pickle_goes_on_as_the_original_does():
     np.testing.assert_array_equal(copy.estimator_.coef_, original.estimator_.coef_)
 
 
+AGAIN = """
+import numpy as np, sys, skdeep
+monitor, rows = skdeep.load(sys.argv[1]), np.load(sys.argv[2])
+monitor.update(rows["X"], rows["y"])
+np.savez(sys.argv[3], p=monitor.predict_proba(rows["X"]), history=monitor.history_["loss_drift"])
+print(monitor.alarms_.to_json())
+"""
+
+
+def test_a_saved_monitor_goes_on_elsewhere_as_the_original_does(tmp_path):
+    X, y = stream()
+    monitor = run(DriftMonitor(LogisticRegression()), X, y, end=1050)
+    assert len(monitor.alarms_) == 1
+    model, rows, found = (tmp_path / name for name in ("m.skdeep", "rows.npz", "found.npz"))
+    skdeep.save(monitor, model)
+    np.savez(rows, X=X[1050:1300], y=y[1050:1300])
+    told = subprocess.run(
+        [sys.executable, "-c", AGAIN, model, rows, found],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    monitor.update(X[1050:1300], y[1050:1300])
+    assert told.stdout.strip().splitlines()[-1] == monitor.alarms_.to_json()
+    with np.load(found) as other:
+        np.testing.assert_array_equal(other["p"], monitor.predict_proba(X[1050:1300]))
+        np.testing.assert_array_equal(other["history"], monitor.history_["loss_drift"])
+    with pytest.raises(TypeError, match="save takes no DataFrame; pickle it"):
+        skdeep.save(DriftMonitor(LogisticRegression()).fit(pd.DataFrame(X), y), model)
+
+
 def test_no_more_rows_are_kept_than_the_window_has():
     X, y = stream()
     monitor = run(DriftMonitor(LogisticRegression(), window=500), X, y)
@@ -351,6 +386,18 @@ def test_rows_of_other_kinds_are_kept_too(kind):
     assert monitor.alarms_["what"].tolist() == ["loss"]
     assert monitor.history_["column_drift"].isna().all() == (kind != "frame")
     np.testing.assert_allclose(monitor.predict(convert(X)), expected.predict(X))
+
+
+def test_another_fit_may_be_on_rows_without_columns():
+    X, y = stream(n=400)
+    texts = [f"{'up' if row[0] > 0 else 'down'} {i}" for i, row in enumerate(X)]
+    monitor = DriftMonitor(LogisticRegression()).fit(pd.DataFrame(X, columns=["u", "v"]), y)
+    monitor.set_params(estimator=make_pipeline(CountVectorizer(), LogisticRegression()))
+    monitor.fit(texts[:300], y[:300]).update(texts[300:], y[300:])
+    assert not hasattr(monitor, "n_features_in_")
+    assert not hasattr(monitor, "feature_names_in_")
+    assert monitor.history_["column_drift"].isna().all()
+    assert monitor.score(texts, y) > 0.7
 
 
 def test_rows_of_a_tuple_are_kept_as_those_of_a_list():
@@ -401,6 +448,11 @@ nan = np.where(np.arange(50) == 3, np.nan, y[:50])
         ((X[:50], y[:49]), ValueError, "inconsistent numbers of samples"),
         ((X[:0], y[:0]), ValueError, "X has no rows; leave out"),
         ((X[:0], None), ValueError, "X has no rows; leave out"),
+        (
+            (X[0], y[:1]),
+            ValueError,
+            r"must hold rows, but is one, of shape \(2,\); .* axis, \(1, 2\)",
+        ),
         ((X[:50], nan), ValueError, "y contains NaN"),
         ((X[:50].tolist(), y[:50]), TypeError, "X is of type list, but fit got ndarray; pass rows"),
         ((X[:50], np.stack([y, y], axis=1)[:50]), ValueError, "one class for each row"),
@@ -472,6 +524,12 @@ def test_what_is_asked_too_early_or_makes_no_sense_is_refused():
     monitor = DriftMonitor(LogisticRegression()).fit(X, y)
     with pytest.raises(ValueError, match="labels that came late, but y is None"):
         monitor.update(X, seen=True)
+    monitor.update(X[:60]).update(X[:40], y[:40], seen=True)
+    with pytest.raises(ValueError, match="late for 40 rows, but 20 of those that were seen wait"):
+        monitor.update(X[:40], y[:40], seen=True)
+    with pytest.raises(ValueError, match="late for 1 rows, but 0 of those that were seen wait"):
+        monitor.update(X[40:60], y[40:60], seen=True).update(X[:1], y[:1], seen=True)
+    assert monitor.history_["n_labelled"].tolist() == [0, 40, 60]
     before = state(monitor)
     with pytest.raises(ValueError, match="NaN"):
         monitor.fit(X * np.nan, y)
