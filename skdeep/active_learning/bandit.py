@@ -4,29 +4,27 @@ One model for each action predicts its reward at x: the mean m_a(x), and s_a(x),
 off. A policy gives each action a probability:
 
     thompson      P(F_a > F_b for all b), independent F_a ~ N(m_a, s_a^2)                     [1]_
-    upper_bound   1 where m_a + width s_a is largest                                          [2]_
+    upper_bound   1 where m_a + width s_a is largest (UCB)                                    [2]_
     epsilon       1 - epsilon where m_a is largest, and epsilon over all, evenly
 
 Those of Thompson's are integrals, over quantiles x of F_a the mean of prod_b F((x - m_b) / s_b).
-As they are known, not drawn, other policies can be judged by what was logged [3]_.
+As they are known, not drawn, other policies can be judged by what was logged (``off_policy.py``).
 
 .. [1] Thompson. On the likelihood that one unknown probability exceeds another in view of the
    evidence of two samples. Biometrika 25, 1933.
 .. [2] Li, Chu, Langford, Schapire. A contextual-bandit approach to personalized news article
    recommendation. WWW, 2010.
-.. [3] Dudik, Langford, Li. Doubly robust policy evaluation and learning. ICML, 2011.
 """
 
-from copy import deepcopy
+from dataclasses import dataclass, field
 from inspect import signature
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_regressor
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
@@ -37,15 +35,30 @@ from sklearn.utils.validation import (
 )
 
 from skdeep.active_learning.labels import all_labels, joined
-from skdeep.active_learning.pools import check_alike, rows_of, stack
+from skdeep.active_learning.members import last_step, predictions_of_members
+from skdeep.active_learning.pools import check_alike, check_rows, rows_of, stack
+from skdeep.persistence import saved
+from skdeep.persistence.estimators import is_saving
 from skdeep.validation import unchanged_on_error
 
-LEAST_ROWS = 10  # of an action, before a model is fitted to them
+LEAST_ROWS = 10  # of an action, before it has a model, whose doubts then speak for themselves
 N_NETWORKS = 50  # thinned by dropout
 QUANTILES = ndtri((np.arange(128) + 0.5) / 128)
 CHUNK = 4096  # rows at a time
 
 
+@saved
+@dataclass(frozen=True)
+class Arm:
+    """Rows of one action, its model, and the mean square of what that leaves unexplained."""
+
+    X: Any = None
+    rewards: np.ndarray = field(default_factory=lambda: np.empty(0))
+    model: Any = None
+    noise: float = 0.0
+
+
+@saved
 class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
     """Choose the action of the highest reward for each row, and explore where it is in doubt.
 
@@ -59,7 +72,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         their trees part; in a pipeline, too. For ``strategy='epsilon'`` any regressor will do.
     strategy : {'thompson', 'upper_bound', 'epsilon'}, default='thompson'
         How to explore: each action as often as it is likely to be the best; the action that may
-        be the best; or any at random, now and then.
+        be the best (UCB); or any at random, now and then.
     width : float in [0, inf), default=1.0
         For ``'upper_bound'``: how many standard deviations above the mean. Raising it explores
         more.
@@ -170,10 +183,10 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
                 vars(self).pop(name, None)
             X = rows_of(X)
             validate_data(self, X, skip_check_array=True)
-            actions, rewards = _checked(X, actions, rewards)
+            actions, rewards = checked(X, actions, rewards)
             self._rng = check_random_state(self.random_state)
-            self._arms = {action: _Arm() for action in np.unique(actions).tolist()}
-            self._kind = None
+            self._arms = {action: Arm() for action in np.unique(actions).tolist()}
+            self._kind = _safe_indexing(X, np.arange(0))  # what rows of later calls must be like
             self._learn(X, actions, rewards)
         return self
 
@@ -205,7 +218,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         (action,) = new.tolist()
         if action in self._arms:
             raise ValueError(f"action {action!r} is there already.")
-        self._arms = self._arms | {action: _Arm()}
+        self._arms = self._arms | {action: Arm()}
         return self
 
     def update(self, X, actions, rewards):
@@ -235,8 +248,10 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         with unchanged_on_error(self):
             X = rows_of(X)
+            check_rows(X, self._kind, "X")
             validate_data(self, X, reset=False, skip_check_array=True)
-            actions, rewards = _checked(X, actions, rewards, self.actions_)
+            check_alike(X, self._kind, "X")
+            actions, rewards = checked(X, actions, rewards, self.actions_)
             self._learn(X, actions, rewards)
         return self
 
@@ -255,6 +270,11 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         actions : ndarray of shape (n_samples,)
         propensity : ndarray of shape (n_samples,)
             Only with ``return_propensity``.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, or they have other columns than those of ``fit``.
         """
         p = self.propensities(X)
         drawn = self._rng.random_sample((len(p), 1)) * p.sum(axis=1, keepdims=True)
@@ -278,12 +298,19 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
     def beliefs(self, X):
         """Mean reward of each action and how far that may be off.
 
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+
         Returns
         -------
         mean, deviation : ndarray of shape (n_samples, n_actions)
             Under ``strategy='epsilon'``, which needs none, the deviation by a model is 0.
         """
         check_is_fitted(self)
+        X = rows_of(X)
+        check_rows(X, self._kind, "X")
         validate_data(self, X, reset=False, skip_check_array=True)
         M, V = self._mean, self._variance
         mean = np.empty((_num_samples(X), len(self.actions_)))
@@ -296,15 +323,24 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
             elif self.strategy == "epsilon":
                 mean[:, j] = arm.model.predict(X)
             else:
-                mean[:, j], doubt = _belief(arm.model, X, len(arm.rewards))
-                deviation[:, j] = np.maximum(doubt, np.sqrt(self._noise / len(arm.rewards)))
+                mean[:, j], by_model = _belief(arm.model, X, len(arm.rewards))
+                least = np.sqrt(self._noise / len(arm.rewards))
+                deviation[:, j] = np.maximum(by_model, least)
         return mean, deviation
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_arms")
+
+    def __getstate__(self):
+        if is_saving() and hasattr(getattr(self, "_kind", None), "columns"):
+            raise TypeError(
+                "a BanditPolicy keeps its rows, and save takes no DataFrame; pickle it, or fit it "
+                "on an array."
+            )
+        return super().__getstate__()
 
     def _learn(self, X, actions, rewards):
         """Add rows to their actions, and fit the models of these anew."""
-        if self._kind is None:
-            self._kind = _safe_indexing(X, np.arange(0))
-        check_alike(X, self._kind, "X")
         arms = dict(self._arms)
         for action in np.unique(actions).tolist():
             rows, old = np.flatnonzero(actions == action), arms[action]
@@ -320,7 +356,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
                 noise = float(np.mean((values - model.predict(kept)) ** 2))
                 if self.strategy != "epsilon":
                     _belief(model, _safe_indexing(kept, [0]), len(values))  # or raises
-            arms[action] = _Arm(kept, values, model, noise)
+            arms[action] = Arm(kept, values, model, noise)
         self._arms = arms
         with_model = [arm for arm in arms.values() if arm.model is not None]
         n = sum(len(arm.rewards) for arm in with_model)
@@ -329,129 +365,7 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
         self._mean, self._variance = every.mean(), every.var()
 
 
-class _Arm(NamedTuple):
-    """Rows of one action, its model, and the mean square of what that leaves unexplained."""
-
-    X: Any = None
-    rewards: np.ndarray = np.empty(0)
-    model: Any = None
-    noise: float = 0.0
-
-
-class Value(NamedTuple):
-    """What a policy is worth: mean reward of a row, its standard error, and rows it rests on.
-
-    ``n_effective`` is ``sum(w)^2 / sum(w^2)`` of the weights, or how many rows matched.
-    """
-
-    value: float
-    error: float
-    n_effective: float
-
-
-def replay_value(policy, X, actions, rewards, propensities=None, *, method="dr"):
-    """What a policy would have earned on rows that another one chose for.
-
-    With w = p(a | x) / q, p the policy's probability of the logged action a and q that with which
-    it was chosen, r its reward, and m_a(x) what the policy believes of it [1]_:
-
-        ips      mean of w r                                unbiased, wide where w is large
-        snips    sum of w r over sum of w                   narrower, biased by O(1 / n)
-        dr       mean of sum_a p(a | x) m_a(x) + w (r - m_a(x))     unbiased, narrow where m is good
-        replay   mean of r where a policy that learns on the way chooses as was logged     [2]_
-
-    Parameters
-    ----------
-    policy : BanditPolicy
-        The policy; it stays as it is. All but ``'replay'`` need rows that it was not fitted on.
-    X : array-like of shape (n_samples, ...)
-        Logged rows.
-    actions : array-like of shape (n_samples,)
-        What was chosen, of the policy's actions.
-    rewards : array-like of shape (n_samples,)
-        What came of it.
-    propensities : array-like of shape (n_samples,), default=None
-        With which probability it was chosen, in (0, 1]; None where all actions of the policy were
-        equally likely.
-    method : {'dr', 'ips', 'snips', 'replay'}, default='dr'
-        ``'replay'`` needs rows whose actions were equally likely; the policy learns after every
-        tenth match.
-
-    Returns
-    -------
-    value : Value
-        A named tuple: ``value``, ``error``, ``n_effective``.
-
-    References
-    ----------
-    .. [1] Dudik, Langford, Li. Doubly robust policy evaluation and learning. ICML, 2011: equation
-       2.
-    .. [2] Li, Chu, Langford, Wang. Unbiased offline evaluation of contextual-bandit-based news
-       article recommendation algorithms. WSDM, 2011, algorithm 3.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.linear_model import BayesianRidge
-    >>> from skdeep.active_learning import BanditPolicy, replay_value
-    >>> rng = np.random.default_rng(0)
-    >>> X, actions = rng.normal(size=(2000, 1)), rng.integers(2, size=2000)
-    >>> rewards = np.where(actions == 1, X[:, 0], -X[:, 0]) + rng.normal(size=2000)
-    >>> first, last = slice(1000), slice(1000, None)
-    >>> policy = BanditPolicy(BayesianRidge()).fit(X[first], actions[first], rewards[first])
-    >>> found = replay_value(policy, X[last], actions[last], rewards[last])
-    >>> print(f"{found.value:.2f} +- {found.error:.2f}, of {(2 / np.pi) ** 0.5:.2f} at best")
-    0.88 +- 0.05, of 0.80 at best
-    """
-    check_is_fitted(policy)
-    if method not in ("dr", "ips", "snips", "replay"):
-        raise ValueError(f"method must be 'dr', 'ips', 'snips' or 'replay', but is {method!r}.")
-    actions, rewards = _checked(X, actions, rewards, policy.actions_)
-    place = {action: j for j, action in enumerate(policy.actions_.tolist())}
-    if method == "replay":
-        if propensities is not None:
-            raise ValueError("method='replay' is for actions that were equally likely; use 'dr'.")
-        return _replayed(deepcopy(policy), X, actions, rewards)
-    n, chosen = len(actions), np.array([place[action] for action in actions.tolist()])
-    q = np.full(n, 1 / len(place)) if propensities is None else column_or_1d(propensities)
-    check_consistent_length(q, actions)
-    if not ((q > 0) & (q <= 1)).all():
-        raise ValueError(f"propensities must lie in (0, 1], but go from {q.min()} to {q.max()}.")
-    p = policy.propensities(X)
-    w = p[np.arange(n), chosen] / q
-    effective = float(w.sum() ** 2 / (w**2).sum()) if w.any() else 0.0
-    if method == "snips":
-        value = (w @ rewards) / w.sum() if w.any() else np.nan
-        error = np.sqrt((w**2) @ (rewards - value) ** 2) / w.sum() if w.any() else np.nan
-        return Value(float(value), float(error), effective)
-    parts = w * rewards
-    if method == "dr":
-        mean, _ = policy.beliefs(X)
-        parts = (p * mean).sum(axis=1) + w * (rewards - mean[np.arange(n), chosen])
-    return Value(float(parts.mean()), float(parts.std(ddof=1) / np.sqrt(n)), effective)
-
-
-def _replayed(policy, X, actions, rewards):
-    """Replay: rows on which the policy, which learns from them, chooses as was logged."""
-    matches, learnt = [], 0
-    for start in range(0, len(actions), LEAST_ROWS):
-        rows = np.arange(start, min(start + LEAST_ROWS, len(actions)))
-        matches += rows[policy.choose(_safe_indexing(X, rows)) == actions[rows]].tolist()
-        if len(matches) - learnt >= LEAST_ROWS:
-            new = matches[learnt:]
-            policy.update(_safe_indexing(X, new), actions[new], rewards[new])
-            learnt = len(matches)
-    if len(matches) < 2:
-        return Value(np.nan, np.nan, float(len(matches)))
-    earned = rewards[matches]
-    return Value(
-        float(earned.mean()),
-        float(earned.std(ddof=1) / np.sqrt(len(earned))),
-        float(len(earned)),
-    )
-
-
-def _checked(X, actions, rewards, known=None):
+def checked(X, actions, rewards, known=None):
     """Actions, of those that are known, and rewards, one of each for each row of X."""
     actions, rewards = all_labels(actions, "actions"), column_or_1d(rewards).astype(float)
     check_consistent_length(X, actions, rewards)
@@ -470,8 +384,7 @@ def _checked(X, actions, rewards, known=None):
 
 def _belief(model: Any, X: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean reward of rows, and how far it may be off, each (n_samples,), by a model of n rows."""
-    if isinstance(model, Pipeline):
-        return _belief(model[-1], model[:-1].transform(X), n)
+    model, X = last_step(model, X)
     parameters = signature(model.predict).parameters
     if hasattr(model, "alpha_") and hasattr(model, "sigma_"):  # BayesianRidge, ARDRegression
         mean, deviation = model.predict(X, return_std=True)
@@ -480,7 +393,7 @@ def _belief(model: Any, X: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     if "n_samples" in parameters and getattr(model, "dropout", None):
         return model.predict(X, return_std=True, n_samples=N_NETWORKS)
     if isinstance(model, RandomForestRegressor | ExtraTreesRegressor):
-        return model.predict(X), np.std([tree.predict(X) for tree in model.estimators_], axis=0)
+        return model.predict(X), np.std([*predictions_of_members(model, X)], axis=0)
     if "return_std" in parameters and "n_samples" not in parameters:
         return model.predict(X, return_std=True)
     raise TypeError(

@@ -42,7 +42,7 @@ def member_predictions(
     """
     last, rows = last_step(model, pool)
     if isinstance(last, BaseForest | BaggingClassifier | BaggingRegressor):
-        found = _of_ensemble(last, np.asarray(rows) if hasattr(rows, "columns") else rows)
+        found = predictions_of_members(last, rows)
     elif isinstance(last, VotingClassifier | VotingRegressor):
         found = (_predicted(member, rows, last) for member in last.estimators_)
     elif isinstance(last, NetworkEstimator) and _is_thinned(last):
@@ -59,7 +59,9 @@ def last_step(model: Any, rows: Any) -> tuple[Any, Any]:
     return model, rows
 
 
-def _of_ensemble(ensemble: Any, rows: Any) -> Iterator[np.ndarray]:
+def predictions_of_members(ensemble: Any, rows: Any) -> Iterator[np.ndarray]:
+    """What each member of a fitted forest or bagged ensemble predicts; a member knows no names."""
+    rows = np.asarray(rows) if hasattr(rows, "columns") else rows
     features = getattr(ensemble, "estimators_features_", None)
     for i, member in enumerate(ensemble.estimators_):
         seen = rows if features is None else rows[:, features[i]]
