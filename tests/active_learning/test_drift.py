@@ -2,11 +2,13 @@ import pickle
 import subprocess
 import sys
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from scipy.stats import sem
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_friedman1
@@ -174,6 +176,58 @@ def test_rows_that_a_new_model_has_learnt_count_by_their_losses_in_cross_validat
     losses = ((p - np.eye(2)[y[rows]]) ** 2).sum(axis=1)
     np.testing.assert_allclose(monitor._loss[-len(losses) :], losses)
     np.testing.assert_allclose(monitor._watched.reference[:, 0], losses)
+    # What the first rows have told of dependence, so few cannot tell better.
+    first = DriftMonitor(LogisticRegression()).fit(X[:N_FIRST], y[:N_FIRST])._watched.dependence
+    np.testing.assert_array_equal(monitor._watched.dependence, first)
+    assert first > 1
+
+
+def test_models_contend_at_50_rows_since_the_change_and_whenever_these_have_doubled():
+    X, y = stream(n=2800)
+    monitor = run(DriftMonitor(LogisticRegression(), window=500), X, y, batch=10)
+    (change,) = monitor.alarms_["change"]
+    contests = monitor.history_[monitor.history_["action"] != ""]
+    rows = (contests["n_labelled"] - change).tolist()
+    assert 50 <= rows[0] < 60
+    for fewer, more in pairwise(rows[:-1]):
+        assert 2 * fewer <= more < 2 * fewer + 10
+    assert 500 <= rows[-1] < 510  # no more are kept
+
+
+def test_a_column_that_moves_while_models_contend_does_not_postpone_them():
+    X, y = stream(n=1600)
+    X[CHANGE:, 1] += 0.5  # which is noticed after the rule
+    monitor = run(DriftMonitor(LogisticRegression()), X, y, batch=10)
+    alarms = monitor.alarms_
+    assert alarms["what"].tolist() == ["loss", 1]
+    assert alarms["when"].diff()[1] > 20
+    refits = monitor.history_.query("action == 'refit'")
+    since = refits["n_labelled"] - refits["learnt"]
+    assert since[refits["n_labelled"] > alarms["when"][1]].tolist()[-1] == alarms["change"][0]
+
+
+class Recorded(DriftMonitor):
+    """Keeps what models gain in each contest, and its outcome."""
+
+    def _contest(self):
+        start, is_first = self._position(), self.estimator_ is self._base
+        old = self._loss[start:]
+        gains = [old - self._losses_of_new(first, start)[0] for first in (start, 0)]
+        outcome = super()._contest()
+        self.contests = [*getattr(self, "contests", []), (is_first, gains, outcome["action"])]
+        return outcome
+
+
+def test_only_a_first_successor_must_gain_more_than_the_standard_error():
+    narrow = 0
+    for seed in range(4):
+        monitor = run(Recorded(LogisticRegression()), *stream(seed, weights=(-0.5, 1.0)))
+        for is_first, gains, action in monitor.contests:
+            errors = [sem(gain) if is_first else 0.0 for gain in gains]
+            wins = any(gain.mean() > error for gain, error in zip(gains, errors))
+            assert action == ("refit" if wins else "kept")
+            narrow += max(gain.mean() / sem(gain) for gain in gains) < 1 and not is_first and wins
+    assert narrow > 0
 
 
 def test_where_the_rule_still_holds_all_rows_are_learnt():
