@@ -121,8 +121,8 @@ def detection(n_seeds: int) -> dict:
             alarms[case] = []
             for X, y in streams[case]:
                 monitor, _ = monitored(X, y, policy=None, false_alarm_every=promise)
-                told = monitor.alarms_
-                alarms[case].append(told[told["what"] == "loss"]["when"].tolist())
+                every = monitor.alarms_
+                alarms[case].append(every[every["what"] == "loss"]["when"].tolist())
         found[f"DriftMonitor {promise:g}"] = summary(alarms)
     losses = {case: [losses_of(*each) for each in streams[case]] for case in CASES}
     for name, ladder in LADDERS.items():

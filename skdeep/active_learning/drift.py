@@ -89,8 +89,8 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
     The loss of a row is the Brier score of its probabilities, the sum over classes of
     ``(p - (y == class)) ** 2``; of a classifier that has none it is 0 or 1, of a regressor the
     squared error. Rows count as alike by the Brier score that the model itself expects, or by the
-    value that a regressor predicts, in eight groups. A model that is rightly unsure of new rows is
-    therefore no drift of its losses; that they are new is one of columns.
+    value that a regressor predicts, in up to eight groups. A model that is rightly unsure of new
+    rows is therefore no drift of its losses; that they are new is one of columns.
 
     ``fit`` makes ``cv`` fits more. An alarm makes up to ``2 * cv + 1``, and so does each doubling
     of the rows since it, up to ``window``. An alarm about a column makes the models contend for the
@@ -104,9 +104,9 @@ class DriftMonitor(MetaEstimatorMixin, BaseEstimator):
 
     References
     ----------
-    The evidence is that of Gordon, Pollak. A robust surveillance scheme for stochastically ordered
-    alternatives. Annals of Statistics 23(4), 1995, and of Shin, Ramdas, Rinaldo. E-detectors.
-    New England Journal of Statistics in Data Science 2(2), 2024.
+    The evidence is a Shiryaev-Roberts e-detector: Gordon, Pollak. A robust surveillance scheme for
+    stochastically ordered alternatives. Annals of Statistics 23(4), 1995; Shin, Ramdas, Rinaldo.
+    E-detectors. New England Journal of Statistics in Data Science 2(2), 2024.
 
     Examples
     --------

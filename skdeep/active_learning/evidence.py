@@ -7,7 +7,8 @@ are standard normal, F the normal distribution. A bet that they have become N(d,
     e_t = P(N(d, s^2) in I_t) / P(N(0, 1) in I_t),   I_t = F^-1([r_t - 1, r_t] / t),
 
 whose mean is 1 while nothing changes. Equal values share one interval, so that a loss of 0 or 1 is
-bet on like a coin. The sum of what all bets begun at the rows so far are worth [2]_, [3]_,
+bet on like a coin. The sum of what all bets begun at the rows so far are worth, the statistic of
+Shiryaev and Roberts [2]_, [3]_,
 
     R_t = e_t (R_{t-1} + 1),
 
