@@ -39,7 +39,7 @@ from skdeep.active_learning.members import last_step, predictions_of_members
 from skdeep.active_learning.pools import check_alike, check_rows, rows_of, stack
 from skdeep.persistence import saved
 from skdeep.persistence.estimators import is_saving
-from skdeep.validation import unchanged_on_error
+from skdeep.validation import naming, refuse_dates, unchanged_on_error
 
 LEAST_ROWS = 10  # of an action, before it has a model, whose doubts then speak for themselves
 N_NETWORKS = 50  # thinned by dropout
@@ -367,7 +367,10 @@ class BanditPolicy(MetaEstimatorMixin, BaseEstimator):
 
 def checked(X, actions, rewards, known=None):
     """Actions, of those that are known, and rewards, one of each for each row of X."""
-    actions, rewards = all_labels(actions, "actions"), column_or_1d(rewards).astype(float)
+    with naming("rewards"):
+        refuse_dates(rewards)
+        rewards = column_or_1d(rewards, dtype=np.float64)
+    actions = all_labels(actions, "actions")
     check_consistent_length(X, actions, rewards)
     if not len(actions):
         raise ValueError("X has no rows; leave out an update without any.")

@@ -354,6 +354,8 @@ X, actions, rewards, _ = log(100)
         ((X, actions, np.where(rewards > 1, np.nan, rewards)), "rewards contains NaN"),
         ((X, np.where(actions == 1, np.nan, actions), rewards), "actions contains NaN"),
         ((X[:0], actions[:0], rewards[:0]), "X has no rows"),
+        ((X, actions, rewards.astype("datetime64[D]")), r"rewards: dates .* are no numbers"),
+        ((X, actions, ["much"] * 100), "rewards: could not convert string to float: 'much'"),
         ((X * np.nan, actions, rewards), "Input X contains NaN"),
         ((X.tolist(), actions, rewards), "X is of type list, but fit got ndarray"),
         ((X[0], actions[:1], rewards[:1]), r"must hold rows, but is one, of shape \(2,\)"),
