@@ -32,7 +32,7 @@ from skdeep._config import interrupts_are_ours
 from skdeep.hyperparameters import search_space
 from skdeep.model_selection.acquisition import ACQUISITIONS
 from skdeep.model_selection.annealing import Annealer
-from skdeep.model_selection.assessment.correction import Choice
+from skdeep.model_selection.assessment.correction import Chooser
 from skdeep.model_selection.assessment.selection import RULES, check_rule, rule
 from skdeep.model_selection.assessment.splits import RESAMPLINGS
 from skdeep.model_selection.assessment.winner import (
@@ -255,8 +255,7 @@ class _SequentialSearchCV(Assessed, BaseSearchCV):
         if callable(self.scoring) and self.multimetric_:
             refit_metric = self.refit
         if self.refit or not self.multimetric_:
-            rows = most_evaluated if self.resampling == "repeat_top" else scored
-            able = [] if callable(self.refit) else rows(history)
+            able = [] if callable(self.refit) else self._able(history)
             if able:
                 scores = results[f"mean_test_{refit_metric}"][able]
                 self.best_index_ = able[self._rule(history, able)(scores[None])[0]]
@@ -273,7 +272,11 @@ class _SequentialSearchCV(Assessed, BaseSearchCV):
                     stacklevel=4,
                 )
 
-    def _rule(self, history: History, rows: list[int]) -> Choice:
+    def _able(self, history: History) -> list[int]:
+        """Rows of the candidates that can win."""
+        return (most_evaluated if self.resampling == "repeat_top" else scored)(history)
+
+    def _rule(self, history: History, rows: list[int]) -> Chooser:
         """What chooses among some candidates."""
         candidates = [history.candidates[row] for row in rows]
         folds, own = history.fold_scores[rows], self.estimator.get_params()
@@ -281,13 +284,13 @@ class _SequentialSearchCV(Assessed, BaseSearchCV):
 
     def _assess(self, history: History, work: Work) -> None:
         """Set what tells how much of the best score was luck."""
-        rows = scored(history)
+        rows = self._able(history)
         self._held_out, self._correction = "holdout is None", "no candidate was chosen"
         if callable(self.refit):
             self._correction = "refit is a function, which chose the candidate"
         elif rows and (self.refit or not self.multimetric_):
             winner, seed, choose = self.best_index_, work.splits.seed, self._rule(history, rows)
-            self._correction = correction_of(history, winner, choose, work.units, seed)
+            self._correction = correction_of(history, rows, winner, choose, work.units, seed)
             warn_if_within_noise(history, winner)
         if work.held is not None:
             self._held_out = "no candidate was chosen"
@@ -505,10 +508,13 @@ class BayesSearchCV(_SequentialSearchCV):
 
     Notes
     -----
-    ``best_score_corrected_`` is, over up to 1000 bootstrap resamples, the mean score on the rows
-    that were not drawn of the candidate that those drawn would have chosen [1]_. Accuracy, R2 and
-    what else is computed from labels or numbers is computed from all rows together; what needs
-    probabilities, fold by fold.
+    ``best_score_corrected_`` is ``best_score_`` without its estimated optimism (BBC-CV [1]_): of up
+    to 1000 bootstrap resamples of the rows each chooses a candidate, whose score on the rows that
+    were not drawn is compared with the best candidate's there. Scores are means over the splits, as
+    ``best_score_`` is. Rows of many thousands and scores that need sorting, such as ROC AUC, have
+    fewer resamples, 100 at least; metrics that scikit-learn has no name for some tens, as 5000
+    calls of the metric are the most. With ``resampling="repeat_top"`` only the candidates that were
+    evaluated again compete, which takes out a part of the optimism: they had been chosen before.
 
     A proposal takes some 0.05 s at 100 candidates, and grows with their cube: where a fit takes
     less, ``RandomizedSearchCV`` may try more in the same time. After Ctrl-C the search keeps what
@@ -722,9 +728,9 @@ class AnnealingSearchCV(_SequentialSearchCV):
         Mean cross-validated score of the best candidate: the higher for its luck, the more
         candidates there were and the fewer rows.
     best_score_corrected_ : float
-        What the best candidate scores on new rows, as rows tell that did not choose it; see Notes.
-        Not there, with the reason, where the metric is no function of predictions, or ``refit`` is
-        a function.
+        What the best candidate scores on new rows, as rows tell that did not choose it; see the
+        notes of ``BayesSearchCV``. Not there, with the reason, where the metric is no function of
+        predictions, or ``refit`` is a function.
     best_score_interval_ : tuple of float
         Where that score lies in nine of ten cases.
     holdout_score_ : float

@@ -23,7 +23,7 @@ import numpy as np
 from skdeep.gaussian_process import exact
 from skdeep.gaussian_process.blas import one_blas_thread
 from skdeep.gaussian_process.kernels import Matern52
-from skdeep.model_selection.assessment.correction import Choice
+from skdeep.model_selection.assessment.correction import Chooser
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import lengthscale
 
@@ -36,7 +36,7 @@ def rule(
     candidates: list[dict[str, Any]],
     fold_scores: np.ndarray,
     own: dict[str, Any],
-) -> Choice:
+) -> Chooser:
     """What chooses among candidates by their mean scores, (n_resamples, n_candidates).
 
     Parameters

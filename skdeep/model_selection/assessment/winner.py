@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from skdeep.exceptions import WithinNoiseWarning
-from skdeep.model_selection.assessment.correction import Choice, Correction, corrected
+from skdeep.model_selection.assessment.correction import Chooser, Correction, corrected
 from skdeep.model_selection.assessment.out_of_fold import OutOfFold
 from skdeep.persistence import saved
 
@@ -88,21 +88,28 @@ class Assessed:
 
 
 def correction_of(
-    history: Any, winner: int, choose: Choice, units: np.ndarray, seed: int
+    history: Any,
+    rows: list[int],
+    winner: int,
+    choose: Chooser,
+    units: np.ndarray,
+    seed: int,
 ) -> Correction | str:
     """The corrected score of a winner, by its row; or why there is none.
 
-    ``choose`` is for all candidates that have a score.
+    ``rows`` are those of all candidates that could have won, which ``choose`` is for.
     """
     predictions = history.predictions
     if not isinstance(predictions, OutOfFold):
         return predictions
-    rows = scored(history)
-    if any(predictions.n_parts(row) < history.n_splits for row in rows):
+    if any(map(history.has_failed, rows)):
+        return "error_score stands in for fits that failed, which predict nothing"
+    counts = history.n_evaluations
+    if any(predictions.n_parts(row) < history.n_splits * counts[row] for row in rows):
         return "predictions of some candidates were not kept"
     rng = np.random.default_rng(seed)
-    found = corrected(predictions, rows, rows.index(winner), choose, units, rng)
-    return found or "there are too few rows of some class to score a part of them"
+    scores = np.array(history.scores)[rows]
+    return corrected(predictions, rows, scores, rows.index(winner), choose, units, rng)
 
 
 def scored(history: Any) -> list[int]:

@@ -295,6 +295,10 @@ class History:
         """How often each candidate was evaluated."""
         return [len(fits) // self.n_splits for fits in self._fits]
 
+    def has_failed(self, row: int) -> bool:
+        """Whether a fit of a candidate has, so that it has no predictions."""
+        return any(map(_failed, self._fits[row]))
+
     @property
     def fold_scores(self) -> np.ndarray:
         """Test scores, (n_candidates, n_splits)."""

@@ -8,17 +8,18 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import (
     GroupKFold,
+    KFold,
     LeaveOneOut,
     PredefinedSplit,
     ShuffleSplit,
     StratifiedGroupKFold,
     StratifiedKFold,
     TimeSeriesSplit,
-    cross_val_predict,
     cross_val_score,
 )
 from sklearn.pipeline import make_pipeline
@@ -49,6 +50,19 @@ def search(model=None, space=SPACE, cls=BayesSearchCV, **settings):
     return cls(SVC() if model is None else model, space, **settings)
 
 
+def scores_kept(monkeypatch, n):
+    """Where the scores of kept predictions, of the first n candidates, will be after a search."""
+    kept = {}
+
+    def look(history, *rest):
+        weights = np.ones((1, len(history.predictions.y)))
+        kept["scores"] = history.predictions.scores(range(n), weights)[0]
+        return "not asked for"
+
+    monkeypatch.setattr("skdeep.model_selection.search.correction_of", look)
+    return kept
+
+
 class TestPredictions:
     @pytest.mark.parametrize("scoring", [None, "accuracy", "roc_auc", "neg_log_loss"])
     @pytest.mark.parametrize("settings", [{}, {"n_jobs": 2}], ids=["serial", "processes"])
@@ -66,13 +80,7 @@ class TestPredictions:
             else {"mlpclassifier__learning_rate": (1e-3, 1.0, "log")}
         )
         found = search(model, space, scoring=scoring, n_iter=4, **settings)
-        kept = {}
-
-        def look(history, *rest):
-            kept["scores"] = history.predictions.scores(range(4), np.ones((1, 150)))[0]
-            return "not asked for"
-
-        monkeypatch.setattr("skdeep.model_selection.search.correction_of", look)
+        kept = scores_kept(monkeypatch, 4)
         found.fit(*data)
         np.testing.assert_allclose(kept["scores"], found.cv_results_["mean_test_score"], rtol=1e-12)
 
@@ -170,17 +178,49 @@ class TestPredictions:
         found.set_params(holdout=None).fit(*data)
         assert not hasattr(found, "holdout_score_")
 
-    def test_negative_sample_weights_enter_the_score(self, data):
+    def test_sample_weights_enter_the_score(self, data, monkeypatch):
         X, y = data
         weight = np.random.default_rng(0).uniform(0.1, 2, size=len(y))
         with sklearn.config_context(enable_metadata_routing=True):
             scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
             model = SVC().set_fit_request(sample_weight=False)
-            found = search(model, scoring=scorer, n_iter=1).fit(X, y, sample_weight=weight)
-        # One candidate: its score on all rows together, in which splits count by their weight.
-        predicted = cross_val_predict(SVC(**found.best_params_), X, y, cv=3)
-        expected = accuracy_score(y, predicted, sample_weight=weight)
-        assert found.best_score_corrected_ == pytest.approx(expected, abs=1e-12)
+            found = search(model, scoring=scorer, n_iter=4)
+            kept = scores_kept(monkeypatch, 4)
+            found.fit(X, y, sample_weight=weight)
+        np.testing.assert_allclose(kept["scores"], found.cv_results_["mean_test_score"], rtol=1e-12)
+
+    @pytest.mark.parametrize("scoring", ["r2", "neg_root_mean_squared_error"])
+    def test_it_is_a_mean_over_splits_as_the_best_score_is(self, scoring):
+        # Rows in order of y: R2 of all together is high, that of a split's rows is not.
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(150, 3))
+        X[:, 0] += 4 * np.repeat(np.arange(5), 30)
+        y = X[:, 0] + 0.3 * X[:, 1] + 2 * rng.normal(size=150)
+        space = {"alpha": (1e-2, 1e4, "log")}
+        found = search(Ridge(), space, cv=KFold(5), scoring=scoring).fit(X, y)
+        low, high = found.best_score_interval_
+        assert found.best_score_ - 0.1 < found.best_score_corrected_ <= found.best_score_
+        assert low < found.best_score_ < high
+
+    def test_fits_that_failed_are_a_reason(self, data):
+        class Fails(SVC):
+            def fit(self, X, y):
+                if self.C > 1:
+                    raise ValueError("too large")
+                return super().fit(X, y)
+
+        with pytest.warns(FitFailedWarning):
+            found = search(Fails(), error_score=0.0).fit(*data)
+        with pytest.raises(AttributeError, match="error_score stands in for fits that failed"):
+            found.best_score_corrected_  # noqa: B018
+
+    def test_after_repeats_it_is_chosen_among_those_that_had_them(self):
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            X, y = rng.normal(size=(80, 6)), rng.integers(2, size=80)
+            cv = StratifiedKFold(4, shuffle=True, random_state=0)
+            found = search(n_iter=12, cv=cv, resampling="repeat_top", random_state=seed).fit(X, y)
+            assert found.best_score_corrected_ <= found.best_score_ + 1e-3
 
 
 class TestHoldout:
