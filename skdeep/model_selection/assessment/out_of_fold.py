@@ -56,7 +56,7 @@ class OutOfFold:
     """
 
     def __init__(self, scorer: _Scorer, y: np.ndarray, sample_weight: Any = None) -> None:
-        self.y = np.asarray(y)
+        self.y = _flat(np.asarray(y))
         self.bounds = bounds(scorer)
         self._scorer = scorer
         self._sample_weight = None if sample_weight is None else np.asarray(sample_weight, float)
@@ -72,8 +72,7 @@ class OutOfFold:
 
     def add(self, candidate: int, rows: np.ndarray, predictions: np.ndarray) -> None:
         """Keep a candidate's predictions for the test rows of one more split."""
-        if predictions.ndim == 2 and predictions.shape[1] == 1 == self.y.ndim:
-            predictions = predictions[:, 0]
+        predictions = _flat(predictions)
         self._n_bytes += predictions.nbytes
         kept = predictions if self._n_bytes <= IN_MEMORY else self._on_disk(predictions)
         self._parts[candidate].append((rows, kept))
@@ -170,3 +169,8 @@ class _OnDisk:
         self.file.seek(self.offset)
         n_bytes = self.dtype.itemsize * int(np.prod(self.shape))
         return np.frombuffer(self.file.read(n_bytes), self.dtype).reshape(self.shape)
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """One column as scikit-learn's metrics take it: as values of rows."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values

@@ -121,6 +121,16 @@ def test_scores_of_resamples_are_scikit_learns(make, scorer, weighted):
     assert kept.is_quick == (scorer != "neg_median_absolute_error")
 
 
+@pytest.mark.parametrize("scorer", ["f1", "roc_auc", "r2", "neg_median_absolute_error"])
+def test_one_column_is_as_good_as_none(scorer):
+    rng = np.random.default_rng(0)
+    y, predictions = of_two(rng)
+    weights = rng.multinomial(90, np.full(90, 1 / 90), size=5).astype(float)
+    flat = filled(scorer, y, predictions).scores(range(4), weights)
+    column = filled(scorer, y[:, None], predictions[:, :, None]).scores(range(4), weights)
+    np.testing.assert_array_equal(column, flat)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_r2_of_resamples_is_that_of_all_rows_and_its_derivatives(weighted):
     rng = np.random.default_rng(0)
