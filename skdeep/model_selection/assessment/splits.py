@@ -9,6 +9,7 @@ better candidates where the score is noisy [1]_.
 """
 
 from copy import copy
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -57,14 +58,15 @@ class Splits:
         self._splitter, self._X, self._y, self._params = splitter, X, y, params
         self._kept = kept
         self._drawn: dict[int, list[Rows]] = {}
-        if resampling != "fixed" and not hasattr(splitter, "random_state"):
+        if resampling != "fixed" and not self.are_drawn():
             raise ValueError(
                 f"resampling={resampling!r} draws splits anew, which {type(splitter).__name__} "
                 "cannot do; pass KFold or another that shuffles as cv, or leave resampling out."
             )
         X, y, params = self._searched()
         self.n = splitter.get_n_splits(X, y, **params)
-        # Where each candidate has its own, the first ones only tell how large they are.
+        # Where each candidate has its own, the first ones only tell how large they are, and are the
+        # same in the call that goes on, which knows the search by them.
         self._first = self._draw(self._other(0) if resampling == "reshuffle" else splitter)
         if len(self._first) != self.n:
             raise ValueError(
@@ -73,6 +75,13 @@ class Splits:
             )
         if not self._first:
             raise ValueError("No fits were performed: cv has no split.")
+
+    def are_drawn(self) -> bool:
+        """Whether another seed gives other splits; some splitters have one without effect."""
+        if not hasattr(self._splitter, "random_state"):
+            return False
+        a, b = (self._draw(self._other(shuffle)) for shuffle in (1, 2))
+        return any(not np.array_equal(i, j) for i, j in zip(chain(*a), chain(*b)))
 
     def of(self, shuffle: int) -> list[Rows]:
         """Training and test rows of each split; those of 0 are the first ones."""

@@ -340,12 +340,21 @@ class TestResampling:
         [
             ({"resampling": "reshuffle", "cv": LeaveOneOut()}, "LeaveOneOut cannot do"),
             ({"resampling": "repeat_top", "cv": PredefinedSplit([0, 1] * 75)}, "cannot do"),
+            ({"resampling": "reshuffle", "cv": TimeSeriesSplit(3)}, "TimeSeriesSplit cannot do"),
+            ({"resampling": "repeat_top", "cv": TimeSeriesSplit(3)}, "TimeSeriesSplit cannot do"),
             ({"resampling": "reshuffle", "racing": True}, "racing compares"),
         ],
     )
     def test_what_cannot_shuffle_is_refused(self, data, settings, message):
         with pytest.raises(ValueError, match=message):
             search(**settings).fit(*data)
+
+    def test_it_goes_on_where_cv_itself_has_no_seed(self, data, tmp_path):
+        cv = StratifiedKFold(3, shuffle=True)
+        settings = {"resampling": "reshuffle", "cv": cv, "storage": tmp_path / "search.db"}
+        first = search(n_iter=3, **settings).fit(*data).cv_results_["mean_test_score"]
+        again = search(n_iter=4, **settings).fit(*data).cv_results_["mean_test_score"]
+        np.testing.assert_array_equal(again[:3], first)
 
     def test_shuffle_splits_are_shuffled(self, data):
         cv = ShuffleSplit(2, random_state=3)
