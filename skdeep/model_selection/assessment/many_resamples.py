@@ -16,6 +16,7 @@ may be next to nothing.
 from collections.abc import Callable
 from functools import partial
 from itertools import combinations
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def quick(scorer: _Scorer, y: np.ndarray) -> Metric | None:
     metric, given = scorer._score_func, scorer._kwargs
     average, two = given.get("average"), y.ndim == 1 and len(np.unique(y)) == 2
     found: Any = None
-    if y.ndim > 1:
+    if y.ndim > 1 or not isinstance(metric, FunctionType):  # others need have no hash
         return None
     if metric in OF_ROWS and not given:
         found = partial(_mean, *OF_ROWS[metric])
@@ -75,11 +76,13 @@ def n_sorts(scorer: _Scorer, y: np.ndarray) -> int:
 def bounds(scorer: _Scorer) -> tuple[float, float]:
     """Between which values a score lies, as far as that is known."""
     metric = scorer._score_func
+    if not isinstance(metric, FunctionType):
+        return -np.inf, np.inf
     if metric in IN_UNIT and not scorer._kwargs.get("adjusted"):
         return UNIT
     if metric in UP_TO_ONE:
         return AT_MOST_1
-    is_known = getattr(metric, "__module__", "").startswith("sklearn.metrics")
+    is_known = (metric.__module__ or "").startswith("sklearn.metrics")
     return LOSS if is_known and scorer._sign < 0 else (-np.inf, np.inf)
 
 
