@@ -153,10 +153,10 @@ def warn_if_within_noise(history: Any, winner: int) -> None:
 
 
 def incumbents(scores: list[float]) -> list[int]:
-    """Rows of the candidates that were the best when they came."""
+    """Rows of the candidates that were the best when they came, and could have won."""
     best, rows = -np.inf, []
     for row, score in enumerate(scores):
-        if score > best:
+        if best < score < np.inf:
             best = score
             rows.append(row)
     return rows

@@ -85,9 +85,16 @@ class Work:
         if search.holdout is not None:
             groups, seed = routed.splitter.split.get("groups"), _holdout_seed(search)
             self.kept, self.held = hold_out(search.holdout, splitter, self.X, self.y, groups, seed)
-        self.splits = Splits(
-            splitter, self.X, self.y, routed.splitter.split, self.kept, search.resampling
-        )
+        given = self.X, self.y, routed.splitter.split, self.kept, search.resampling
+        try:
+            self.splits = Splits(splitter, *given)
+        except ValueError as error:
+            if self.kept is None:
+                raise
+            raise ValueError(
+                f"{error} holdout={search.holdout} leaves {len(self.kept)} of {self.n_rows} rows "
+                "to search; lower it if cv needs more."
+            ) from error
         self.n_splits = self.splits.n
         self.groups = routed.splitter.split.get("groups")
         self.estimator = clone(search.estimator)
@@ -347,7 +354,8 @@ class History:
             for fits in map(_completed, self._fits)
             for split in range(n_splits)
         ]
-        results = BaseSearchCV._format_results(self._search, self.candidates, n_splits, fits)
+        with np.errstate(invalid="ignore"):  # infinite scores have no deviation
+            results = BaseSearchCV._format_results(self._search, self.candidates, n_splits, fits)
         lost = np.array([[_is_lost(fit) for fit in fits[:n_splits]] for fits in self._fits])
         if lost.any():
             _mask(results, lost)

@@ -288,13 +288,14 @@ def identity(search: Any, work: Work, phases: list[tuple[Space, int]]) -> dict[s
             for space, _ in phases
         ),
         "data": joblib.hash([work.X, work.y, work.fit_params, work.score_params]),
-        "n_splits": str(work.n_splits),
-        "cv": joblib.hash(work.splits.of(0)),
         **{
             name: _words(value)
             for name, value in search.get_params(deep=False).items()
             if name not in FREE
         },
+        # Last, as they follow from some of these, of which one is told instead if it differs.
+        "n_splits": str(work.n_splits),
+        "cv": joblib.hash(work.splits.of(0)),
         **(
             {"random_state": str(search.random_state)}
             if isinstance(search.random_state, Integral)

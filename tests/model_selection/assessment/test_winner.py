@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,12 @@ from sklearn.svm import SVC
 from skdeep import AnnealingSearchCV, BayesSearchCV, MLPClassifier, RNNRegressor
 from skdeep.exceptions import WithinNoiseWarning
 from skdeep.gaussian_process import GaussianProcessRegressor, Matern52
+from skdeep.model_selection.assessment.holdout import hold_out
 from skdeep.model_selection.assessment.recording import as_array
 from skdeep.model_selection.assessment.selection import noise_of_means, rule
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import lengthscale
+from skdeep.model_selection.trials.journal import JournalError
 from skdeep.persistence import load, save
 
 SPACE = {"C": (1e-3, 1e3, "log"), "gamma": (1e-6, 1.0, "log")}
@@ -131,7 +134,13 @@ class TestPredictions:
 
         X, y = data
         few = np.r_[np.flatnonzero(y == 0)[:3], np.flatnonzero(y == 1)[:60]]
-        found = search(n_iter=3, scoring=make_scorer(rate)).fit(X[few], y[few])
+
+        @dataclass
+        class Rate:  # which has no hash
+            def __call__(self, y_true, y_pred):
+                return rate(y_true, y_pred)
+
+        found = search(n_iter=3, scoring=make_scorer(Rate())).fit(X[few], y[few])
         assert found.best_score_ <= 1
         assert not hasattr(found, "best_score_corrected_") or found.best_score_corrected_ <= 1
 
@@ -276,7 +285,10 @@ class TestHoldout:
             ({"holdout": 0.2, "cv": [([0, 1, 2], [3, 4])]}, "cv is a list of splits"),
             ({"holdout": 1.5}, "'holdout' parameter"),
             ({"holdout": 0.2, "storage": "x.db", "random_state": None}, "integer random_state"),
-            ({"holdout": 0.001}, "test_size"),
+            ({"holdout": 0.2, "cv": PredefinedSplit([0, 1] * 75)}, "cv is PredefinedSplit"),
+            ({"holdout": 0.001}, "holdout=0.001 of 150 rows cannot be taken"),
+            ({"holdout": 0.99}, "holdout=0.99 leaves 1 of 150 rows|holdout=0.99 of 150 rows"),
+            ({"holdout": 0.99, "cv": KFold(3)}, "holdout=0.99 leaves 1 of 150 rows to search"),
         ],
     )
     def test_what_cannot_be_is_refused_before_any_fit(self, data, settings, message):
@@ -284,6 +296,42 @@ class TestHoldout:
         with pytest.raises(ValueError, match=message):
             model.fit(*data)
         assert not hasattr(model, "cv_results_")
+
+    @pytest.mark.parametrize("cv", [GroupKFold(3), StratifiedGroupKFold(3), StratifiedKFold(3)])
+    def test_what_cannot_be_held_out_is_told(self, data, cv):
+        X, y = data
+        few = np.r_[np.flatnonzero(y == 0)[:30], np.flatnonzero(y == 1)[:1]]
+        groups = np.zeros(31, dtype=int) if not isinstance(cv, StratifiedKFold) else None
+        params = {} if groups is None else {"groups": groups}
+        with pytest.raises(
+            ValueError, match=r"holdout=0.2 of 31 rows cannot be taken as \w+ takes"
+        ):
+            search(holdout=0.2, cv=cv).fit(X[few], y[few], **params)
+
+    @pytest.mark.parametrize("share", [0.15, 0.3, 0.4, 0.6, 0.8])
+    def test_so_many_rows_of_whole_groups_are_held_out_as_asked_for(self, data, share):
+        X, y = data
+        groups = np.arange(150) // 2
+        kept, held = hold_out(share, StratifiedGroupKFold(3), X, y, groups, 0)
+        assert len(held) / 150 == pytest.approx(share, abs=0.04)
+        assert y[held].mean() == pytest.approx(y.mean(), abs=0.1)
+        np.testing.assert_array_equal(np.sort(np.r_[kept, held]), np.arange(150))
+        assert not set(groups[kept]) & set(groups[held])
+
+    def test_a_journal_of_another_share_says_so(self, data, tmp_path):
+        path = tmp_path / "search.db"
+        search(holdout=0.2, n_iter=2, storage=path).fit(*data)
+        with pytest.raises(JournalError, match=r"Its holdout was 0.2, and is 0.4"):
+            search(holdout=0.4, n_iter=2, storage=path).fit(*data)
+
+    def test_an_infinite_score_leads_nowhere(self, data):
+        def score(model, X, y):
+            return np.inf if model.C > 1 else model.score(X, y)
+
+        found = search(holdout=0.2, scoring=score, n_iter=6)
+        with pytest.warns(UserWarning, match="non-finite"):
+            found.fit(*data)
+        assert found.overtuning_["candidate"].tolist()[-1] == found.best_index_
 
     def test_a_journal_goes_on_with_the_same_rows(self, data, tmp_path):
         path = tmp_path / "search.db"
