@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from skdeep.exceptions import WithinNoiseWarning
 from skdeep.model_selection.assessment.correction import Chooser, Correction, corrected
 from skdeep.model_selection.assessment.out_of_fold import OutOfFold
 from skdeep.persistence import saved
 
-ONE_IN_TWENTY = 1.645  # standard errors that noise exceeds so often, upwards
+ONE_IN_TWENTY = 0.05  # how often noise may pass for a gain
 
 
 @saved
@@ -62,22 +63,27 @@ class Assessed:
 
     @property
     def best_score_corrected_(self) -> float:
+        """The best score without its estimated optimism (BBC-CV)."""
         return self._known("best_score_corrected_", "_correction").score
 
     @property
     def best_score_interval_(self) -> tuple[float, float]:
+        """Where that score lies in nine of ten cases."""
         return self._known("best_score_interval_", "_correction").interval
 
     @property
     def holdout_score_(self) -> float:
+        """Score of the best candidate on the rows held out."""
         return self._known("holdout_score_", "_held_out").score
 
     @property
     def holdout_indices_(self) -> np.ndarray:
+        """The rows held out, (n_held,)."""
         return self._known("holdout_indices_", "_held_out").indices
 
     @property
     def overtuning_(self) -> pd.DataFrame:
+        """Both scores of all candidates that were the best for a time."""
         return self._known("overtuning_", "_held_out").overtuning
 
     def _known(self, name: str, kept: str) -> Any:
@@ -128,7 +134,8 @@ def warn_if_within_noise(history: Any, winner: int) -> None:
     """Say so where the winner is no better than the default, as far as its folds can tell.
 
     The standard error of a mean difference over K folds, whose training rows overlap, is the root
-    of (1/K + n_test/n_train) s^2, s^2 the variance of the differences [1]_.
+    of (1/K + n_test/n_train) s^2, s^2 the variance of the differences; in its units the difference
+    has Student's distribution with K - 1 degrees of freedom [1]_.
 
     References
     ----------
@@ -142,7 +149,7 @@ def warn_if_within_noise(history: Any, winner: int) -> None:
         return
     scale = 1 / history.n_splits + history.test_to_train
     gain, error = differences.mean(), np.sqrt(scale * differences.var(ddof=1))
-    if gain <= ONE_IN_TWENTY * error:
+    if gain <= t.isf(ONE_IN_TWENTY, history.n_splits - 1) * error:
         warnings.warn(
             f"the best candidate scores {gain:.3g} above the estimator's own configuration, and "
             f"the standard error of that difference is {error:.3g}: noise may have decided. More "
