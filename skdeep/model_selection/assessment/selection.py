@@ -4,8 +4,8 @@
 'posterior_mean' the highest mean of a Gaussian process through all scores, with the noise that
                  they have: a score that stands out from its neighbours' counts less [1]_
 'one_std_error'  of all within one standard error of the highest score, the one that is nearest to
-                 the estimator's own configuration: no departure without a reason, as Breiman's
-                 rule takes the simplest [2]_
+                 the estimator's own configuration, of several the best: no departure without a
+                 reason, as Breiman's rule takes the simplest [2]_
 
 The noise of a mean score is s^2 / K, K the number of folds and s^2 the variance that is left in
 the scores of folds once each fold and each candidate has a mean of its own: what candidates share
@@ -62,11 +62,13 @@ def rule(
     means = fold_scores.mean(axis=1)
     error = fold_scores[means.argmax()].std(ddof=1) / np.sqrt(fold_scores.shape[1])
 
-    def nearest(scores: np.ndarray) -> np.ndarray:
+    def nearest_of(scores: np.ndarray) -> np.ndarray:
         near = scores >= scores.max(axis=1, keepdims=True) - error
-        return np.where(near, distances, np.inf).argmin(axis=1)
+        away = np.where(near, distances, np.inf)
+        nearest = away == away.min(axis=1, keepdims=True)  # several, where categories differ
+        return np.where(nearest, scores, -np.inf).argmax(axis=1)
 
-    return nearest
+    return nearest_of
 
 
 def check_rule(name: str, space: Space, own: dict[str, Any], n_splits: int) -> None:

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ from skdeep.gaussian_process import GaussianProcessRegressor, Matern52
 from skdeep.model_selection.assessment.holdout import hold_out
 from skdeep.model_selection.assessment.recording import as_array
 from skdeep.model_selection.assessment.selection import noise_of_means, rule
+from skdeep.model_selection.assessment.winner import warn_if_within_noise
 from skdeep.model_selection.spaces import Space
 from skdeep.model_selection.surrogates import lengthscale
 from skdeep.model_selection.trials.journal import JournalError
@@ -413,20 +415,44 @@ class TestResampling:
 
 class TestSelection:
     def test_one_standard_error_takes_the_nearest_to_the_own_configuration(self, data):
-        found = search(selection="one_std_error", n_iter=16, cv=5).fit(*data)
+        space = {"C": (1e-3, 1e2, "log"), "gamma": [1e-5, 1e-4, 1e-3]}
+        found = search(space=space, selection="one_std_error", n_iter=16, cv=5).fit(*data)
         results = found.cv_results_
         best = results["mean_test_score"].argmax()
         folds = np.array([results[f"split{i}_test_score"][best] for i in range(5)])
         within = results["mean_test_score"] >= folds.mean() - folds.std(ddof=1) / np.sqrt(5)
         C = results["param_C"].astype(float)
         distance = np.abs(np.log10(C / SVC().C))  # gamma="scale" has no place in the space
-        assert found.best_index_ == np.where(within, distance, np.inf).argmin()
+        away = np.where(within, distance, np.inf)
+        assert found.best_index_ == np.lexsort([-results["mean_test_score"], away])[0]
         assert found.best_index_ != best
 
     def test_the_own_configuration_wins_if_it_is_within_one_standard_error(self, data):
         found = search(SVC(C=2.0, gamma=1e-4), selection="one_std_error", cv=5).fit(*data)
         assert found.best_index_ == 0
         assert found.best_score_ < found.cv_results_["mean_test_score"].max()
+
+    def test_of_several_as_near_the_best_is_taken(self):
+        space = Space({"k": ["a", "b", "c", "d"]})
+        candidates = [{"k": k} for k in "bcd"]
+        folds = np.array([[0.82, 0.92, 0.88], [0.84, 0.94, 0.90], [0.83, 0.93, 0.89]])
+        choose = rule("one_std_error", space, candidates, folds, {"k": "a"})
+        assert choose(folds.mean(axis=1)[None])[0] == 1
+        # A category that is not its own is as far as any other.
+        choose = rule("one_std_error", space, candidates, folds[[1, 0, 2]], {"k": "a"})
+        assert choose(folds[[1, 0, 2]].mean(axis=1)[None])[0] == 0
+        choose = rule("one_std_error", space, candidates, folds[[0, 2, 1]], {"k": "a"})
+        assert choose(folds[[0, 2, 1]].mean(axis=1)[None])[0] == 2
+
+    def test_one_standard_error_is_that_of_a_sample(self):
+        # Of two folds the deviation is their difference over the root of 2, not half of it.
+        folds = np.array([[0.8, 1.0], [0.79, 0.99], [0.83, 0.83]])
+        space = Space({"x": (0.0, 1.0)})
+        candidates = [{"x": x} for x in (0.9, 0.8, 0.1)]
+        choose = rule("one_std_error", space, candidates, folds, {"x": 0.0})
+        error = 0.2 / np.sqrt(2) / np.sqrt(2)
+        assert choose(np.array([[0.9, 0.89, 0.9 - 0.99 * error]]))[0] == 2
+        assert choose(np.array([[0.9, 0.89, 0.9 - 1.01 * error]]))[0] == 1
 
     def test_posterior_mean_is_that_of_a_gaussian_process(self):
         rng = np.random.default_rng(0)
@@ -471,6 +497,29 @@ class TestSelection:
 
 
 class TestWithinNoise:
+    @pytest.mark.parametrize("n_splits", [2, 5, 10])
+    def test_one_difference_in_twenty_passes_for_a_gain(self, n_splits):
+        # Differences of folds with noise in common: n_test/n_train of their variance, as Nadeau and
+        # Bengio have it.
+        rng = np.random.default_rng(0)
+        share, n, told = 1 / (n_splits - 1), 2000, 0
+        own = {}
+        for _ in range(n):
+            history = SimpleNamespace(
+                candidates=[own, {}],
+                default=own,
+                n_splits=n_splits,
+                test_to_train=share,
+                fold_scores=np.array(
+                    [np.zeros(n_splits), rng.normal(size=n_splits) + np.sqrt(share) * rng.normal()]
+                ),
+            )
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                warn_if_within_noise(history, 1)
+            told += len(caught)
+        assert told / n == pytest.approx(0.95, abs=0.02)
+
     def test_a_winner_by_luck_is_told(self):
         rng = np.random.default_rng(0)
         X, y = rng.normal(size=(120, 5)), rng.integers(2, size=120)
