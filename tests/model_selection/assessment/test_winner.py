@@ -415,7 +415,7 @@ class TestResampling:
 
 class TestSelection:
     def test_one_standard_error_takes_the_nearest_to_the_own_configuration(self, data):
-        space = {"C": (1e-3, 1e2, "log"), "gamma": [1e-5, 1e-4, 1e-3]}
+        space = {"C": (1e-3, 1e2, "log"), "gamma": (1e-6, 1e-3, "log")}
         found = search(space=space, selection="one_std_error", n_iter=16, cv=5).fit(*data)
         results = found.cv_results_
         best = results["mean_test_score"].argmax()
