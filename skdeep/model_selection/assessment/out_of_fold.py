@@ -2,7 +2,9 @@
 
 The score of candidate c with weights w of rows (in a bootstrap, how often each was drawn) is that
 of each split's test rows, a mean over the splits, as in the search: different models put their
-predictions on different scales, and what is pooled is another score [1]_.
+predictions on different scales, and what is pooled is another score [1]_. Splits count by the mean
+weight of their rows, all the same in the search; so a mean over rows stays one, however few there
+are in a split.
 
 .. [1] Forman, Scholz. Apples-to-apples in cross-validation studies: pitfalls in classifier
    performance measurement. ACM SIGKDD Explorations 12(1), 2010.
@@ -91,6 +93,7 @@ class OutOfFold:
         """
         n_parts = max(map(self.n_parts, candidates))
         found = np.full((n_parts, len(weights), len(candidates)), np.nan)
+        shares = np.zeros(found.shape)
         for part in range(n_parts):
             here: _Drawn | None = None
             for column, candidate in enumerate(candidates):
@@ -100,7 +103,8 @@ class OutOfFold:
                     if here is None or not np.array_equal(here.rows, rows):
                         here = self._drawn(rows, weights)
                     found[part, :, column] = self._score(here, np.asarray(predictions))
-        return mean_of_known(found)
+                    shares[part, :, column] = here.counts.mean(axis=1)
+        return mean_of_known(found, shares)
 
     def _drawn(self, rows: np.ndarray, weights: np.ndarray) -> "_Drawn":
         """What all candidates with these test rows have in common."""

@@ -32,14 +32,15 @@ def corrected(kept, n, winner, units, rng):
 
 def slow(scorer, y, predictions, weights, n_splits, sample_weight=None):
     """The score by scikit-learn's own metric, of rows repeated as often as their weights say."""
-    scorer, scores = get_scorer(scorer), []
+    scorer, scores, shares = get_scorer(scorer), [], []
     for rows in np.array_split(np.arange(len(y)), n_splits):
         drawn = np.repeat(rows, weights[rows])
         given = dict(scorer._kwargs)
         if sample_weight is not None:
             given["sample_weight"] = sample_weight[drawn]
         scores.append(scorer._sign * scorer._score_func(y[drawn], predictions[drawn], **given))
-    return np.mean(scores)
+        shares.append(len(drawn) / len(rows))
+    return np.average(scores, weights=shares)
 
 
 def of_numbers(rng):
