@@ -17,7 +17,7 @@ the training rows; so scores that hang on few rows, such as F1 of a rare class, 
 
 from dataclasses import dataclass
 from itertools import islice
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ from skdeep.model_selection.trials.engines import is_ours
 
 N_RESAMPLES = 400
 N_ONE_BY_ONE = 50  # of scores that are computed one by one
+FIRST, FOLDS, SEED = "nothing", "folds", "seed"  # what a cross-validation has of its own
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class MetricStability:
         deviations ``sampling``, ``folds`` and ``seed``; ``standard_error`` of one
         cross-validation, over fresh data sets of as many rows.
     scores : DataFrame
-        A row for each cross-validation: ``n_splits``, ``varied`` ("folds": splits and seed were
-        drawn anew; "seed": the seed alone) and its ``score``.
+        A row for each cross-validation: ``n_splits``, ``varied`` ("nothing": the first; "folds":
+        splits and seed were drawn anew; "seed": the seed alone) and its ``score``. Where neither
+        can be drawn, the first is the only one.
     n_samples : int
         Rows that they were made with.
     """
@@ -79,7 +81,7 @@ class MetricStability:
             which the standard error of one cross-validation is as low, if it falls with their
             root.
         """
-        if not precision > 0:
+        if not isinstance(precision, Real) or not precision > 0:
             raise ValueError(f"precision must be a positive number, but is {precision!r}.")
         drawn = self.noise["folds"] ** 2 + self.noise["seed"] ** 2
         n_repeats = np.ceil(drawn / precision**2 - 1e-9).clip(lower=1).astype(int)
@@ -112,7 +114,7 @@ class MetricStability:
         for place, n_splits in enumerate(self.noise.index):
             row, color = self.noise.loc[n_splits], f"C{place}"
             runs = self.scores[self.scores["n_splits"] == n_splits]
-            folds = runs[runs["varied"] == "folds"]["score"]
+            folds = runs[runs["varied"] != SEED]["score"]
             spread = np.linspace(-0.15, 0.15, len(folds)) if len(folds) > 1 else [0.0]
             left.errorbar(
                 place, row["score"], row["standard_error"], color=color, capsize=6, marker="_"
@@ -166,14 +168,14 @@ def metric_stability(
         Rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
-    cv : int, cross-validation generator or list of int, default=None
+    cv : int, cross-validation generator or sequence of int, default=None
         Splits, as in ``cross_val_score``; a list compares several numbers of folds. They are
         shuffled anew in each repeat; those that cannot be have no noise of folds.
     scoring : str, callable or None, default=None
         A metric of predictions; None is accuracy or R2.
     n_repeats : int in [2, inf), default=10
         Cross-validations for the noise of folds, and as many for that of seeds, where the estimator
-        has any. With 10, the deviations are known to a quarter.
+        has any; the first is of both. With 10, the deviations are known to a quarter.
     groups : array-like of shape (n_samples,), default=None
         Groups of rows, for the splitter; then they are what is resampled.
     n_jobs : int or None, default=None
@@ -191,7 +193,9 @@ def metric_stability(
     Raises
     ------
     ValueError
-        If the score is no function of predictions.
+        If the score is no function of predictions, or several are asked for.
+    TypeError
+        If the estimator is a class.
 
     Examples
     --------
@@ -209,11 +213,18 @@ def metric_stability(
     >>> found.cost(precision=0.002)
               n_repeats  n_fits  n_samples
     n_splits
-    2                 6      12      21040
-    5                13      65      22885
+    2                 6      12      20985
+    5                13      65      23004
     """
     if not isinstance(n_repeats, Integral) or n_repeats < 2:
         raise ValueError(f"n_repeats must be an integer of at least 2, but is {n_repeats!r}.")
+    if isinstance(estimator, type):
+        raise TypeError(f"estimator must be an instance, {estimator.__name__}(), not its class.")
+    if isinstance(scoring, list | tuple | set | dict):
+        raise ValueError(f"scoring must be one metric, but is {scoring!r}; call it for each.")
+    several = isinstance(cv, list | tuple) and all(isinstance(n, Integral) for n in cv)
+    if several and not len(cv):
+        raise ValueError("cv holds no number of folds; pass one or more, such as [3, 5, 10].")
     X, y, groups = indexable(X, y, groups)
     scorer, targets = (
         of_predictions(check_scoring(estimator, scoring), None, estimator),
@@ -224,15 +235,13 @@ def metric_stability(
         raise ValueError(f"the noise of the score cannot be told: {why}.")
     rng = check_random_state(random_state)
     seeds = rng.randint(2**31, size=n_repeats)
-    several = isinstance(cv, list) and all(isinstance(n, Integral) for n in cv)
     runs: list[_Run] = []
     for given in cv if several else [cv]:
         splitter = check_cv(given, y, classifier=is_classifier(estimator))
-        resampling = "reshuffle" if hasattr(splitter, "random_state") else "fixed"
         params = {} if groups is None else {"groups": groups}
-        splits = Splits(splitter, X, y, params, None, resampling)
+        splits = Splits(splitter, X, y, params, None, "fixed")
         splits.seed = int(rng.randint(2**31))
-        runs += _planned(estimator, splits, resampling == "reshuffle", seeds)
+        runs += _planned(estimator, splits, seeds)
     fits = [(run.model, rows) for run in runs for rows in run.splits]
     prefer = "threads" if is_ours(estimator) else None
     records = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator")(
@@ -273,16 +282,21 @@ class _Run:
         return float(np.mean(self.scores))
 
 
-def _planned(estimator: Any, splits: Splits, is_shuffled: bool, seeds: np.ndarray) -> list[_Run]:
-    """Cross-validations with other splits and seeds, and with the first splits and other seeds."""
+def _planned(estimator: Any, splits: Splits, seeds: np.ndarray) -> list[_Run]:
+    """Cross-validations with other splits and seeds, and with the first splits and other seeds.
+
+    None is made twice: the first is of both kinds, and there is one where nothing can vary.
+    """
     is_random = any(name.rpartition("__")[2] == "random_state" for name in estimator.get_params())
-    first = int(is_shuffled)
-    runs = []
-    for repeat, seed in enumerate(seeds):
-        model = _seeded(estimator, int(seed))
-        runs.append(_Run(splits.n, "folds", model, splits.of(first + is_shuffled * repeat)))
+    is_drawn = splits.are_drawn()
+    first = int(is_drawn)
+    models = [_seeded(estimator, int(seed)) for seed in seeds]
+    runs = [_Run(splits.n, FIRST, models[0], splits.of(first))]
+    for repeat, model in enumerate(models[1:], start=1):
+        if is_drawn:
+            runs.append(_Run(splits.n, FOLDS, model, splits.of(first + repeat)))
         if is_random:
-            runs.append(_Run(splits.n, "seed", model, splits.of(first)))
+            runs.append(_Run(splits.n, SEED, model, splits.of(first)))
     return runs
 
 
@@ -295,13 +309,14 @@ def _noise(
             kept.add(i, np.arange(len(units))[test], predictions)
     sampling = _sampling(kept, range(len(runs)), units, rng)
     folds, dice = (
-        np.array([run.score for run in runs if run.varied == what]) for what in ("folds", "seed")
+        np.array([run.score for run in runs if run.varied in (FIRST, what)])
+        for what in (FOLDS, SEED)
     )
-    seed = dice.var(ddof=1) if len(dice) else 0.0
-    drawn = max(folds.var(ddof=1), seed)
+    seed = dice.var(ddof=1) if len(dice) > 1 else 0.0
+    drawn = max(folds.var(ddof=1), seed) if len(folds) > 1 else seed
     return {
         "n_splits": runs[0].n_splits,
-        "score": folds.mean(),
+        "score": (folds if len(folds) > 1 else dice).mean(),
         "sampling": np.sqrt(sampling),
         "folds": np.sqrt(drawn - seed),
         "seed": np.sqrt(seed),

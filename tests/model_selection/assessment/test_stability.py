@@ -5,9 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, make_classification, make_friedman1
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    PredefinedSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_score,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -60,7 +68,7 @@ def test_noise_of_folds_is_the_spread_over_other_splits(data):
     ]
     assert found.noise.loc[5, "folds"] == pytest.approx(np.std(others), rel=0.3)
     assert found.noise.loc[5, "score"] == pytest.approx(np.mean(others), abs=0.003)
-    assert set(found.scores["varied"]) == {"folds"}  # it has no seed
+    assert set(found.scores["varied"]) == {"nothing", "folds"}  # it has no seed
 
 
 def test_it_depends_on_nothing_but_the_seed(data):
@@ -71,7 +79,7 @@ def test_it_depends_on_nothing_but_the_seed(data):
     pd.testing.assert_frame_equal(first.noise, second.noise)
     pd.testing.assert_frame_equal(first.scores, second.scores)
     assert (first.noise["seed"] > 0).all()
-    assert len(first.scores) == 8
+    assert len(first.scores) == 6
     alone = metric_stability(model, *data, **settings | {"cv": 2})
     pd.testing.assert_frame_equal(
         alone.scores, first.scores[first.scores["n_splits"] == 2].reset_index(drop=True)
@@ -92,6 +100,8 @@ def test_costs_follow_from_the_noise(data):
         assert more == pytest.approx(0.002, rel=1e-3)
     with pytest.raises(ValueError, match="precision must be a positive number, but is 0"):
         found.cost(0)
+    with pytest.raises(ValueError, match="precision must be a positive number, but is 'a'"):
+        found.cost("a")
 
 
 def test_rows_of_a_group_are_resampled_together():
@@ -127,12 +137,50 @@ def test_the_plot_shows_scores_and_standard_errors(data):
         ({"scoring": lambda model, X, y: 1.0}, "cannot be told: scoring is a function of the"),
         ({"n_repeats": 1}, "n_repeats must be an integer of at least 2, but is 1"),
         ({"cv": 1}, "k-fold"),
+        ({"cv": []}, "cv holds no number of folds"),
+        ({"scoring": ["accuracy", "f1"]}, "scoring must be one metric, but is"),
         ({"scoring": "precise"}, "scoring"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(data, settings, message):
     with pytest.raises(ValueError, match=message):
         metric_stability(GaussianNB(), *data, **settings)
+
+
+def test_a_class_is_refused(data):
+    with pytest.raises(TypeError, match=r"an instance, GaussianNB\(\), not its class"):
+        metric_stability(GaussianNB, *data)
+
+
+@pytest.mark.parametrize(
+    ("model", "cv", "n_folds", "n_seeds"),
+    [
+        (DecisionTreeClassifier(max_features=1), StratifiedKFold(3), 3, 3),
+        (DecisionTreeClassifier(max_features=1), TimeSeriesSplit(3), 0, 3),
+        (DecisionTreeClassifier(max_features=1), PredefinedSplit([0, 1] * 100), 0, 3),
+        (GaussianNB(), StratifiedKFold(3), 3, 0),
+        (GaussianNB(), TimeSeriesSplit(3), 0, 0),
+    ],
+)
+def test_no_cross_validation_is_made_twice(data, model, cv, n_folds, n_seeds):
+    found = metric_stability(model, *data, cv=cv, n_repeats=4, random_state=0)
+    varied = found.scores["varied"].tolist()
+    assert sorted(varied) == ["folds"] * n_folds + ["nothing"] + ["seed"] * n_seeds
+    (noise,) = found.noise.to_dict("records")
+    assert (noise["seed"] > 0) == (n_seeds > 0)
+    assert noise["folds"] == 0 or n_folds > 0
+    assert noise["sampling"] > 0
+
+
+def test_sampling_is_the_noise_of_a_mean_over_splits():
+    # Each row alone: the score is a mean of absolute errors, and no root of a mean of squares.
+    rng = np.random.default_rng(0)
+    X, y = np.zeros((60, 1)), rng.normal(size=60)
+    scoring = "neg_root_mean_squared_error"
+    found = metric_stability(DummyRegressor(), X, y, cv=LeaveOneOut(), scoring=scoring)
+    errors = abs(y - (y.sum() - y) / 59)
+    assert found.noise.loc[60, "score"] == pytest.approx(-errors.mean())
+    assert found.noise.loc[60, "sampling"] == pytest.approx(errors.std() / np.sqrt(60), rel=0.25)
 
 
 LINEAR = make_pipeline(StandardScaler(), LogisticRegression())
