@@ -36,6 +36,8 @@ class Task:
         input is then their product with a table of its own.
     n_tokens : int
         How many tokens the rows are numbers of; 0 where they are no tokens.
+    cardinalities : tuple of int
+        How many codes each column of a table has; 0 where it holds numbers. Empty for no table.
     model : skdeep.network.models.Template or None
         The user's own model, where it takes the place of the family's.
     """
@@ -46,6 +48,7 @@ class Task:
     precision: str
     wide: bool = False
     n_tokens: int = 0
+    cardinalities: tuple = ()
     model: Any = None
 
 

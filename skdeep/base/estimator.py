@@ -322,6 +322,10 @@ class NetworkEstimator(
         """
         return task, target, None
 
+    def _chosen_optimizer(self) -> optimizers.Optimizer:
+        """The optimizer, as an object."""
+        return optimizers.resolve(self.optimizer)
+
     def _schedules(self, last_epoch: int) -> dict[str, schedules.Schedule]:
         """Factors of run-time numbers by epoch, in a fit that ends with ``last_epoch``."""
         schedule = schedules.resolve(self.learning_rate_schedule, last_epoch)

@@ -19,7 +19,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from skdeep import blueprint, optimizers
+from skdeep import blueprint
 from skdeep.callbacks.checkpoint import resume
 from skdeep.callbacks.session import session
 from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
@@ -201,7 +201,7 @@ def _begin(
     from skdeep import engine
 
     task, target, draw = estimator._design(task, target, before)
-    optimizer = optimizers.resolve(estimator.optimizer)
+    optimizer = estimator._chosen_optimizer()
     optimizer._validate_params()
     twin, true_twin = (structural_twin(estimator, padded=padded) for padded in (True, False))
     hyper = runtime_values(estimator)
@@ -244,30 +244,41 @@ def _probe(estimator: Any, fitted: Fitted) -> Any:
 
 def _hold_out(estimator: Any, X, y, weight, fitted: Fitted) -> tuple[tuple, tuple]:
     """Rows to train on and rows to validate on, split with the fit's seed."""
+    labels = fitted.target.encode(y)
+    single = isinstance(fitted.target, Labels) and labels.shape[1] == 1
+    seed = fitted.progress.seed % 2**32
+    kept, held = held_out_rows(estimator, labels[:, 0] if single else None, weight, seed)
+    return (X[kept], y[kept], weight[kept]), (X[held], y[held], weight[held])
+
+
+def held_out_rows(
+    estimator: Any, classes: np.ndarray | None, weight: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the rows to train on, and of those to validate on; of rows with a weight.
+
+    ``classes`` are the integers of which both shall have like shares, if there are enough.
+    """
     rows = np.flatnonzero(weight)
-    labels = fitted.target.encode(y)[rows]
     n_held = int(np.ceil(estimator.validation_fraction * len(rows)))
     purpose = "early_stopping" if estimator.early_stopping else "calibrate"
     if n_held == len(rows):
         raise ValueError(
             f"{purpose} holds out validation_fraction={estimator.validation_fraction:g} of "
-            f"{len(rows)} rows, which leaves none to train on; pass X_val and y_val."
+            f"n_samples={len(rows)} rows, which leaves none to train on; pass X_val and y_val."
         )
     stratify = None
-    if isinstance(fitted.target, Labels) and labels.shape[1] == 1:
-        counts = np.bincount(labels[:, 0].astype(int))
+    if classes is not None:
+        counts = np.bincount(classes[rows].astype(int))
         if counts.min() > 1 and len(counts) <= min(n_held, len(rows) - n_held):
-            stratify = labels
-    kept, held = train_test_split(
-        rows, test_size=n_held, random_state=fitted.progress.seed % 2**32, stratify=stratify
-    )
+            stratify = classes[rows]
+    kept, held = train_test_split(rows, test_size=n_held, random_state=seed, stratify=stratify)
     for name, part in {"hold out": held, "train on": kept}.items():
         if weight[part].sum() <= 0:
             raise ValueError(
                 f"the weights of the rows that {purpose} would {name} sum to "
                 f"{weight[part].sum():g}, which must be positive; pass X_val and y_val."
             )
-    return (X[kept], y[kept], weight[kept]), (X[held], y[held], weight[held])
+    return kept, held
 
 
 def _encoded(X, encoded: Any, weight: np.ndarray, factors: list, name: str):

@@ -1,0 +1,344 @@
+"""Networks for tables as they come: the recipe that does best before any tuning.
+
+The table is encoded by :class:`TableEncoder`, fitted on the training rows. Then
+
+    h_0 = scale * (embedded numbers, embedded categories)
+    h_i = dropout(activation(h_{i-1} W_i / sqrt(n_{i-1}) + b_i)),   output = h_L W / sqrt(n_L) + b
+
+with numbers embedded by waves, activations mixed with none, first weights under which each unit
+has unit variance over the training rows and its kink among them, and learning rate, dropout and
+weight decay on schedules: RealMLP [1]_. Of all epochs the one is kept that was best on validation
+rows.
+
+.. [1] Holzmuller, Grinsztajn, Steinwart. Better by default: strong pre-tuned MLPs and boosted trees
+   on tabular data. NeurIPS, 2024, section 3 and appendix A.
+"""
+
+import math
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import clone, is_classifier
+from sklearn.utils import _safe_indexing, check_random_state, get_tags, indexable
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    validate_data,
+)
+
+from skdeep import blueprint, optimizers, schedules
+from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor, NetworkEstimator
+from skdeep.base.fitting import fit_epochs, fit_method, held_out_rows
+from skdeep.hyperparameters import are_counts, hyperparameter
+from skdeep.preprocessing import TableEncoder
+from skdeep.schedules import FlatCosine
+from skdeep.validation import naming, unchanged_on_error
+
+ACTIVATIONS = frozenset({"gelu", "mish", "relu", "selu", "silu"})
+N_FIRST = 4096  # rows that first weights are fitted to
+RECIPE = TableEncoder(categories="codes", min_frequency=2)
+
+
+class _Encoded(np.ndarray):
+    """Rows that the encoder has encoded."""
+
+
+class _Tabular(NetworkEstimator):
+    """What TabularClassifier and TabularRegressor share."""
+
+    encoder: TableEncoder | None = hyperparameter(
+        default=None,
+        doc="How columns become numbers and codes. None is ``TableEncoder(categories='codes', "
+        "min_frequency=2)``.",
+        constraint=[TableEncoder, None],
+        structural=None,
+    )
+    hidden_layer_sizes: Any = hyperparameter(
+        default=(256, 256, 256),
+        doc="Units of each hidden layer.",
+        constraint=["array-like"],
+        structural=True,
+    )
+    activation: str = hyperparameter(
+        default="selu",
+        doc="Of the hidden units.",
+        constraint=StrOptions(set(ACTIVATIONS)),
+        structural=True,
+    )
+    dropout: float = hyperparameter(
+        default=0.15,
+        doc="Probability that a step ignores a hidden unit; it falls to 0 in the last half of the "
+        "epochs.",
+        constraint=Interval(Real, 0, 1, closed="left"),
+        search=(0.0, 0.5),
+        structural=bool,
+    )
+    n_waves: int = hyperparameter(
+        default=16,
+        doc="Waves of which the embedding of a number is made; 0 leaves numbers as they are.",
+        constraint=Interval(Integral, 0, None, closed="left"),
+        structural=True,
+    )
+    epochs: int = hyperparameter(
+        default=256,
+        doc="Passes over the rows.",
+        constraint=Interval(Integral, 1, None, closed="left"),
+        structural=None,
+    )
+    batch_size: int = hyperparameter(
+        default=256,
+        doc="Rows in a step; larger is faster an epoch, but takes fewer steps.",
+        constraint=Interval(Integral, 1, None, closed="left"),
+        structural=None,
+    )
+    learning_rate: float = hyperparameter(
+        default=0.04,
+        doc="The optimizer's step size, of kernels of unit scale: larger than that of other "
+        "networks.",
+        constraint=Interval(Real, 0, None, closed="neither"),
+        search=(1e-2, 0.5, "log"),
+    )
+    learning_rate_schedule: Any = hyperparameter(
+        default="coslog4",
+        doc="Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a "
+        "function, see ``skdeep.schedules``. None is constant.",
+        constraint=[StrOptions(set(schedules.NAMES)), callable, None],
+        structural=None,
+    )
+    optimizer: Any = hyperparameter(
+        default=None,
+        doc="A name, or an object of ``skdeep.optimizers``. None is ``AdamW(beta_2=0.95)``.",
+        constraint=[StrOptions(set(optimizers.NAMES)), optimizers.Optimizer, None],
+        structural=True,
+    )
+    weight_decay: float = hyperparameter(
+        default=0.02,
+        doc="What a step takes off the weights, times the learning rate; it falls to 0 in the last "
+        "half of the epochs. Under an optimizer other than AdamW an L2 penalty.",
+        constraint=Interval(Real, 0, None, closed="left"),
+        search=(1e-4, 0.2, "log"),
+    )
+    early_stopping: Any = hyperparameter(
+        default=True,
+        doc="Whether to hold rows out, and to keep the weights of the epoch that is best on them. "
+        "True watches their loss; a scikit-learn scorer, or its name, is watched instead.",
+        constraint=["boolean", str, callable],
+        structural=None,
+    )
+    validation_fraction: float = hyperparameter(
+        default=0.2,
+        doc="Share of the rows that are held out to validate on, where that is needed and ``fit`` "
+        "gets no ``X_val``.",
+        constraint=Interval(Real, 0, 1, closed="neither"),
+        structural=None,
+    )
+    patience: int = hyperparameter(
+        default=256,
+        doc="Epochs without improvement that end the fit, under early stopping. A waved schedule "
+        "is best at its end.",
+        constraint=Interval(Integral, 1, None, closed="left"),
+        structural=None,
+    )
+
+    @fit_method
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+        """Train on rows of a table and their targets.
+
+        The encoder is fitted on those that are trained on.
+
+        Parameters
+        ----------
+        X : DataFrame, array-like or sparse matrix of shape (n_samples, n_features)
+            Rows, with columns of the kinds that :class:`TableEncoder` knows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss; their ratios matter. Negative ones are legal, and
+            count as positive for the encoder.
+        X_val, y_val, sample_weight_val : array-likes, default=None
+            Rows to validate on after each epoch, without training on them. None holds some out.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator; as it was, if the fit fails.
+        """
+        for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
+            if X_val is None and given is not None:
+                raise ValueError(f"fit got {name} without X_val; pass the rows too.")
+        validation = None if X_val is None else (X_val, y_val, sample_weight_val)
+        if y is None or (self.warm_start and hasattr(self, "_fitted")):
+            return fit_epochs(self, X, y, sample_weight, validation)
+        with unchanged_on_error(self):
+            if validation is None and self._watches_rows():
+                X, y, sample_weight, validation = self._split(X, y, sample_weight)
+            self._fit_encoder(X, sample_weight)
+            return fit_epochs(self, X, y, sample_weight, validation)
+
+    @property
+    def partial_fit(self):
+        """Absent: scales, categories and schedules need all rows at once."""
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit, as its encoder and schedules need all "
+            f"rows at once; put a TableEncoder before an MLPClassifier or MLPRegressor."
+        )
+
+    def _split(self, X: Any, y: Any, sample_weight: Any) -> tuple:
+        """Rows to train on, with targets and weights, and the same of rows to validate on."""
+        with naming("y"):
+            y = self._check_y(y)
+        X = indexable(X)[0]
+        check_consistent_length(X, y)
+        with naming("sample_weight"):
+            weight = _check_sample_weight(sample_weight, y, dtype=np.float64)
+        columns = y.reshape(len(y), -1).T if is_classifier(self) else []
+        labels = [np.unique(column, return_inverse=True)[1] for column in columns]
+        seed = check_random_state(self.random_state).randint(2**31)
+        kept, held = held_out_rows(self, labels[0] if len(labels) == 1 else None, weight, seed)
+        # A class of which one row is there has it in training.
+        known = np.all([np.isin(each[held], each[kept]) for each in labels], axis=0)
+        kept, held = np.append(kept, held[~known]), held[known] if labels else held
+        if not len(held):
+            raise ValueError(
+                f"early_stopping holds out validation_fraction={self.validation_fraction:g} of "
+                f"{len(y)} rows, but no class has a row to spare; pass X_val and y_val, or set "
+                f"early_stopping=False."
+            )
+        parts = [(_safe_indexing(X, rows), y[rows], weight[rows]) for rows in (kept, held)]
+        return *parts[0], parts[1]
+
+    def _fit_encoder(self, X: Any, sample_weight: Any) -> None:
+        """Fit the encoder to the training rows."""
+        weight = None
+        if sample_weight is not None:
+            weight = np.abs(_check_sample_weight(sample_weight, X, dtype=np.float64))
+            weight *= np.count_nonzero(weight) / max(weight.sum(), np.finfo(float).tiny)
+        encoder = RECIPE if self.encoder is None else self.encoder
+        self.encoder_ = clone(encoder).fit(X, sample_weight=weight)
+        if not len(self.encoder_.cardinalities_):
+            raise ValueError("all columns of X are constant; there is nothing to learn from.")
+        validate_data(self, X, skip_check_array=True, reset=True)
+
+    def __sklearn_tags__(self):
+        tags, encoder = super().__sklearn_tags__(), self.encoder or RECIPE
+        tags.input_tags = get_tags(encoder).input_tags
+        return tags
+
+    # What the engine asks ---------------------------------------------------------------------
+
+    def _check_parameters(self):
+        if not are_counts(self.hidden_layer_sizes) or not len(self.hidden_layer_sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must hold positive integers, one for each hidden layer, but "
+                f"is {self.hidden_layer_sizes!r}."
+            )
+
+    def _check_X(self, X, reset):
+        if isinstance(X, _Encoded):
+            return X.view(np.ndarray)
+        encoded = self.encoder_.transform(X)
+        encoded = encoded.toarray() if sp.issparse(encoded) else np.asarray(encoded)
+        return encoded.astype(blueprint.float_dtype(), copy=False)
+
+    def _as_given(self, X, task):
+        return X.view(_Encoded)  # a scorer's predict need not encode them again
+
+    def _task(self, X, head):
+        cardinalities = tuple(self.encoder_.cardinalities_.tolist())
+        return replace(super()._task(X, head), cardinalities=cardinalities)
+
+    def _is_noisy(self, task):
+        return self.dropout > 0
+
+    def _chosen_optimizer(self):
+        return (
+            optimizers.AdamW(beta_2=0.95) if self.optimizer is None else super()._chosen_optimizer()
+        )
+
+    def _schedules(self, last_epoch):
+        found = super()._schedules(last_epoch)
+        end = getattr(found.get("learning_rate"), "epochs", last_epoch)
+        falling = dict.fromkeys(
+            ["weight_decay", *["dropout"] * bool(self.dropout)], FlatCosine(end)
+        )
+        return found | falling
+
+    def _design(self, task, target, before):
+        return task, target, _first_weights
+
+    def _features(self, inputs, task):
+        from keras import ops
+
+        from skdeep import layers
+
+        codes = [j for j, n in enumerate(task.cardinalities) if n]
+        numbers = [j for j, n in enumerate(task.cardinalities) if not n]
+        parts = []
+        if numbers:
+            x = ops.take(inputs, numbers, axis=1) if codes else inputs
+            waves = layers.PeriodicEmbedding(n_frequencies=self.n_waves, name="numbers")
+            parts.append(waves(x) if self.n_waves else x)
+        if codes:
+            cardinalities = [task.cardinalities[j] for j in codes]
+            embedding = layers.CategoryEmbedding(cardinalities, name="categories")
+            parts.append(embedding(ops.take(inputs, codes, axis=1)))
+        x = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
+        x = layers.Scale(name="scale")(x)
+        for i, width in enumerate(self.hidden_layer_sizes):
+            x = layers.ScaledDense(width, name=f"hidden_{i}")(x)
+            x = layers.ParametricActivation(self.activation, name=f"activation_{i}")(x)
+            if self.dropout:
+                x = layers.Dropout("dropout", name=f"dropout_{i}")(x)
+        return x
+
+
+def _first_weights(network: Any, rng: np.random.Generator, X: np.ndarray) -> dict:
+    """Weights under which each hidden unit has unit variance, and its kink among the rows.
+
+    A unit's bias is minus a random average of what it is at five rows [1]_, he+5.
+    """
+    from skdeep import layers
+
+    weights = network.initial(rng)
+    arrays = network.by_layer(weights["trainable"])  # views, which are written to
+    rows = X[rng.permutation(len(X))[:N_FIRST]]
+    for layer in network.model.layers:
+        if isinstance(layer, layers.CategoryEmbedding) and layer.many:
+            arrays[layer.name][0][layer.starts] = 0.0  # of what may never be seen
+        if isinstance(layer, layers.ScaledDense):
+            kernel, bias = arrays[layer.name]
+            units = network.inputs_of(layer.name, weights, rows) @ kernel / math.sqrt(len(kernel))
+            spread = units.std(axis=0)
+            spread[spread == 0] = 1.0
+            kernel /= spread
+            shares = rng.exponential(size=(5, len(bias)))
+            picked = rng.integers(len(rows), size=shares.shape)
+            values = np.take_along_axis(units / spread, picked, axis=0)
+            bias[:] = -np.average(values, axis=0, weights=shares)
+    return weights
+
+
+class TabularClassifier(_Tabular, BaseNetworkClassifier):
+    """Classes of the rows of a table."""
+
+
+class TabularRegressor(_Tabular, BaseNetworkRegressor):
+    """Numbers of the rows of a table."""
+
+    activation: str = hyperparameter(
+        default="mish",
+        doc="Of the hidden units.",
+        constraint=StrOptions(set(ACTIVATIONS)),
+        structural=True,
+    )
+    learning_rate: float = hyperparameter(
+        default=0.2,
+        doc="The optimizer's step size, of kernels of unit scale: larger than that of other "
+        "networks.",
+        constraint=Interval(Real, 0, None, closed="neither"),
+        search=(1e-2, 0.5, "log"),
+    )

@@ -1,0 +1,207 @@
+"""The recipe for tables: what it does to rows, weights and schedules, and what it refuses."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+import skdeep
+from skdeep import blueprint
+from skdeep.preprocessing import TableEncoder
+from skdeep.tabular.recipe import TabularClassifier, TabularRegressor, _first_weights
+
+SHORT = {"epochs": 3, "random_state": 0}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def table(rng):
+    """A frame of numbers, words of many and of few kinds, and gaps; and what follows from it."""
+    n = 400
+    frame = pd.DataFrame(
+        {
+            "x": rng.normal(size=n),
+            "town": rng.choice([f"town {i}" for i in range(20)], n),
+            "colour": pd.Categorical(rng.choice(["red", "green", "blue"], n)),
+            "member": rng.random(n) < 0.5,
+        }
+    )
+    effect = frame["town"].str[5:].astype(int) % 2 + (frame["colour"] == "red") - frame["x"]
+    frame.loc[::7, "x"] = np.nan
+    frame.loc[::11, "town"] = None
+    return frame, effect.to_numpy(float)
+
+
+def test_a_frame_is_learnt_as_it_is(table):
+    X, y = table
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    X_test = X_test.assign(town=X_test["town"].fillna("elsewhere"))
+    linear = make_pipeline(TableEncoder(min_frequency=2), Ridge()).fit(X_train, y_train)
+    model = TabularRegressor(epochs=64, random_state=0).fit(X_train, y_train)
+    assert model.score(X_test, y_test) > linear.score(X_test, y_test) - 0.1
+    assert model.n_features_in_ == 4
+    assert model.feature_names_in_.tolist() == list(X)
+    words = np.where(y_train > np.median(y_train), "more", "less")
+    expected = np.where(y_test > np.median(y_train), "more", "less")
+    linear = make_pipeline(TableEncoder(min_frequency=2), LogisticRegression()).fit(X_train, words)
+    classifier = TabularClassifier(epochs=64, random_state=0).fit(X_train, words)
+    assert classifier.score(X_test, expected) > linear.score(X_test, expected) - 0.05
+
+
+def test_early_stopping_by_a_score_keeps_the_epoch_of_the_best(table):
+    X, y = table
+    model = TabularClassifier(early_stopping="roc_auc", epochs=8, random_state=0)
+    model.fit(X[:300], y[:300] > 1, X_val=X[300:], y_val=y[300:] > 1)
+    scores = model.history_["val_score"]
+    assert model.best_epoch_ == scores.argmax()
+    found = roc_auc_score(y[300:] > 1, model.predict_proba(X[300:])[:, 1])
+    assert found == pytest.approx(scores.max(), abs=1e-6)
+
+
+def test_the_encoder_knows_the_training_rows_alone(table):
+    X, y = table
+    model = TabularRegressor(**SHORT).fit(X, y)
+    _, _, _, (X_val, y_val, _) = model._split(X, y, None)
+    rest = X.drop(index=X_val.index)
+    assert len(X_val) == 80
+    expected = TableEncoder(categories="codes", min_frequency=2).fit(rest)
+    np.testing.assert_array_equal(model.encoder_.transform(X), expected.transform(X))
+    given = TabularRegressor(**SHORT).fit(rest, y[rest.index], X_val=X_val, y_val=y_val)
+    assert given.history_["val_loss"].notna().all()
+
+
+def test_a_class_of_one_row_is_trained_on():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    for place in range(0, 60, 7):
+        y = np.where(np.arange(60) % 2, "odd", "even").astype(object)
+        y[place] = "alone"
+        model = TabularClassifier(epochs=1, random_state=0)
+        _, kept, _, (_, held, _) = model._split(X, y, None)
+        assert "alone" in kept
+        assert "alone" not in held
+        assert len(kept) + len(held) == 60
+
+
+def test_first_units_have_unit_variance_and_their_kink_among_the_rows(table):
+    X, y = table
+    model = TabularRegressor(epochs=1, random_state=0, dropout=0.0).fit(X, y)
+    fitted, rows = model._fitted, model._check_X(X, reset=False)
+    network = blueprint.network(fitted.twin, fitted.task)
+    weights = _first_weights(network, np.random.default_rng(0), rows)
+    arrays = network.by_layer(weights["trainable"])
+    for i in range(3):
+        kernel, bias = arrays[f"hidden_{i}"]
+        product = network.inputs_of(f"hidden_{i}", weights, rows) @ kernel / np.sqrt(len(kernel))
+        np.testing.assert_allclose(product.std(axis=0), 1, rtol=1e-4)
+        units = product + bias
+        assert ((units.min(axis=0) < 0) & (units.max(axis=0) > 0)).all()
+        assert abs(np.mean(units > 0) - 0.5) < 0.1
+    vectors = arrays["categories"][0]
+    assert not vectors[0].any()  # of towns that no row has
+    assert vectors[1:].std() == pytest.approx(1, rel=0.2)
+
+
+def test_dropout_and_decay_fall_to_zero_with_the_learning_rate():
+    schedules = TabularRegressor()._schedules(100)
+    assert set(schedules) == {"learning_rate", "weight_decay", "dropout"}
+    ends = {name: schedule(np.array([0.0, 49.0, 100.0])) for name, schedule in schedules.items()}
+    np.testing.assert_allclose(ends["dropout"], [1, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(ends["weight_decay"], [1, 1, 0], atol=1e-12)
+    longer = skdeep.schedules.LogCosine(200)
+    halfway = TabularRegressor(learning_rate_schedule=longer, dropout=0.0)._schedules(100)
+    assert set(halfway) == {"learning_rate", "weight_decay"}
+    assert halfway["weight_decay"](np.array([100.0])) == 1  # half of 200
+
+
+def test_the_optimizer_is_adamw_of_a_short_memory_unless_another_is_given(table):
+    X, y = table
+    default = TabularRegressor(**SHORT).fit(X, y).predict(X)
+    same = TabularRegressor(optimizer=skdeep.optimizers.AdamW(beta_2=0.95), **SHORT).fit(X, y)
+    np.testing.assert_array_equal(same.predict(X), default)
+    other = TabularRegressor(optimizer="adamw", **SHORT).fit(X, y)
+    assert not np.array_equal(other.predict(X), default)
+
+
+@pytest.mark.parametrize("change", [{"n_waves": 0}, {"dropout": 0.4}, {"activation": "relu"}])
+def test_parameters_change_the_fit(table, change):
+    X, y = table
+    default = TabularRegressor(**SHORT).fit(X, y).predict(X)
+    assert not np.array_equal(TabularRegressor(**SHORT, **change).fit(X, y).predict(X), default)
+
+
+def test_an_encoder_of_the_users_own_is_cloned_and_used(table):
+    X, y = table
+    encoder = TableEncoder(scaling="quantile", kinds={"town": "drop"})
+    model = TabularRegressor(encoder=encoder, **SHORT).fit(X, y)
+    assert not hasattr(encoder, "_fitted")
+    changed = X.assign(town="elsewhere")
+    np.testing.assert_array_equal(model.predict(X), model.predict(changed))
+
+
+def test_fits_are_equal_to_the_bit_and_are_pickled_and_saved_whole(table, tmp_path):
+    X, y = table
+    model = TabularClassifier(**SHORT).fit(X, y > 0)
+    expected = model.predict_proba(X)
+    np.testing.assert_array_equal(clone(model).fit(X, y > 0).predict_proba(X), expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), expected)
+    skdeep.save(model, tmp_path / "model.skdeep")
+    loaded = skdeep.load(tmp_path / "model.skdeep")
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+
+
+def test_what_cannot_be_learnt_from_is_refused_and_nothing_lost(table):
+    X, y = table
+    model = TabularRegressor(**SHORT).fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="y contains NaN"):
+        model.fit(X, np.where(y > 1, np.nan, y))
+    with pytest.raises(ValueError, match="all columns of X are constant"):
+        model.fit(np.ones((50, 2)), np.arange(50))
+    with pytest.raises(ValueError, match="infin"):
+        model.fit(X.assign(x=np.inf), y)
+    with pytest.raises(ValueError, match="without X_val"):
+        model.fit(X, y, y_val=y)
+    with pytest.raises(ValueError, match="hidden_layer_sizes"):
+        clone(model).set_params(hidden_layer_sizes=()).fit(X, y)
+    with pytest.raises(ValueError, match="no class has a row to spare"):
+        TabularClassifier(**SHORT).fit(np.eye(4), ["a", "b", "c", "d"])
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(X[["town", "x", "colour", "member"]])
+    with pytest.raises(AttributeError, match="need all rows"):
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+# Data decide first weights and which rows are held out: a row of weight two is not two rows.
+EXCUSED = {
+    f"check_sample_weight_equivalence_on_{kind}_data": "validation rows and first weights"
+    for kind in ("dense", "sparse")
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", [TabularClassifier(epochs=8), TabularRegressor(epochs=64)])
+def test_scikit_learns_checks_pass(estimator):
+    for result in check_estimator(estimator, on_fail=None, on_skip=None):
+        name, error = result["check_name"], result["exception"]
+        assert result["status"] != "failed" or name in EXCUSED, f"{name}: {error!r}"
+
+
+def test_weights_count_as_rows_do_on_average(rng):
+    """In place of the excused check: a weighted mean is learnt, whatever rows are held out."""
+    X = rng.normal(size=(600, 1))
+    y = (np.arange(600) % 2).astype(float)  # no row tells it
+    weight = np.where(y == 1, 3.0, 1.0)
+    model = TabularRegressor(epochs=128, random_state=0).fit(X, y, sample_weight=weight)
+    assert model.predict(X).mean() == pytest.approx(0.75, abs=0.05)
