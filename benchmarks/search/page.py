@@ -163,15 +163,15 @@ def engines() -> list[str]:
 
 
 def worths() -> list[str]:
-    rows = [
-        [
-            name,
-            *(f"{found[key]:.3f}" for key in ("truth", "raw", "corrected")),
-            *(f"{found[key]:.4f}" for key in ("raw_error", "corrected_error")),
-            f"{found['within']:.0%}",
-        ]
-        for name, found in read("honest")["tables"].items()
-    ]
+    rows = []
+    for name, found in read("honest")["tables"].items():
+        for suffix, label in {"": name, "_of_folds": f"{name}; of folds as large"}.items():
+            if f"truth{suffix}" in found:
+                values = [found[f"truth{suffix}"], found["raw"], found["corrected"]]
+                errors = [found[f"{key}_error{suffix}"] for key in ("raw", "corrected")]
+                rows.append([label, *(f"{value:.3f}" for value in values)])
+                rows[-1] += [f"{error:.4f}" for error in errors]
+                rows[-1].append(f"{found[f'within{suffix}']:.0%}")
     head = ["Table", "Truth", "Best", "Corrected", "Error of best", "Of corrected", "Within"]
     return table(head, rows)
 
