@@ -3,6 +3,7 @@
     python benchmarks/tables/peers.py --save                      whatever is not there yet
     python benchmarks/tables/peers.py lightgbm --tables adult     this peer there; kept only with
                                                                   --save
+    python benchmarks/tables/peers.py --show                      what is kept, and mean ranks
     python benchmarks/tables/peers.py --time realmlp mlp          seconds, side by side
 
 The peers' environment, whose versions are in benchmarks/peers/tables.txt, is made at first use,
@@ -58,6 +59,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from data import SPOILT, TABLES, Table, read, split
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -314,6 +316,30 @@ def compute(peer: str, name: str, seed: int, limit: float, save: bool) -> None:
             store(result)
 
 
+def show(peers: list[str]) -> None:
+    """Mean errors of what is kept, and mean ranks over tables where all have the same fits.
+
+    A table's ranks are of the seeds that all have, on all training rows if all have these, and on
+    8,000 otherwise; those of adult's three forms do not count.
+    """
+    fits, ranks = pd.DataFrame(stored()["fits"]), {}
+    fits = fits[fits["peer"].isin(peers)]
+    for name in TABLES + SPOILT:
+        each = fits[fits["table"] == name].pivot(
+            index=["rows", "seed"], columns="peer", values="error"
+        )
+        each = each.reindex(columns=peers)
+        if each.empty:
+            continue
+        print(f"\n{name}\n{each.groupby('rows').mean().round(4).to_string()}")
+        common = each.dropna().groupby("rows").mean()
+        if len(common) and not name.startswith("adult"):
+            ranks[name] = common.iloc[-1].rank()
+    if ranks:
+        mean = pd.DataFrame(ranks).mean(axis=1).sort_values()
+        print(f"\nmean rank over {', '.join(ranks)}\n{mean.round(2).to_string()}")
+
+
 def compare_times(peers: list[str], rounds: int, limit: float, save: bool) -> None:
     """Seconds of each, and their ratio to those of the first, medians over rounds."""
     tables = {}
@@ -352,6 +378,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="the first ones; rounds of --time")
     parser.add_argument("--limit", type=float, default=3600, help="seconds of a fit, at most")
     parser.add_argument("--time", action="store_true", help="compare seconds, not errors")
+    parser.add_argument("--show", action="store_true", help="only say what is kept")
     parser.add_argument("--save", action="store_true", help="keep what was measured")
     parser.add_argument("--fit", help=argparse.SUPPRESS)  # one fit, in a process of its own
     arguments = parser.parse_args()
@@ -369,6 +396,9 @@ def main() -> None:
         command = [python_of("tables"), *sys.argv]
         sys.exit(subprocess.run(command, env=os.environ | {inside: "1"}).returncode)
     peers = arguments.peers or list(PEERS)
+    if arguments.show:
+        show(peers)
+        return
     if arguments.time:
         compare_times(peers, arguments.seeds, arguments.limit, arguments.save)
         return
