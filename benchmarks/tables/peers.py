@@ -160,7 +160,11 @@ def mlp(X, y, X_val, y_val, task: str, seed: int):
     columns = ColumnTransformer(
         [
             ("numbers", numbers, numbers_of(X)),
-            ("categories", OneHotEncoder(handle_unknown="ignore"), categories_of(X)),
+            (
+                "categories",
+                OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+                categories_of(X),
+            ),
         ]
     )
     if task == "classification":
@@ -248,8 +252,8 @@ def apart(
     """``measure`` in a process of its own; None if it ran longer than the limit, or failed."""
     names = ("OMP", "MKL", "OPENBLAS")
     environment = os.environ | {f"{n}_NUM_THREADS": str(THREADS) for n in names}
-    if not timed:  # threads that wait for a core that others use should sleep, not spin
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"
+    if not timed:  # where others want the cores, threads that wait should sleep; OpenBLAS's cannot
+        environment |= {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, __file__, "--fit", json.dumps([peer, table, seed, rows])]
     try:
         found = subprocess.run(
