@@ -28,7 +28,8 @@ their own defaults; none sees the test rows, and none is fitted again with the v
 **Rows.** On a table of more than 8,000 training rows each is fitted on 8,000 of them, and on all if
 that would take less than 10 minutes: as many times as long as there are more rows, from the
 processor time of its fit at seed 0 over the threads, which busy neighbours hardly lengthen. So
-where a peer lacks a result on all rows, it is to be compared on 8,000, ours too.
+where a peer lacks a result on all rows, it is to be compared on 8,000, ours too. ``--capped``
+leaves the fits on all rows for another time.
 
 **Times** of these fits stand in the file but compare nothing: others may be at work at the machine
 (``"timed": false``). ``--time`` fits those named in turn, in rounds, on 8,000 rows of three tables,
@@ -291,14 +292,14 @@ def store(result: dict) -> None:
     os.replace(new, path())
 
 
-def compute(peer: str, name: str, seed: int, limit: float, save: bool) -> None:
-    """The fits that are missing of a peer, a table and a seed, on 8,000 rows and on all."""
+def compute(peer: str, name: str, seed: int, limit: float, capped: bool, save: bool) -> None:
+    """The fits that are missing of a peer, a table and a seed, on 8,000 rows and then on all."""
     known, fits = versions(peer), stored()["fits"] if save else []
     if save and stored()["versions"].get(peer, known) != known:
         sys.exit(f"{path().name} has fits of {peer} with other versions; remove them to go on.")
     mine = {(f["seed"], f["rows"]): f for f in fits if (f["peer"], f["table"]) == (peer, name)}
     n, about = len(split(read(name), seed)[0]), f"{peer:22} {name:18} {seed}"
-    for rows in (n,) if n <= CAP else (CAP, n):
+    for rows in (n,) if n <= CAP else (CAP,) if capped else (CAP, n):
         if (seed, rows) in mine:
             continue
         if rows > CAP:
@@ -381,6 +382,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=TABLES + SPOILT, choices=TABLES + SPOILT)
     parser.add_argument("--seeds", type=int, default=3, help="the first ones; rounds of --time")
     parser.add_argument("--limit", type=float, default=3600, help="seconds of a fit, at most")
+    parser.add_argument("--capped", action="store_true", help="on at most 8,000 rows only")
     parser.add_argument("--time", action="store_true", help="compare seconds, not errors")
     parser.add_argument("--show", action="store_true", help="only say what is kept")
     parser.add_argument("--save", action="store_true", help="keep what was measured")
@@ -409,7 +411,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for name in arguments.tables:
             for peer in peers:
-                compute(peer, name, seed, arguments.limit, arguments.save)
+                compute(peer, name, seed, arguments.limit, arguments.capped, arguments.save)
 
 
 if __name__ == "__main__":
