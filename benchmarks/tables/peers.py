@@ -27,9 +27,9 @@ their own defaults; none sees the test rows, and none is fitted again with the v
 
 **Rows.** On a table of more than 8,000 training rows each is fitted on 8,000 of them, and on all if
 that would take less than 10 minutes: as many times as long as there are more rows, from the
-processor time of its fit at seed 0 over the threads, which busy neighbours hardly lengthen. So
-where a peer lacks a result on all rows, it is to be compared on 8,000, ours too. ``--capped``
-leaves the fits on all rows for another time.
+processor time of its fit at seed 0 over the threads. That is the least it can take, and busy
+neighbours hardly lengthen it. So where a peer lacks a result on all rows, it is to be compared on
+8,000, ours too. ``--capped`` leaves the fits on all rows for another time.
 
 **Times** of these fits stand in the file but compare nothing: others may be at work at the machine
 (``"timed": false``). ``--time`` fits those named in turn, in rounds, on 8,000 rows of three tables,
