@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from skdeep.persistence import load, save
     from skdeep.sequence.rnn import RNNClassifier, RNNRegressor
     from skdeep.serving import export
+    from skdeep.tabular.deep_features import DeepFeatures
+    from skdeep.tabular.entity_embedding import EntityEmbedding
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
 
 _HOMES = {
@@ -30,6 +32,8 @@ _HOMES = {
     "BayesianOptimizer": "skdeep.model_selection",
     "CNNClassifier": "skdeep.image.cnn",
     "CNNRegressor": "skdeep.image.cnn",
+    "DeepFeatures": "skdeep.tabular.deep_features",
+    "EntityEmbedding": "skdeep.tabular.entity_embedding",
     "FitDivergedError": "skdeep.exceptions",
     "FitInterruptedWarning": "skdeep.exceptions",
     "GaussianProcessRegressor": "skdeep.gaussian_process",
@@ -56,6 +60,8 @@ __all__ = [
     "BayesianOptimizer",
     "CNNClassifier",
     "CNNRegressor",
+    "DeepFeatures",
+    "EntityEmbedding",
     "FitDivergedError",
     "FitInterruptedWarning",
     "GaussianProcessRegressor",
