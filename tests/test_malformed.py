@@ -66,6 +66,11 @@ def annealing():
     return search(skdeep.AnnealingSearchCV)
 
 
+def deep_features():
+    """Columns of an MLP, which finds what is wrong."""
+    return skdeep.DeepFeatures(skdeep.MLPRegressor(epochs=1, random_state=0))
+
+
 # Each public estimator, and each kind of data that it takes.
 SUBJECTS = [
     (skdeep.MLPClassifier, {}, table, labels),
@@ -89,6 +94,8 @@ SUBJECTS = [
     (skdeep.NetworkRegressor, {}, frame, columns),
     (skdeep.NetworkTransformer, {"target": "y"}, table, table),
     (skdeep.GaussianProcessRegressor, {}, table, numbers),
+    (deep_features, {}, table, numbers),
+    (skdeep.EntityEmbedding, {"target_type": "numbers"}, frame, numbers),
     (search, {}, table, labels),
     (annealing, {}, table, labels),
 ]
@@ -453,6 +460,15 @@ BAD_SEARCHES = {
 }
 
 
+BAD_DEEP_FEATURES = {
+    "estimator": [None, 3, "mlp", object()],
+    "output": ["beauty", None, 3, [], b"features", ["features"]],
+    "cv": BAD_SEARCHES["cv"],
+}
+# What marks a missing value, or is a number like others: categories have no wrong ones.
+CATEGORIES = ("NaN", "1e300", "None", "NaT", "NA")
+
+
 def allowed(name: str, value: Any, constraints: list, model: Any) -> bool:
     """Whether a hyper-parameter may have a value, as its declaration and its text have it."""
     if name in ("hidden_layer_sizes", "architecture", "image_shape", "augment", "callbacks"):
@@ -468,6 +484,10 @@ def allowed(name: str, value: Any, constraints: list, model: Any) -> bool:
             number = isinstance(value, Integral) and not isinstance(value, bool)
             if value is None or (number and 0 <= value < 2**32):
                 return True
+        if constraint == "cv_object":
+            if isinstance(value, Integral):
+                return value >= 2
+            return value is None or (np.iterable(value) and not isinstance(value, str))
         if constraint == "verbose":
             if isinstance(value, bool | np.bool_) or (isinstance(value, Integral) and value >= 0):
                 return True
@@ -490,7 +510,7 @@ def allowed_sequence(name: str, value: Any, model: Any) -> bool:
         return value is None
     if name == "architecture":
         return isinstance(value, tuple | list) and len(value) == 0
-    empty = isinstance(model, skdeep.MLPClassifier | skdeep.MLPRegressor)
+    empty = isinstance(model, skdeep.MLPClassifier | skdeep.MLPRegressor | skdeep.EntityEmbedding)
     if isinstance(value, np.ndarray):
         return value.ndim == 1
     return isinstance(value, tuple | list | range) and empty and len(value) == 0
@@ -499,10 +519,11 @@ def allowed_sequence(name: str, value: Any, model: Any) -> bool:
 @st.composite
 def bad_parameters(draw, model: Any):
     """One hyper-parameter and a value that it must not have."""
-    declared = getattr(model, "_hyperparameters", BAD_SEARCHES)
+    listed = BAD_DEEP_FEATURES if isinstance(model, skdeep.DeepFeatures) else BAD_SEARCHES
+    declared = getattr(model, "_hyperparameters", listed)
     name = draw(st.sampled_from(sorted(declared)))
-    if declared is BAD_SEARCHES:
-        wrong = BAD_SEARCHES[name]
+    if declared is listed:
+        wrong = listed[name]
     else:
         constraint = declared[name].constraint
         wrong = [v for v in STRANGE_PARAMETERS if not allowed(name, v, constraint, model)]
@@ -560,7 +581,7 @@ def calls(draw):
     if isinstance(model, skdeep.BayesSearchCV | skdeep.AnnealingSearchCV):
         return call("fit", draw(st.sampled_from(["X", "y"])), draw(one_of(OF_SEARCH)))
     if not hasattr(model, "partial_fit"):
-        methods = ["fit", *["predict", "score"] * fitted]
+        methods = ["fit", *["predict"] * fitted, *["score"] * (fitted and hasattr(model, "score"))]
     else:
         methods = ["fit", "fit", "partial_fit", *["predict"] * fitted]
         if hasattr(model, "predict"):
@@ -568,7 +589,10 @@ def calls(draw):
     method = draw(st.sampled_from(methods))
     if method == "predict":
         method = draw(st.sampled_from([name for name in OF_ROWS if hasattr(model, name)]))
-        return call(method, "X", draw(bad_rows(X, known=True)))
+        damaged = draw(bad_rows(X, known=True))
+        if isinstance(model, skdeep.EntityEmbedding):
+            assume(damaged.what.partition(" among the numbers")[0] not in CATEGORIES)
+        return call(method, "X", damaged)
     if method == "uncertainty":
         if classifier:
             return call("predict_proba", "n_samples", draw(one_of(BAD_N_SAMPLES)))
@@ -588,6 +612,8 @@ def calls(draw):
     known = argument.endswith("_val") or method == "score" or (method == "partial_fit" and fitted)
     if argument.startswith("X"):
         damaged = draw(bad_rows(X, known))
+        if isinstance(model, skdeep.EntityEmbedding):
+            assume(damaged.what.partition(" among the numbers")[0] not in CATEGORIES)
         assume(damaged.what != "five axes" or known or "model" not in model.get_params())
         return call(method, argument, damaged)
     if argument.startswith("sample_weight"):

@@ -221,11 +221,12 @@ class DeepFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         names : ndarray of shape (n_features_out,) of object
         """
         check_is_fitted(self)
-        classes = getattr(self.estimator_, "classes_", None)
         parts: Iterable = range(self._n_features_out)
-        if self.output_ in ("predict_proba", "decision_function") and _is_one_axis(classes):
-            # A decision between two classes is one column, and between pairs of them more.
-            parts = classes if len(classes) == self._n_features_out else parts
+        classes = _classes(self.estimator_)
+        # A decision between two classes is one column, and one between pairs of them has more.
+        of_classes = self.output_ in ("predict_proba", "decision_function")
+        if of_classes and len(classes) == self._n_features_out:
+            parts = classes
         name = type(_last(self.estimator_)).__name__.lower()
         return np.array([f"{name}_{part}" for part in parts], dtype=object)
 
@@ -309,9 +310,7 @@ class DeepFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             return {"sample_weight": _check_sample_weight(weight, X, dtype=np.float64)}
 
     def _fitted(self, X: Any, y: Any, weights: dict[str, np.ndarray]) -> Any:
-        model = clone(self.estimator)
-        # Of a clustering or an autoencoder, y is not for scikit-learn's to hand on.
-        return model.fit(X, y, **weights)
+        return clone(self.estimator).fit(X, y, **weights)
 
     def _out_of_fold(self, X: Any, y: Any, weight: Any, groups: Any) -> np.ndarray:
         """Columns of each row by an estimator that was fitted without its fold."""
@@ -336,24 +335,24 @@ class DeepFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     def _aligned(self, columns: np.ndarray, model: Any) -> np.ndarray:
         """Columns of a fold's fit in the places of those of the fit on all rows."""
-        ours, its = (getattr(m, "classes_", None) for m in (self.estimator_, model))
-        if self.output_ == "predict" or not _is_one_axis(ours) or np.array_equal(ours, its):
-            if columns.shape[1] != self._n_features_out:
-                raise ValueError(
-                    f"y has a class that is rarer than the folds: the estimator gives "
-                    f"{columns.shape[1]} columns in one of them, of all rows "
-                    f"{self._n_features_out}. Take fewer folds, or join rare classes."
-                )
-            return columns
-        if self.output_ == "decision_function":
+        ours, its = _classes(self.estimator_), _classes(model)
+        if self.output_ == "predict_proba" and len(its) < len(ours):
+            found = np.zeros((len(columns), len(ours)), columns.dtype)
+            found[:, np.searchsorted(ours, its)] = columns
+            return found
+        if self.output_ == "decision_function" and len(its) < len(ours):
             raise ValueError(
                 f"y has the classes {np.setdiff1d(ours, its).tolist()} in one fold only, without "
                 f"which the decision function means something else; take fewer folds, "
                 f"output='predict_proba', or join rare classes."
             )
-        found = np.zeros((len(columns), len(ours)), columns.dtype)
-        found[:, np.searchsorted(ours, its)] = columns
-        return found
+        if columns.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"y has a class that is rarer than the folds: the estimator gives "
+                f"{columns.shape[1]} columns in one of them, of all rows {self._n_features_out}. "
+                f"Take fewer folds, or join rare classes."
+            )
+        return columns
 
     def _columns(self, model: Any, X: Any) -> np.ndarray:
         """The output of a fitted estimator as columns, (n, n_features_out)."""
@@ -376,9 +375,10 @@ class DeepFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return found
 
 
-def _is_one_axis(classes: Any) -> bool:
-    """Whether an estimator has classes, and of one target."""
-    return isinstance(classes, np.ndarray) and classes.ndim == 1
+def _classes(model: Any) -> np.ndarray:
+    """The classes of an estimator of one target; none of another."""
+    classes = getattr(model, "classes_", ())
+    return classes if isinstance(classes, np.ndarray) and classes.ndim == 1 else np.array([])
 
 
 def _last(estimator: Any) -> Any:

@@ -31,6 +31,7 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import (
+    _check_feature_names_in,
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
@@ -40,7 +41,9 @@ from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor
 from skdeep.hyperparameters import Declared, are_counts, hyperparameter
 from skdeep.persistence import saved
 from skdeep.preprocessing import TableEncoder
+from skdeep.preprocessing.table.columns import refuse_infinity
 from skdeep.preprocessing.table.encoder import _MOST
+from skdeep.preprocessing.table.reading import KINDS, columns_of, read
 from skdeep.validation import naming, unchanged_on_error
 
 MOST_COMPONENTS = 50  # where n_components is None, as in fast.ai's early rule for [1]_
@@ -337,9 +340,15 @@ class EntityEmbedding(Declared, TransformerMixin, BaseEstimator):
                 f"is {self.hidden_layer_sizes!r}; () is a linear model."
             )
         with naming("X"):
-            self.encoder_, X = self._fitted_encoder(X, sample_weight)
-            codes = _integers(self.encoder_.transform(X))
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            self.encoder_, X = self._new_encoder(X)
+        with naming("sample_weight"):
+            weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            if not 0 < (total := weight.sum()) < np.inf:
+                raise ValueError(f"it sums to {total:g}, but must have a positive, finite sum.")
+        with naming("X"):
+            codes = _integers(self.encoder_.fit(X, sample_weight=weight).transform(X))
         sizes = self.encoder_.cardinalities_
         if not len(sizes) or (self.method == "cooccurrence" and len(sizes) < 2):
             wanted = "two columns that vary" if len(sizes) else "a column that varies"
@@ -359,24 +368,25 @@ class EntityEmbedding(Declared, TransformerMixin, BaseEstimator):
         self.vectors_ = [_completed(v, c) for v, c in zip(vectors, counts)]
         return codes, y, weight, seed
 
-    def _fitted_encoder(self, X: Any, weight: Any) -> tuple[TableEncoder, Any]:
-        """What reads the columns, and X as it takes it."""
+    def _new_encoder(self, X: Any) -> tuple[TableEncoder, Any]:
+        """What is to read the columns, and X as it takes it; refused if that is no categories."""
+        if sp.issparse(X):
+            raise TypeError("X is sparse, but must hold categories; pass X.toarray().")
         encoder = TableEncoder(
             categories="codes", min_frequency=self.min_frequency, max_categories=_MOST
         )
         X = encoder._checked(X, reset=True)
-        encoder.set_params(kinds=dict.fromkeys(range(X.shape[1]), "categorical"))
-        try:
-            return encoder.fit(X, sample_weight=weight), X
-        except ValueError as error:
-            _, made, what = str(error).partition("kinds makes ")
-            if not made:
-                raise
-            raise ValueError(
-                f"X must hold categories, but {what.partition(' ')[0]} "
-                f"{what.partition('holds')[0].split()[1]} holds{what.partition('holds')[2]} Choose "
-                f"the columns by a ColumnTransformer."
-            ) from error
+        for name, array in zip(_check_feature_names_in(encoder), columns_of(X), strict=True):
+            found = read(array, name)
+            if "categorical" not in KINDS[found.family]:
+                raise TypeError(
+                    f"column {name!r} holds {found.family}s ({found.dtype}), which are no "
+                    f"categories; choose the columns by a ColumnTransformer."
+                )
+            if found.family == "number" and np.isinf(found.values).any():
+                refuse_infinity([name])
+        kinds = dict.fromkeys(range(X.shape[1]), "categorical")
+        return encoder.set_params(kinds=kinds), X
 
     def _length(self, counts: np.ndarray, n_others: int) -> int:
         """Length of the vectors of a column whose codes have counts (n_codes,)."""
