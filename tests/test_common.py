@@ -20,6 +20,7 @@ from sklearn.utils import estimator_checks
 from skdeep import (
     CNNClassifier,
     CNNRegressor,
+    EntityEmbedding,
     MLPClassifier,
     MLPRegressor,
     NetworkClassifier,
@@ -32,6 +33,7 @@ from skdeep import (
 ESTIMATORS = [
     CNNClassifier,
     CNNRegressor,
+    EntityEmbedding,
     MLPClassifier,
     MLPRegressor,
     NetworkClassifier,
