@@ -374,7 +374,7 @@ class EntityEmbedding(Declared, TransformerMixin, BaseEstimator):
             raise TypeError("X is sparse, but must hold categories; pass X.toarray().")
         encoder = TableEncoder(
             categories="codes", min_frequency=self.min_frequency, max_categories=_MOST
-        )
+        ).set_output(transform="default")  # whatever is set for all
         X = encoder._checked(X, reset=True)
         for name, array in zip(_check_feature_names_in(encoder), columns_of(X), strict=True):
             found = read(array, name)
