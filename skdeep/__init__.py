@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from skdeep.serving import export
     from skdeep.tabular.deep_features import DeepFeatures
     from skdeep.tabular.entity_embedding import EntityEmbedding
+    from skdeep.tabular.kernel import KernelClassifier, KernelRegressor
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
 
 _HOMES = {
@@ -37,6 +38,8 @@ _HOMES = {
     "FitDivergedError": "skdeep.exceptions",
     "FitInterruptedWarning": "skdeep.exceptions",
     "GaussianProcessRegressor": "skdeep.gaussian_process",
+    "KernelClassifier": "skdeep.tabular.kernel",
+    "KernelRegressor": "skdeep.tabular.kernel",
     "LoadError": "skdeep.exceptions",
     "MLPClassifier": "skdeep.tabular.mlp",
     "MLPRegressor": "skdeep.tabular.mlp",
@@ -65,6 +68,8 @@ __all__ = [
     "FitDivergedError",
     "FitInterruptedWarning",
     "GaussianProcessRegressor",
+    "KernelClassifier",
+    "KernelRegressor",
     "LoadError",
     "MLPClassifier",
     "MLPRegressor",

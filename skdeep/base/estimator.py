@@ -317,8 +317,8 @@ class NetworkEstimator(
     def _design(self, task: blueprint.Task, target: Any, before: Fitted | None) -> tuple:
         """Task and target as the network wants them, and how its first weights come about.
 
-        The last is a function of the network, a generator and the validated rows; None is by the
-        initialisers.
+        The last is a function of the network, a generator, the validated rows and their weights;
+        None is by the initialisers.
         """
         return task, target, None
 

@@ -136,7 +136,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
     before = estimator._fitted if goes_on else None
     with naming("y" if classes is None else "classes"):
         target = before.target if before else estimator._make_target(y, weight, classes)
-    fitted = _begin(estimator, X, estimator._task(X, target.head), target, before)
+    fitted = _begin(estimator, X, weight, estimator._task(X, target.head), target, before)
     with naming("X"):
         X, target = estimator._as_input(X, fitted.task), fitted.target
     held_out = estimator._watches_rows() and validation is None
@@ -195,7 +195,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
 
 
 def _begin(
-    estimator: Any, X: Any, task: blueprint.Task, target: Any, before: Fitted | None
+    estimator: Any, X: Any, weight: Any, task: blueprint.Task, target: Any, before: Fitted | None
 ) -> Fitted:
     """What a fit starts from: drawn weights, or the last fit if it can be continued."""
     from skdeep import engine
@@ -218,7 +218,7 @@ def _begin(
     if draw is None:
         weights = network.initial(rng, blueprint.shapes(true_twin, task))
     else:
-        weights = draw(network, rng, X)
+        weights = draw(network, rng, X, weight)
     state = {"weights": weights, "optimizer": optimizer.initial(weights["trainable"])}
     if task.wide:
         (n_columns,) = task.input_shape

@@ -284,8 +284,8 @@ class Network:
             trainable = self.trainable.split(trainable)
         mapping = list(zip(self._trainable, trainable, strict=True))
         given = {id(variable): array for variable, array in mapping}
-        if self._fixed:
-            mapping += zip(self._fixed, self.fixed.split(weights["fixed"]), strict=True)
+        fixed = self.fixed.split(weights["fixed"]) if self._fixed else []
+        mapping += zip(self._fixed, fixed, strict=True)
         for i, state in enumerate(self._seeds):
             value = tf.zeros((2,), tf.uint32)
             if scope.key is not None:
@@ -300,9 +300,10 @@ class Network:
             assigned = [
                 tf.cast(updated.assigned.get(i, array), self.dtype) for i, array in given.items()
             ]
-        if not self._fixed:
+        now = [updated.get_current_value(v) for v in self._fixed]
+        if all(new is old for new, old in zip(now, fixed)):  # not copied, for they may be large
             return outputs, weights.get("fixed", ()), penalty, assigned
-        fixed = [tf.cast(updated.get_current_value(v), self.dtype) for v in self._fixed]
+        fixed = [tf.cast(value, self.dtype) for value in now]
         return outputs, self.fixed.join(fixed), penalty, assigned
 
 

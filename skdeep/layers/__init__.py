@@ -7,6 +7,12 @@ at predict.
 
 from skdeep.layers.augmentation import Augment
 from skdeep.layers.ensemble import Member
+from skdeep.layers.kernel import (
+    FourierFeatures,
+    LandmarkFeatures,
+    Standardize,
+    TensorSketch,
+)
 from skdeep.layers.recurrent import (
     GRU,
     LSTM,
@@ -39,7 +45,9 @@ __all__ = [
     "Bias",
     "CategoryEmbedding",
     "Dropout",
+    "FourierFeatures",
     "KeepUnits",
+    "LandmarkFeatures",
     "LayerNormalization",
     "Member",
     "ParametricActivation",
@@ -49,4 +57,6 @@ __all__ = [
     "Scale",
     "ScaledDense",
     "SimpleRNN",
+    "Standardize",
+    "TensorSketch",
 ]

@@ -184,7 +184,7 @@ def packed(value: Any) -> Any:
 
 def kind_of_outputs(head: Any) -> str:
     """What a classifier's outputs are: "logits", "probabilities" or "scores"."""
-    return head.outputs if isinstance(head, LossHead) else "logits"
+    return getattr(head, "outputs", "logits")
 
 
 def logits_of(outputs: Any, head: Any, n_logits: int, ops: Any = np) -> Any:

@@ -225,7 +225,7 @@ class OwnModel(Declared):
                 "builds another one now; put it back, or fit a clone."
             )
 
-        def own_weights(network, rng, X):
+        def own_weights(network, rng, X, weight):
             fresh = engine.Network(lambda: graph.with_features(template.layer), task.precision)
             return network.initial(rng, fresh, start)
 

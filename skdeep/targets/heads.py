@@ -155,6 +155,50 @@ class Head:
         return ops.split(outputs, np.cumsum(self.groups)[:-1].tolist(), axis=-1)
 
 
+@saved
+@dataclass(frozen=True)
+class MarginHead:
+    """Scores of classes, one against the rest, without probabilities.
+
+    A class is wanted to have the score t = 1 in its rows, and t = -1 in the others. The loss of a
+    score f is max(0, 1 - t f), the hinge, or (t - f)^2; that of a row the sum over its classes (one
+    score stands for two), so that each score has the optimum it would have alone.
+
+    Attributes
+    ----------
+    loss : {"hinge", "squared"}
+    labels : Head
+        How labels are encoded, and which scores belong together; of several groups the loss is the
+        mean.
+    """
+
+    loss: str
+    labels: Head
+    outputs = "scores"  # what they are, see ``network.losses.kind_of_outputs``
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the network's last layer."""
+        return self.labels.n_outputs
+
+    def row_losses(self, outputs: Any, y: Any, label_smoothing: Any = None) -> tuple[Any, Any]:
+        """Loss of each row, (n,), and its gradient by the outputs, (n, n_outputs).
+
+        Labels stay as they are: ``label_smoothing`` must be 0.
+        """
+        from keras import ops
+
+        wanted = 2 * self.labels.wanted(y, outputs.dtype, None) - 1
+        if self.loss == "hinge":
+            short = ops.relu(1 - wanted * outputs)
+            values, slope = short, -wanted * ops.cast(short > 0, outputs.dtype)
+        else:
+            difference = outputs - wanted
+            values, slope = ops.square(difference), 2 * difference
+        scale = 1 / len(self.labels.groups)
+        return ops.sum(values, axis=-1) * scale, slope * scale
+
+
 def _gaussian(outputs: Any, y: Any) -> tuple[Any, Any]:
     """Negative log-likelihoods of y, (..., n_columns), under normal distributions, and slopes.
 
