@@ -13,6 +13,8 @@ import pytest
 from skdeep import (
     CNNClassifier,
     CNNRegressor,
+    KernelClassifier,
+    KernelRegressor,
     MLPClassifier,
     MLPRegressor,
     RNNClassifier,
@@ -33,6 +35,9 @@ MODELS = {
     "mlp-calibrated": MLPClassifier(calibrate=True, batch_size=16, **NOISY),
     "mlp-gaussian": MLPRegressor(loss="gaussian", batch_size=16, **NOISY),
     "mlp-quantile": MLPRegressor(loss="quantile", normalization="batch", **NOISY),
+    "kernel": KernelClassifier(n_components=50, batch_size=16, random_state=7, epochs=4),
+    "kernel-nystroem": KernelRegressor(method="nystroem", n_components=50, random_state=7),
+    "kernel-sketch": KernelRegressor(kernel="polynomial", n_components=50, random_state=7),
     "cnn": CNNClassifier(
         architecture=(4, 4), batch_size=32, augment=("shift", "rotate", "flip", "crop"), **NOISY
     ),

@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss, mean_pinball_loss, mean_squared_error
 from skdeep import MLPClassifier, MLPRegressor
 from skdeep.engine import Sequences
 from skdeep.engine.runtime import tf
-from skdeep.targets import QUANTILE_LEVELS, Head, Labels, PerStep, Reals, check_labels
+from skdeep.targets import QUANTILE_LEVELS, Head, Labels, MarginHead, PerStep, Reals, check_labels
 
 
 def row_losses(head, outputs, y, smoothing=None):
@@ -61,6 +61,32 @@ def test_squared_is_the_mean_squared_error(rng):
     np.testing.assert_allclose(row_losses(Head("squared", (1, 1, 1)), outputs, y), expected)
 
 
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_margins_are_those_of_one_class_against_the_rest(rng, n_classes):
+    y = rng.integers(n_classes, size=(20, 1))
+    two = n_classes == 2
+    labels = Head("sigmoid", (1,)) if two else Head("softmax", (n_classes,))
+    scores = 2 * rng.normal(size=(20, labels.n_outputs))
+    wanted = y if two else y == np.arange(n_classes)
+    signs = np.where(wanted, 1.0, -1.0)
+    y = y.astype(float) if two else y
+    for loss, of_mean in {
+        "hinge": keras.losses.hinge,
+        "squared": keras.losses.mean_squared_error,
+    }.items():
+        expected = labels.n_outputs * of_mean(signs, scores)
+        np.testing.assert_allclose(row_losses(MarginHead(loss, labels), scores, y), expected)
+
+
+def test_margins_of_columns_are_averaged(rng):
+    scores = 3 * rng.normal(size=(20, 5))
+    y = np.column_stack([rng.integers(3, size=20), rng.integers(2, size=20)])
+    head = lambda *groups: MarginHead("hinge", Head("softmax", groups))  # noqa: E731
+    first = row_losses(head(3), scores[:, :3], y[:, :1])
+    second = row_losses(head(2), scores[:, 3:], y[:, 1:])
+    np.testing.assert_allclose(row_losses(head(3, 2), scores, y), (first + second) / 2)
+
+
 N_LEVELS = len(QUANTILE_LEVELS)
 
 
@@ -105,6 +131,9 @@ HEADS = [
     Head("softmax", (3, 2)),
     Head("quantile", (N_LEVELS,)),
     Head("quantile", (N_LEVELS, N_LEVELS)),
+    MarginHead("hinge", Head("sigmoid", (1, 1, 1))),
+    MarginHead("hinge", Head("softmax", (3, 2))),
+    MarginHead("squared", Head("softmax", (4,))),
 ]
 
 
@@ -112,11 +141,12 @@ HEADS = [
 @pytest.mark.parametrize("head", HEADS, ids=str)
 def test_gradient_is_the_one_that_tensorflow_derives(rng, head, smoothing):
     outputs = tf.constant(rng.normal(size=(7, head.n_outputs)))
-    columns = [rng.integers(n, size=7) for n in head.groups]
+    labels = getattr(head, "labels", head)
+    columns = [rng.integers(n, size=7) for n in labels.groups]
     y = (
         np.column_stack(columns)
-        if head.loss == "softmax"
-        else rng.normal(size=(7, len(head.groups)))
+        if labels.loss == "softmax"
+        else rng.normal(size=(7, len(labels.groups)))
     )
     with tf.GradientTape() as tape:
         tape.watch(outputs)

@@ -75,6 +75,14 @@ class _KernelMachine(Declared):
         structural=True,
     )
 
+    learning_rate: float = hyperparameter(
+        default=0.03,
+        doc="The optimizer's step size; larger is faster until the loss oscillates or diverges. "
+        "Features are small, so that it is larger than of other networks.",
+        constraint=Interval(Real, 0, None, closed="neither"),
+        search=(1e-3, 3e-1, "log"),
+    )
+
     _renamed = {  # noqa: RUF012
         **BaseNetworkClassifier._renamed,
         "C": "weight_decay=1 / (C * n_samples)",
@@ -230,6 +238,9 @@ class KernelClassifier(_KernelMachine, BaseNetworkClassifier):
     n_components : int in [1, inf), default=1000
         Features; more are closer to the kernel, by 1 over the square root of their number. Of
         'nystroem' those beyond the first fit's rows are 0.
+    learning_rate : float in (0, inf), default=0.03
+        The optimizer's step size; larger is faster until the loss oscillates or diverges. Features
+        are small, so that it is larger than of other networks.
     class_weight : dict, {'balanced'} or None, default=None
         Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.
     label_smoothing : float in [0, 1), default=0.0
@@ -243,8 +254,6 @@ class KernelClassifier(_KernelMachine, BaseNetworkClassifier):
         Passes over the rows.
     batch_size : int in [1, inf), default=200
         Rows in a step; larger is faster an epoch, but takes fewer steps.
-    learning_rate : float in (0, inf), default=0.01
-        The optimizer's step size; larger is faster until the loss oscillates or diverges.
     learning_rate_schedule : str, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.
@@ -377,6 +386,9 @@ class KernelRegressor(_KernelMachine, BaseNetworkRegressor):
     n_components : int in [1, inf), default=1000
         Features; more are closer to the kernel, by 1 over the square root of their number. Of
         'nystroem' those beyond the first fit's rows are 0.
+    learning_rate : float in (0, inf), default=0.03
+        The optimizer's step size; larger is faster until the loss oscillates or diverges. Features
+        are small, so that it is larger than of other networks.
     loss : {'gaussian', 'quantile', 'squared'}, default='squared'
         What the network learns of y: its mean ('squared'), mean and variance of a normal
         distribution ('gaussian'), or quantiles ('quantile').
@@ -384,8 +396,6 @@ class KernelRegressor(_KernelMachine, BaseNetworkRegressor):
         Passes over the rows.
     batch_size : int in [1, inf), default=200
         Rows in a step; larger is faster an epoch, but takes fewer steps.
-    learning_rate : float in (0, inf), default=0.01
-        The optimizer's step size; larger is faster until the loss oscillates or diverges.
     learning_rate_schedule : str, callable or None, default=None
         Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
         ``skdeep.schedules``. None is constant.

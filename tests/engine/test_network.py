@@ -73,6 +73,14 @@ def test_predict_is_the_keras_models(build):
     np.testing.assert_array_equal(fixed, weights["fixed"])
 
 
+def test_fixed_weights_that_no_layer_moves_are_not_copied():
+    network = Network(dense)
+    weights = tensors(random_weights(network))
+    x = tf.zeros((4, 3))
+    assert network.apply(weights, x, training=False)[1] is weights["fixed"]
+    assert network.apply(weights, x, training=True)[1] is not weights["fixed"]
+
+
 @pytest.mark.parametrize("build", [dense, convolutional])
 def test_training_call_moves_the_averages_as_keras_does(build):
     network, model = Network(build), build()
