@@ -65,7 +65,7 @@ def error(Z, K):
     return np.sqrt(np.mean((Z @ Z.T - K)[~np.eye(len(K), dtype=bool)] ** 2))
 
 
-def rank_of(n_components, X, **parameters):
+def several(n_components, X, **parameters):
     return [features(X, n_components=n_components, random_state=i, **parameters) for i in range(4)]
 
 
@@ -76,7 +76,7 @@ def rank_of(n_components, X, **parameters):
 def test_the_error_of_random_features_halves_with_four_times_as_many(rows, kernel):
     K = pairwise_kernels(rows[0], metric=kernel, **KERNELS[kernel])
     few, many = (
-        np.mean([error(Z, K) for Z in rank_of(n, rows[0], kernel=kernel, **KERNELS[kernel])])
+        np.mean([error(Z, K) for Z in several(n, rows[0], kernel=kernel, **KERNELS[kernel])])
         for n in (64, 1024)
     )
     assert 3 < few / many < 5.5
@@ -107,7 +107,7 @@ def test_the_kernel_is_exact_between_landmarks_alone(rows):
 
 def test_orthogonal_frequencies_err_less_than_independent_ones(rows):
     X, K = rows[0], pairwise_kernels(rows[0], metric="rbf", gamma=0.05)
-    ours = np.mean([error(Z, K) for Z in rank_of(100, X, gamma=0.05)])
+    ours = np.mean([error(Z, K) for Z in several(100, X, gamma=0.05)])
     samplers = [RBFSampler(gamma=0.05, n_components=100, random_state=i) for i in range(8)]
     theirs = np.mean([error(sampler.fit_transform(X), K) for sampler in samplers])
     assert ours < 0.6 * theirs
@@ -116,7 +116,7 @@ def test_orthogonal_frequencies_err_less_than_independent_ones(rows):
 def test_a_sketch_errs_no_more_than_scikit_learns(rows):
     X, given = rows[0], KERNELS["polynomial"]
     K = pairwise_kernels(X, metric="polynomial", **given)
-    ours = np.mean([error(Z, K) for Z in rank_of(128, X, kernel="polynomial", **given)])
+    ours = np.mean([error(Z, K) for Z in several(128, X, kernel="polynomial", **given)])
     sketches = [PolynomialCountSketch(n_components=128, random_state=i, **given) for i in range(8)]
     theirs = np.mean([error(sketch.fit_transform(X), K) for sketch in sketches])
     assert 0.6 < ours / theirs < 1.4
@@ -367,6 +367,18 @@ def test_a_new_gamma_needs_no_new_program(iris):
 def test_the_names_of_other_penalties_lead_to_ours(name, hint):
     with pytest.raises(TypeError, match=f"here it is called {hint}"):
         KernelClassifier(**{name: 1.0})
+
+
+def test_an_export_has_probabilities_only_where_the_loss_has(iris, tmp_path):
+    from skdeep.engine.runtime import tf
+
+    for loss in ("hinge", "logistic"):
+        model = KernelClassifier(loss=loss, n_components=20, epochs=2).fit(*iris)
+        skdeep.export(model, tmp_path / loss, format="saved_model")
+        served = tf.saved_model.load(tmp_path / loss).signatures["serving_default"]
+        found = served(rows=tf.constant(iris[0], tf.float32))
+        assert_array_equal(found["labels"], model.predict(iris[0]))
+        assert ("probabilities" in found) == (loss == "logistic")
 
 
 @pytest.mark.parametrize("loss", ["logistic", "hinge", "squared"])
