@@ -118,7 +118,7 @@ class _KernelMachine(Declared):
         """The first weights: features from rows X, and no opinion on any row."""
         location = np.zeros(X.shape[1])
         if self.kernel != "polynomial":  # the others see differences alone, as rounding should
-            location = np.average(X, axis=0, weights=weight)
+            location = np.einsum("i,ij->j", weight / weight.sum(), X)  # without a copy in float64
         self.gamma_ = float(self.gamma) if self.gamma != "scale" else _scale(X, weight, self.kernel)
         scale = self.gamma_ if self.kernel == "laplacian" else np.sqrt(self.gamma_)
         n = self.n_components
