@@ -33,8 +33,8 @@ class _KernelMachine(Declared):
 
     kernel: str = hyperparameter(
         default="rbf",
-        doc="k(x, z): exp(-gamma |x - z|^2) ('rbf'), exp(-gamma |x - z|_1) ('laplacian'), rougher, "
-        "or (gamma x . z + coef0) ** degree ('polynomial').",
+        doc="k(x, z): ``exp(-gamma |x - z|^2)`` ('rbf'), ``exp(-gamma |x - z|_1)`` ('laplacian'), "
+        "which is rougher, or ``(gamma x . z + coef0) ** degree`` ('polynomial').",
         constraint=StrOptions({"rbf", "laplacian", "polynomial"}),
         structural=True,
     )
@@ -222,8 +222,8 @@ class KernelClassifier(_KernelMachine, BaseNetworkClassifier):
         The cross-entropy, which gives probabilities ('logistic'); that of support vector machines
         ('hinge'); or of the squared distance from 1 and -1 ('squared').
     kernel : {'laplacian', 'polynomial', 'rbf'}, default='rbf'
-        k(x, z): exp(-gamma |x - z|^2) ('rbf'), exp(-gamma |x - z|_1) ('laplacian'), rougher, or
-        (gamma x . z + coef0) ** degree ('polynomial').
+        k(x, z): ``exp(-gamma |x - z|^2)`` ('rbf'), ``exp(-gamma |x - z|_1)`` ('laplacian'), which
+        is rougher, or ``(gamma x . z + coef0) ** degree`` ('polynomial').
     gamma : {'scale'} or float in (0, inf), default='scale'
         How fast the kernel falls: larger follows the rows more closely. 'scale' is 1 over the
         number of columns times the variance of all entries of X (of 'laplacian' times their
@@ -370,8 +370,8 @@ class KernelRegressor(_KernelMachine, BaseNetworkRegressor):
     Parameters
     ----------
     kernel : {'laplacian', 'polynomial', 'rbf'}, default='rbf'
-        k(x, z): exp(-gamma |x - z|^2) ('rbf'), exp(-gamma |x - z|_1) ('laplacian'), rougher, or
-        (gamma x . z + coef0) ** degree ('polynomial').
+        k(x, z): ``exp(-gamma |x - z|^2)`` ('rbf'), ``exp(-gamma |x - z|_1)`` ('laplacian'), which
+        is rougher, or ``(gamma x . z + coef0) ** degree`` ('polynomial').
     gamma : {'scale'} or float in (0, inf), default='scale'
         How fast the kernel falls: larger follows the rows more closely. 'scale' is 1 over the
         number of columns times the variance of all entries of X (of 'laplacian' times their
