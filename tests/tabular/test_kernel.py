@@ -162,7 +162,7 @@ def test_features_keep_their_digits_whatever_the_precision_of_networks(rows):
     exact = features(rows[0], gamma=0.1, n_components=50)
     with config_context(precision="mixed_bfloat16"):
         rounded = features(rows[0], gamma=0.1, n_components=50)
-    assert_allclose(rounded, exact, atol=1e-2)
+    assert_allclose(rounded, exact, atol=1e-6)
 
 
 @each_kernel
