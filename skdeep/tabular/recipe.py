@@ -296,7 +296,9 @@ class _Tabular(NetworkEstimator):
         return x
 
 
-def _first_weights(network: Any, rng: np.random.Generator, X: np.ndarray) -> dict:
+def _first_weights(
+    network: Any, rng: np.random.Generator, X: np.ndarray, weight: np.ndarray
+) -> dict:
     """Weights under which each hidden unit has unit variance, and its kink among the rows.
 
     A unit's bias is minus a random average of what it is at five rows [1]_, he+5.
@@ -305,7 +307,7 @@ def _first_weights(network: Any, rng: np.random.Generator, X: np.ndarray) -> dic
 
     weights = network.initial(rng)
     arrays = network.by_layer(weights["trainable"])  # views, which are written to
-    rows = X[rng.permutation(len(X))[:N_FIRST]]
+    rows = X[rng.permutation(np.flatnonzero(weight))[:N_FIRST]]
     for layer in network.model.layers:
         if isinstance(layer, layers.CategoryEmbedding) and layer.many:
             arrays[layer.name][0][layer.starts] = 0.0  # of what may never be seen
@@ -323,11 +325,127 @@ def _first_weights(network: Any, rng: np.random.Generator, X: np.ndarray) -> dic
 
 
 class TabularClassifier(_Tabular, BaseNetworkClassifier):
-    """Classes of the rows of a table."""
+    """Classes of the rows of a table.
+
+    Parameters
+    ----------
+    encoder : TableEncoder or None, default=None
+        How columns become numbers and codes. None is ``TableEncoder(categories='codes',
+        min_frequency=2)``.
+    hidden_layer_sizes : array-like, default=(256, 256, 256)
+        Units of each hidden layer.
+    activation : {'gelu', 'mish', 'relu', 'selu', 'silu'}, default='selu'
+        Of the hidden units.
+    dropout : float in [0, 1), default=0.15
+        Probability that a step ignores a hidden unit; it falls to 0 in the last half of the epochs.
+    n_waves : int in [0, inf), default=16
+        Waves of which the embedding of a number is made; 0 leaves numbers as they are.
+    epochs : int in [1, inf), default=256
+        Passes over the rows.
+    batch_size : int in [1, inf), default=256
+        Rows in a step; larger is faster an epoch, but takes fewer steps.
+    learning_rate : float in (0, inf), default=0.04
+        The optimizer's step size, of kernels of unit scale: larger than that of other networks.
+    learning_rate_schedule : str, callable or None, default='coslog4'
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+
+        One of 'cosine', 'coslog4', 'flat_cos', 'linear'.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'}, Optimizer or None, default=None
+        A name, or an object of ``skdeep.optimizers``. None is ``AdamW(beta_2=0.95)``.
+    weight_decay : float in [0, inf), default=0.02
+        What a step takes off the weights, times the learning rate; it falls to 0 in the last half
+        of the epochs. Under an optimizer other than AdamW an L2 penalty.
+    early_stopping : bool, str or callable, default=True
+        Whether to hold rows out, and to keep the weights of the epoch that is best on them. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.2
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
+    patience : int in [1, inf), default=256
+        Epochs without improvement that end the fit, under early stopping. A waved schedule is best
+        at its end.
+    class_weight : dict, {'balanced'} or None, default=None
+        Weight of each class in the loss: a dict, or 'balanced' for equal sums; None is one.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of the uniform distribution that is mixed into the labels; it keeps probabilities from
+        0 and 1.
+    calibrate : bool, default=False
+        Whether to divide the logits, after training, by the temperature at which probabilities tell
+        the truth about validation rows; it changes no ranking. Not beside ``class_weight``, whose
+        shift of all probabilities no temperature takes back.
+    clip_norm : float in (0, inf) or None, default=None
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+    """
 
 
 class TabularRegressor(_Tabular, BaseNetworkRegressor):
-    """Numbers of the rows of a table."""
+    """Numbers of the rows of a table.
+
+    Parameters
+    ----------
+    activation : {'gelu', 'mish', 'relu', 'selu', 'silu'}, default='mish'
+        Of the hidden units.
+    learning_rate : float in (0, inf), default=0.2
+        The optimizer's step size, of kernels of unit scale: larger than that of other networks.
+    encoder : TableEncoder or None, default=None
+        How columns become numbers and codes. None is ``TableEncoder(categories='codes',
+        min_frequency=2)``.
+    hidden_layer_sizes : array-like, default=(256, 256, 256)
+        Units of each hidden layer.
+    dropout : float in [0, 1), default=0.15
+        Probability that a step ignores a hidden unit; it falls to 0 in the last half of the epochs.
+    n_waves : int in [0, inf), default=16
+        Waves of which the embedding of a number is made; 0 leaves numbers as they are.
+    epochs : int in [1, inf), default=256
+        Passes over the rows.
+    batch_size : int in [1, inf), default=256
+        Rows in a step; larger is faster an epoch, but takes fewer steps.
+    learning_rate_schedule : str, callable or None, default='coslog4'
+        Factor of the learning rate by epoch: a name falls to 0 over the epochs; or a function, see
+        ``skdeep.schedules``. None is constant.
+
+        One of 'cosine', 'coslog4', 'flat_cos', 'linear'.
+    optimizer : {'adagrad', 'adam', 'adamw', 'rmsprop', 'sgd'}, Optimizer or None, default=None
+        A name, or an object of ``skdeep.optimizers``. None is ``AdamW(beta_2=0.95)``.
+    weight_decay : float in [0, inf), default=0.02
+        What a step takes off the weights, times the learning rate; it falls to 0 in the last half
+        of the epochs. Under an optimizer other than AdamW an L2 penalty.
+    early_stopping : bool, str or callable, default=True
+        Whether to hold rows out, and to keep the weights of the epoch that is best on them. True
+        watches their loss; a scikit-learn scorer, or its name, is watched instead.
+    validation_fraction : float in (0, 1), default=0.2
+        Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
+        ``X_val``.
+    patience : int in [1, inf), default=256
+        Epochs without improvement that end the fit, under early stopping. A waved schedule is best
+        at its end.
+    loss : {'gaussian', 'quantile', 'squared'}, default='squared'
+        What the network learns of y: its mean ('squared'), mean and variance of a normal
+        distribution ('gaussian'), or quantiles ('quantile').
+    clip_norm : float in (0, inf) or None, default=None
+        Longest gradient; a longer one is shortened to it. None leaves all as they are.
+    callbacks : tuple or list, default=()
+        Called at the end of each epoch: functions of an ``EpochState`` (see ``skdeep.callbacks``),
+        or Keras callbacks.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit instead of anew.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order, dropout and augmentation. An integer makes fits equal to
+        the bit, on one machine with one number of threads.
+    verbose : int or bool, default=0
+        Whether to show a progress bar.
+    """
 
     activation: str = hyperparameter(
         default="mish",

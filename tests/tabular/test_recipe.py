@@ -98,7 +98,7 @@ def test_first_units_have_unit_variance_and_their_kink_among_the_rows(table):
     model = TabularRegressor(epochs=1, random_state=0, dropout=0.0).fit(X, y)
     fitted, rows = model._fitted, model._check_X(X, reset=False)
     network = blueprint.network(fitted.twin, fitted.task)
-    weights = _first_weights(network, np.random.default_rng(0), rows)
+    weights = _first_weights(network, np.random.default_rng(0), rows, np.ones(len(rows)))
     arrays = network.by_layer(weights["trainable"])
     for i in range(3):
         kernel, bias = arrays[f"hidden_{i}"]
