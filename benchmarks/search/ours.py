@@ -147,7 +147,7 @@ def targets(results: dict[str, tuple[Problem, Runs]]) -> list[dict]:
     def aim(text, measured, met):
         aims.append({"text": text, "measured": measured, "met": bool(met)})
 
-    for name in set(MEDIANS) & set(results):
+    for name in [name for name in MEDIANS if name in results]:
         problem, runs = results[name]
         values = {
             label: [problem.minimum + regret(f, problem) for f in found.values()]
