@@ -19,7 +19,6 @@ from skdeep.validation import did_you_mean
 KINDS = ("convergence", "parallel", "dependence", "importance", "curves", "slice")
 WITHOUT_PARAMETERS = ("convergence", "importance", "curves")
 N_SINGLE, N_PAIRS, N_SLICES = 4, 2, 3  # shown unless parameters are named
-MOST_PARALLEL = 12  # axes
 MOST_BARS = 12
 PANEL = (3.8, 3.2)  # inches
 
@@ -209,7 +208,7 @@ class SearchDisplay:
         trial_plots.convergence(self.content, axes[0])
 
     def _plot_parallel(self, parameters: Any, ax: Any) -> None:
-        names = parameters or self.foremost(MOST_PARALLEL)
+        names = parameters or self.foremost(trial_plots.MOST_PARALLEL)
         axes = self._panels(ax, 1, (max(6.0, 1.5 * (len(names) + 1)), 4.4))
         trial_plots.parallel(self.content, axes[0], names)
 

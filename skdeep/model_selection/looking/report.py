@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 
 from skdeep.model_selection.looking.content import FAILED, Content
-from skdeep.model_selection.looking.display import MOST_PARALLEL
 from skdeep.model_selection.looking.importance import shown
 from skdeep.model_selection.looking.landscape import what_lacks
 from skdeep.model_selection.looking.scales import text_of, ticks
-from skdeep.model_selection.looking.trial_plots import curve_ends, shown_range
+from skdeep.model_selection.looking.trial_plots import MOST_PARALLEL, curve_ends, shown_range
 from skdeep.model_selection.looking.winner import winner_code
 from skdeep.model_selection.spaces.dimensions import Choice
 from skdeep.persistence.files import replace

@@ -13,6 +13,7 @@ TRIAL, BEST, DEFAULT, MODEL, FAINT = "#4c78a8", "#c8385a", "#e08e0b", "#2a7f62",
 DASHES = ("--", ":")
 IN_PROPORTION = 4.0  # times as far from the best as the median
 CURVES_IN_PROPORTION = 10.0  # of scores after few epochs, which are low with good reason
+MOST_PARALLEL = 12  # axes of parallel coordinates
 ABSENT = -0.12  # where a line passes that has no value on an axis
 
 
