@@ -38,7 +38,7 @@ def test_values_take_places_by_how_often_they_are_in_the_first_half():
 @pytest.mark.parametrize("dtype", [object, "category", "string"])
 def test_strings_of_all_kinds_are_alike(dtype):
     first, new = (pd.DataFrame({"c": pd.Series([*v], dtype=dtype)}) for v in ("aab...", "bac."))
-    assert watched(new.replace(".", None), first)[:, 0].tolist() == [1, 0, 2, 2]
+    assert watched(new.where(new != "."), first)[:, 0].tolist() == [1, 0, 2, 2]
 
 
 def test_dates_are_days_and_what_is_missing_is_large():

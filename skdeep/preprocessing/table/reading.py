@@ -211,13 +211,12 @@ def parsed(array: np.ndarray, name: str, dtype: str) -> Values:
     ValueError
         If one is no date, or they differ in having a time zone.
     """
+    zones = {_zone(value) for value in pd.unique(array[~pd.isna(array)])}
+    several = len(zones) > 1 and None not in zones
     try:
-        try:
-            dates = pd.to_datetime(array, format="ISO8601")
-        except ValueError:
-            if not all(_has_zone(value) for value in array[~pd.isna(array)]):
-                raise
-            dates = pd.to_datetime(array, format="ISO8601", utc=True)  # from several zones
+        if len(zones) > 1 and not several:
+            raise ValueError("some have a time zone, and others none.")
+        dates = pd.to_datetime(array, format="ISO8601", utc=several)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
             f"column {name!r} cannot be read as dates: {str(error).partition(chr(10))[0]} Strings "
@@ -228,11 +227,12 @@ def parsed(array: np.ndarray, name: str, dtype: str) -> Values:
     return Values("date", found.values, dtype, "date", found.zone)
 
 
-def _has_zone(value: Any) -> bool:
-    """Whether a date, or a string of one, says its time zone."""
+def _zone(value: Any) -> Any:
+    """The time zone that a date, or a string of one, says; None without."""
     if isinstance(value, str):
-        return _ZONE.search(value) is not None
-    return getattr(value, "tzinfo", None) is not None
+        found = _ZONE.search(value)
+        return None if found is None else found.group()
+    return getattr(value, "tzinfo", None)
 
 
 def _name_of_zone(zone: Any) -> str:

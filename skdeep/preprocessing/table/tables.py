@@ -1,5 +1,6 @@
 """Decoded columns as the table that they were: dtypes, containers, names."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,7 +33,7 @@ def _typed(values: np.ndarray, column: Column) -> Any:
     """Decoded values in the dtype of the column, as far as it has place for missing ones."""
     missing = pd.isna(values)
     if column.kind == "date":
-        dates = values.astype("M8[us]")
+        dates = _in_unit(values.astype("M8[us]"), column.dtype)
         if column.zone:
             return pd.DatetimeIndex(dates).tz_localize("UTC").tz_convert(column.zone)
         return dates
@@ -55,6 +56,12 @@ def _typed(values: np.ndarray, column: Column) -> Any:
     values = values.astype(object)
     values[missing] = None
     return values
+
+
+def _in_unit(dates: np.ndarray, dtype: str) -> np.ndarray:
+    """Dates, which lie between those of the training rows, in the unit of pandas' dtype."""
+    unit = re.match(r"datetime64\[(s|ms|ns)\b", dtype)
+    return dates if unit is None else dates.astype(f"M8[{unit[1]}]")
 
 
 def _integers(numbers: np.ndarray, dtype: str) -> np.ndarray:

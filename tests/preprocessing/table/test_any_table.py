@@ -9,17 +9,20 @@ from hypothesis import strategies as st
 
 from skdeep.preprocessing import TableEncoder
 
+ENDS, DAYS = (datetime.datetime.min, datetime.datetime.max), 10**8
+if pd.__version__ < "3":  # which counts nanoseconds
+    ENDS, DAYS = (datetime.datetime(1700, 1, 1), datetime.datetime(2260, 1, 1)), 10**5
 COLUMNS = {
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "int": st.integers(-(2**63), 2**63 - 1),
     "bool": st.booleans(),
     "text": st.text(max_size=3),
-    "date": st.dates(),
-    "time": st.datetimes(),
+    "date": st.dates(*(end.date() for end in ENDS)),
+    "time": st.datetimes(*ENDS),
     "zoned": st.datetimes(
         datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1), timezones=st.timezones()
     ).map(lambda time: time.astimezone(datetime.UTC)),
-    "span": st.timedeltas(*(datetime.timedelta(days=sign * 10**8) for sign in (-1, 1))),
+    "span": st.timedeltas(*(datetime.timedelta(days=sign * DAYS) for sign in (-1, 1))),
 }
 CONTAINERS = {
     "pandas": pd.DataFrame,

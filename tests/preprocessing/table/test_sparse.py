@@ -70,7 +70,7 @@ def test_dense_rows_are_taken_by_a_sparse_fit_and_the_reverse():
 
 
 def test_wide_matrices_are_fitted_at_once():
-    X = sp.random_array((200, 300_000), density=1e-3, format="csr", rng=0)
+    X = sp.random(200, 300_000, density=1e-3, format="csr", random_state=0)
     found = TableEncoder().fit(X).transform(X)
     assert found.nnz == X.nnz
 
