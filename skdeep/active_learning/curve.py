@@ -24,6 +24,7 @@ from skdeep.active_learning.labels import split_labels
 from skdeep.active_learning.learner import ActiveLearner
 from skdeep.active_learning.pools import rows_of, take
 
+COLUMNS = ["strategy", "repeat", "n_labels", "score"]
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 
@@ -153,7 +154,7 @@ def label_budget_curve(
     courses = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(jobs)
     bar = tqdm(courses, total=len(jobs), unit="course", disable=not verbose)
     found = [(*name, *point) for course, name in zip(bar, names) for point in course]
-    return pd.DataFrame(found, columns=["strategy", "repeat", "n_labels", "score"])
+    return pd.DataFrame(found, columns=COLUMNS)
 
 
 def label_budget_area(curve: pd.DataFrame) -> pd.DataFrame:
@@ -180,6 +181,10 @@ def label_budget_area(curve: pd.DataFrame) -> pd.DataFrame:
     repeat
     0          0.733
     """
+    if lacking := [name for name in COLUMNS if name not in curve]:
+        raise ValueError(
+            f"curve must be a DataFrame of label_budget_curve, but has no {', '.join(lacking)}."
+        )
 
     def area(course: pd.DataFrame) -> float:
         n, score = course["n_labels"].to_numpy(), course["score"].to_numpy()

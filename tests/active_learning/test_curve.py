@@ -116,6 +116,11 @@ def test_what_makes_no_curve_is_refused(iris, changes, message):
         label_budget_curve(GaussianNB(), *iris, **SMALL | changes)
 
 
+def test_the_area_of_another_table_is_refused(curve):
+    with pytest.raises(ValueError, match="has no repeat, score"):
+        label_budget_area(curve.drop(columns=["repeat", "score"]))
+
+
 def test_missing_labels_are_refused(iris):
     X, y = iris
     with pytest.raises(ValueError, match=r"no label .* at \[0 1\]"):
