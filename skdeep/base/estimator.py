@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skdeep import blueprint, optimizers, schedules
-from skdeep.base.fitting import Fitted, fit_epochs, fit_method
+from skdeep.base.fitting import Fitted, fit_epochs, fit_method, validation_rows
 from skdeep.hyperparameters import Declared, hyperparameter
 from skdeep.persistence.estimators import hand_over, take_back
 from skdeep.validation import naming, naming_words, refuse_dates
@@ -168,10 +168,7 @@ class NetworkEstimator(
         FitDivergedError
             If the loss becomes NaN or infinite; the estimator is as it was.
         """
-        for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
-            if X_val is None and given is not None:
-                raise ValueError(f"fit got {name} without X_val; pass the rows too.")
-        validation = None if X_val is None else (X_val, y_val, sample_weight_val)
+        validation = validation_rows(X_val, y_val, sample_weight_val)
         return fit_epochs(self, X, y, sample_weight, validation)
 
     def transform(self, X):

@@ -104,6 +104,14 @@ class Fitted:
                 raise LoadError(f"a network with a table of {needed} has one of {shape}.")
 
 
+def validation_rows(X_val: Any, y_val: Any, sample_weight_val: Any) -> tuple | None:
+    """What ``fit`` got to validate on, as :func:`fit_epochs` takes it."""
+    for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
+        if X_val is None and given is not None:
+            raise ValueError(f"fit got {name} without X_val; pass the rows too.")
+    return None if X_val is None else (X_val, y_val, sample_weight_val)
+
+
 def fit_epochs(estimator: Any, X, y, sample_weight, validation: tuple | None = None) -> Any:
     """Fit for ``estimator.epochs`` epochs; under ``warm_start`` from the last fit on.
 

@@ -42,7 +42,7 @@ from skdeep.hyperparameters import Declared, are_counts, hyperparameter
 from skdeep.persistence import saved
 from skdeep.preprocessing import TableEncoder
 from skdeep.preprocessing.table.columns import refuse_infinity
-from skdeep.preprocessing.table.encoder import _MOST
+from skdeep.preprocessing.table.encoder import MOST_CODES
 from skdeep.preprocessing.table.reading import KINDS, columns_of, read
 from skdeep.validation import naming, unchanged_on_error
 
@@ -373,7 +373,7 @@ class EntityEmbedding(Declared, TransformerMixin, BaseEstimator):
         if sp.issparse(X):
             raise TypeError("X is sparse, but must hold categories; pass X.toarray().")
         encoder = TableEncoder(
-            categories="codes", min_frequency=self.min_frequency, max_categories=_MOST
+            categories="codes", min_frequency=self.min_frequency, max_categories=MOST_CODES
         ).set_output(transform="default")  # whatever is set for all
         X = encoder._checked(X, reset=True)
         for name, array in zip(_check_feature_names_in(encoder), columns_of(X), strict=True):

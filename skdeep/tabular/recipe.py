@@ -32,7 +32,7 @@ from sklearn.utils.validation import (
 
 from skdeep import blueprint, optimizers, schedules
 from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor, NetworkEstimator
-from skdeep.base.fitting import fit_epochs, fit_method, held_out_rows
+from skdeep.base.fitting import fit_epochs, fit_method, held_out_rows, validation_rows
 from skdeep.hyperparameters import are_counts, hyperparameter
 from skdeep.preprocessing import TableEncoder
 from skdeep.schedules import FlatCosine
@@ -167,10 +167,7 @@ class _Tabular(NetworkEstimator):
         self : object
             The fitted estimator; as it was, if the fit fails.
         """
-        for name, given in {"y_val": y_val, "sample_weight_val": sample_weight_val}.items():
-            if X_val is None and given is not None:
-                raise ValueError(f"fit got {name} without X_val; pass the rows too.")
-        validation = None if X_val is None else (X_val, y_val, sample_weight_val)
+        validation = validation_rows(X_val, y_val, sample_weight_val)
         if y is None or (self.warm_start and hasattr(self, "_fitted")):
             return fit_epochs(self, X, y, sample_weight, validation)
         with unchanged_on_error(self):

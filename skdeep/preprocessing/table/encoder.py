@@ -27,7 +27,7 @@ from skdeep.preprocessing.table.tables import made_back, unique
 from skdeep.validation import did_you_mean, unchanged_on_error
 
 _KINDS = sorted({kind for kinds in KINDS.values() for kind in kinds} | {"drop"})
-_MOST = 2**23  # float32 counts to twice as many
+MOST_CODES = 2**23  # float32 counts to twice as many
 
 
 class TableEncoder(Declared, TransformerMixin, BaseEstimator):
@@ -161,12 +161,12 @@ class TableEncoder(Declared, TransformerMixin, BaseEstimator):
     max_categories: int = hyperparameter(
         default=100,
         doc="Categories of a column that have an output or code of their own: the most frequent.",
-        constraint=Interval(Integral, 1, _MOST, closed="both"),
+        constraint=Interval(Integral, 1, MOST_CODES, closed="both"),
     )
     n_buckets: int = hyperparameter(
         default=32,
         doc="Buckets of a hashed column; more collide less often.",
-        constraint=Interval(Integral, 1, _MOST, closed="both"),
+        constraint=Interval(Integral, 1, MOST_CODES, closed="both"),
     )
     kinds: dict | None = hyperparameter(
         default=None,
