@@ -719,6 +719,15 @@ def test_points_on_the_border_of_a_map_are_whole():
     assert star[y - 8 : y, x - 8 : x].any()  # also beyond the corner
 
 
+def test_a_map_without_the_chosen_one_leaves_all_panels_their_room(search):
+    content = content_of(search)
+    alone = next(i for i, point in enumerate(content.points) if "degree" not in point)
+    display = SearchDisplay(replace(content, best=alone))
+    axes = display.plot("dependence", parameters=["C", "kernel", ("C", "degree")]).axes_
+    axes[0].figure.canvas.draw()  # a layout that has no room warns, which is an error here
+    assert min(ax.get_position().width for ax in axes) > 0.1
+
+
 def test_parallel_lines_go_through_the_values(search):
     content = content_of(search)
     ax = SearchDisplay(content).plot("parallel", parameters=["C", "degree"]).axes_[0]

@@ -119,7 +119,8 @@ def _draw_pair(landscape: Landscape, ax: Any, first: str, second: str) -> None:
     active = content.space.active(content.U)
     rows = np.flatnonzero(np.isfinite(content.expected) & active[:, i] & active[:, j])
     at = positions(along, content.U[rows, i]), positions(across, content.U[rows, j])
-    above = {"clip_on": False, "zorder": 3}  # whole, though many stand on the border
+    # Whole, though many stand on the border; beside which the layout makes no room for them.
+    above = {"clip_on": False, "zorder": 3, "in_layout": False}
     ax.scatter(*at, s=14, color="white", edgecolor="black", linewidths=0.5, alpha=0.8, **above)
     chosen = rows == content.best
     star = {"color": BEST, "markeredgecolor": "white", "markersize": 14, **above}
