@@ -37,7 +37,8 @@ class Task:
     n_tokens : int
         How many tokens the rows are numbers of; 0 where they are no tokens.
     cardinalities : tuple of int
-        How many codes each column of a table has; 0 where it holds numbers. Empty for no table.
+        How many codes each column of a table has; 0 where it holds numbers, 1 where these are two
+        at most. Empty for no table.
     model : skdeep.network.models.Template or None
         The user's own model, where it takes the place of the family's.
     """
@@ -72,7 +73,7 @@ def keras_model(twin: Any, task: Task):
 
     shape = (twin._table_width(task),) if task.wide else task.input_shape
     inputs = keras.Input(shape, dtype=task.input_dtype, name="rows")
-    if twin._n_members() > 1:
+    if twin._n_members() > 1 and twin._members_apart:
         return _ensemble(inputs, twin, task)
     return keras.Model(inputs, _outputs(inputs, twin, task))
 
@@ -104,7 +105,9 @@ def _outputs(inputs: Any, twin: Any, task: Task) -> dict:
     if task.wide and features is inputs:  # no hidden layer: the table was the last one
         output = layers.Bias(name="head")(features)
     else:
-        output = keras.layers.Dense(task.head.n_outputs, name="head", dtype=dtype)(features)
+        output = twin._last_layer(task.head.n_outputs, name="head", dtype=dtype)(features)
+    if not twin._members_apart and twin._n_members() > 1:
+        features = keras.layers.Flatten(name="features")(features)
     return {"output": output, "features": features}
 
 

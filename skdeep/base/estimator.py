@@ -137,6 +137,7 @@ class NetworkEstimator(
         "epsilon": "optimizer=Adam(epsilon=...)",
     }
     _sparse_rows = False  # whether _check_X takes CSR matrices
+    _members_apart = True  # whether members share nothing; else _features are (n, n_members, width)
 
     @fit_method
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
@@ -292,6 +293,12 @@ class NetworkEstimator(
     def _task(self, X: Any, head: Any) -> blueprint.Task:
         """The task of validated rows X, predicted by a head."""
         return blueprint.task_of(X, head)
+
+    def _last_layer(self, units: int, **named: Any) -> Any:
+        """The layer from the features to so many outputs, of each member."""
+        import keras
+
+        return keras.layers.Dense(units, **named)
 
     def _n_members(self) -> int:
         """Networks that are trained side by side, and averaged."""

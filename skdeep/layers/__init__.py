@@ -30,8 +30,11 @@ from skdeep.layers.regularization import (
 )
 from skdeep.layers.tabular import (
     CategoryEmbedding,
+    MemberDense,
+    Members,
     ParametricActivation,
     PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
     Scale,
     ScaledDense,
 )
@@ -50,8 +53,11 @@ __all__ = [
     "LandmarkFeatures",
     "LayerNormalization",
     "Member",
+    "MemberDense",
+    "Members",
     "ParametricActivation",
     "PeriodicEmbedding",
+    "PiecewiseLinearEmbedding",
     "PoolSteps",
     "ReverseSteps",
     "Scale",

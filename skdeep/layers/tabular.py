@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 UNIT_NORMAL = keras.initializers.RandomNormal(stddev=1.0)
@@ -59,8 +60,77 @@ class ScaledDense(keras.layers.Layer):
         self.bias = _add(self, "bias", (self.units,), "zeros", rate=0.1, decay=0.0)
 
     def call(self, x):
+        x = ops.cast(x, self.compute_dtype)
         kernel = ops.cast(self.kernel, x.dtype) / math.sqrt(self.kernel.shape[0])
         return ops.matmul(x, kernel) + ops.cast(self.bias, x.dtype)
+
+
+@keras.saving.register_keras_serializable("skdeep")
+class RandomSigns(keras.initializers.Initializer):
+    """-1 or 1, each with probability 1/2.
+
+    Parameters
+    ----------
+    seed : int, default=None
+    """
+
+    def __init__(self, seed: int | None = None):
+        self.seed = seed
+
+    def get_config(self):
+        return {"seed": self.seed}
+
+    def __call__(self, shape, dtype=None):
+        return np.random.default_rng(self.seed).choice(np.array([-1, 1], dtype), shape)
+
+
+class Members(keras.layers.Layer):
+    """A view of each row for each of several members: times a vector of its own, at first of signs.
+
+    What follows is shared by all, but for their :class:`MemberDense`: TabM-mini [1]_. From rows
+    (n, width) to (n, n_members, width).
+
+    Parameters
+    ----------
+    n_members : int
+
+    References
+    ----------
+    .. [1] Gorishniy, Kotelnikov, Babenko. TabM: advancing tabular deep learning with
+       parameter-efficient ensembling. ICLR, 2025, section 3.
+    """
+
+    def __init__(self, n_members: int, **kwargs):
+        super().__init__(**kwargs)
+        self.n_members = n_members
+
+    def build(self, shape):
+        self.scale = _add(self, "scale", (self.n_members, shape[-1]), RandomSigns(), decay=0.0)
+
+    def call(self, x):
+        return x[:, None, :] * ops.cast(self.scale, x.dtype)
+
+
+class MemberDense(keras.layers.Layer):
+    """A :class:`ScaledDense` for each member, from (n, n_members, width) to units of each.
+
+    Parameters
+    ----------
+    units : int
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, shape):
+        self.kernel = _add(self, "kernel", (*shape[1:], self.units), UNIT_NORMAL)
+        self.bias = _add(self, "bias", (shape[1], self.units), "zeros", rate=0.1, decay=0.0)
+
+    def call(self, x):
+        x = ops.cast(x, self.compute_dtype)
+        kernel = ops.cast(self.kernel, x.dtype) / math.sqrt(self.kernel.shape[1])
+        return ops.einsum("nkw,kwu->nku", x, kernel) + ops.cast(self.bias, x.dtype)
 
 
 class ParametricActivation(keras.layers.Layer):
@@ -132,9 +202,58 @@ class PeriodicEmbedding(keras.layers.Layer):
             for weight in (self.frequencies, self.phases, self.kernel, self.bias)
         )
         waves = ops.cos(2 * math.pi * x[..., None] * frequencies + phases)  # (n, columns, waves)
-        sums = ops.einsum("ncw,cwk->nck", waves, kernel) + bias
-        both = ops.concatenate([x[..., None], sums], axis=-1)
-        return ops.reshape(both, (-1, x.shape[-1] * self.n_components))
+        return _with_sums(x, waves, kernel, bias)
+
+
+class PiecewiseLinearEmbedding(keras.layers.Layer):
+    """Some numbers for each column: itself, and learnt piecewise linear functions of it [1]_.
+
+    Of a column x with edges e_0 < ... < e_T, and a linear map V, c,
+
+        (x, V p(x) + c),    p_t(x) = (x - e_t-1) / (e_t - e_t-1), cut off at 0 and 1,
+
+    which bends where the rows are many if the edges are their quantiles; they are zeros until an
+    estimator gives them.
+
+    Parameters
+    ----------
+    n_components : int, default=4
+        Numbers for each column, the column itself among them.
+    n_bins : int, default=32
+
+    References
+    ----------
+    .. [1] Gorishniy, Rubachev, Babenko. On embeddings for numerical features in tabular deep
+       learning. NeurIPS, 2022, equation 1.
+    """
+
+    def __init__(self, n_components: int = 4, n_bins: int = 32, **kwargs):
+        super().__init__(**kwargs)
+        self.n_components, self.n_bins = n_components, n_bins
+
+    def build(self, shape):
+        n, bins, others = shape[-1], self.n_bins, self.n_components - 1
+        self.edges = self.add_weight(
+            shape=(n, bins + 1), initializer="zeros", trainable=False, name="edges"
+        )
+        sums = keras.initializers.RandomUniform(-1 / math.sqrt(bins), 1 / math.sqrt(bins))
+        self.kernel = _add(self, "kernel", (n, bins, others), sums, rate=0.1, decay=0.1)
+        self.bias = _add(self, "bias", (n, others), sums, rate=0.1, decay=0.1)
+
+    def call(self, x):
+        edges, kernel, bias = (
+            ops.cast(weight, x.dtype) for weight in (self.edges, self.kernel, self.bias)
+        )
+        widths = ops.maximum(edges[:, 1:] - edges[:, :-1], 1e-6)  # a step where edges are equal
+        pieces = ops.clip((x[..., None] - edges[:, :-1]) / widths, 0, 1)
+        return _with_sums(x, pieces, kernel, bias)
+
+
+def _with_sums(x, bent, kernel, bias):
+    """Columns x (n, c), each before its sums of bent copies (n, c, w), in one row."""
+    sums = ops.einsum("ncw,cwk->nck", bent, kernel) + bias
+    both = ops.concatenate([x[..., None], sums], axis=-1)
+    return ops.reshape(both, (-1, both.shape[1] * both.shape[2]))
 
 
 class CategoryEmbedding(keras.layers.Layer):

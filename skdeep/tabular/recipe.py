@@ -16,6 +16,7 @@ rows.
 
 import math
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -35,12 +36,12 @@ from skdeep.base import BaseNetworkClassifier, BaseNetworkRegressor, NetworkEsti
 from skdeep.base.fitting import fit_epochs, fit_method, held_out_rows, validation_rows
 from skdeep.hyperparameters import are_counts, hyperparameter
 from skdeep.preprocessing import TableEncoder
+from skdeep.preprocessing.table.numeric import weighted_quantiles
 from skdeep.schedules import FlatCosine
 from skdeep.validation import naming, unchanged_on_error
 
 ACTIVATIONS = frozenset({"gelu", "mish", "relu", "selu", "silu"})
 N_FIRST = 4096  # rows that first weights are fitted to
-RECIPE = TableEncoder(categories="codes", min_frequency=2)
 
 
 class _Encoded(np.ndarray):
@@ -52,8 +53,8 @@ class _Tabular(NetworkEstimator):
 
     encoder: TableEncoder | None = hyperparameter(
         default=None,
-        doc="How columns become numbers and codes. None is ``TableEncoder(categories='codes', "
-        "min_frequency=2)``.",
+        doc="How columns become numbers and codes. None is ``TableEncoder(scaling='quantile', "
+        "categories='codes', min_frequency=2)``, of a sparse X with ``scaling='robust'``.",
         constraint=[TableEncoder, None],
         structural=None,
     )
@@ -77,10 +78,18 @@ class _Tabular(NetworkEstimator):
         search=(0.0, 0.5),
         structural=bool,
     )
-    n_waves: int = hyperparameter(
-        default=16,
-        doc="Waves of which the embedding of a number is made; 0 leaves numbers as they are.",
-        constraint=Interval(Integral, 0, None, closed="left"),
+    numeric_embedding: str | None = hyperparameter(
+        default="periodic",
+        doc="What a number is made of, beside itself: learnt sums of waves, or learnt piecewise "
+        "linear functions, which bend at quantiles. None leaves numbers as they are.",
+        constraint=[StrOptions({"periodic", "piecewise_linear"}), None],
+        structural=True,
+    )
+    ensemble_size: int = hyperparameter(
+        default=1,
+        doc="Members that share all weights but their views of the inputs and their last layers, "
+        "and are averaged; a step costs as many times as much. Features are those of all.",
+        constraint=Interval(Integral, 1, 100, closed="both"),
         structural=True,
     )
     epochs: int = hyperparameter(
@@ -214,15 +223,21 @@ class _Tabular(NetworkEstimator):
         if sample_weight is not None:
             weight = np.abs(_check_sample_weight(sample_weight, X, dtype=np.float64))
             weight *= np.count_nonzero(weight) / max(weight.sum(), np.finfo(float).tiny)
-        encoder = RECIPE if self.encoder is None else self.encoder
-        self.encoder_ = clone(encoder).fit(X, sample_weight=weight)
+        self.encoder_ = clone(self._encoder(sp.issparse(X))).fit(X, sample_weight=weight)
         if not len(self.encoder_.cardinalities_):
             raise ValueError("all columns of X are constant; there is nothing to learn from.")
         validate_data(self, X, skip_check_array=True, reset=True)
 
+    def _encoder(self, sparse: bool) -> TableEncoder:
+        """The encoder as it is before it is fitted."""
+        if self.encoder is not None:
+            return self.encoder
+        scaling = "robust" if sparse else "quantile"
+        return TableEncoder(scaling=scaling, categories="codes", min_frequency=2)
+
     def __sklearn_tags__(self):
-        tags, encoder = super().__sklearn_tags__(), self.encoder or RECIPE
-        tags.input_tags = get_tags(encoder).input_tags
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self._encoder(sparse=True)).input_tags
         return tags
 
     # What the engine asks ---------------------------------------------------------------------
@@ -245,8 +260,10 @@ class _Tabular(NetworkEstimator):
         return X.view(_Encoded)  # a scorer's predict need not encode them again
 
     def _task(self, X, head):
-        cardinalities = tuple(self.encoder_.cardinalities_.tolist())
-        return replace(super()._task(X, head), cardinalities=cardinalities)
+        of_two = np.all((X == X.min(axis=0)) | (X == X.max(axis=0)), axis=0)
+        codes = self.encoder_.cardinalities_
+        cardinalities = np.where((codes == 0) & of_two, 1, codes)
+        return replace(super()._task(X, head), cardinalities=tuple(cardinalities.tolist()))
 
     def _is_noisy(self, task):
         return self.dropout > 0
@@ -264,27 +281,48 @@ class _Tabular(NetworkEstimator):
         )
         return found | falling
 
+    _members_apart = False
+
+    def _n_members(self):
+        return self.ensemble_size
+
+    def _last_layer(self, units, **named):
+        from skdeep import layers
+
+        layer = layers.ScaledDense if self.ensemble_size == 1 else layers.MemberDense
+        return layer(units, **named)
+
     def _design(self, task, target, before):
-        return task, target, _first_weights
+        if before is not None:  # columns of two numbers in all rows, then and now
+            task = replace(task, cardinalities=before.task.cardinalities)
+        numbers = np.flatnonzero(np.array(task.cardinalities) == 0)
+        return task, target, partial(_first_weights, numbers=numbers)
 
     def _features(self, inputs, task):
         from keras import ops
 
         from skdeep import layers
 
-        codes = [j for j, n in enumerate(task.cardinalities) if n]
-        numbers = [j for j, n in enumerate(task.cardinalities) if not n]
+        sizes = np.array(task.cardinalities)
+        kinds = (sizes == 0, sizes == 1, sizes > 1)
+        numbers, flags, codes = (np.flatnonzero(kind).tolist() for kind in kinds)
         parts = []
         if numbers:
-            x = ops.take(inputs, numbers, axis=1) if codes else inputs
-            waves = layers.PeriodicEmbedding(n_frequencies=self.n_waves, name="numbers")
-            parts.append(waves(x) if self.n_waves else x)
+            x = ops.take(inputs, numbers, axis=1)
+            if self.numeric_embedding == "periodic":
+                x = layers.PeriodicEmbedding(name="numbers")(x)
+            elif self.numeric_embedding is not None:
+                x = layers.PiecewiseLinearEmbedding(name="numbers")(x)
+            parts.append(x)
+        if flags:  # a number of two values is not bent
+            parts.append(ops.take(inputs, flags, axis=1))
         if codes:
-            cardinalities = [task.cardinalities[j] for j in codes]
-            embedding = layers.CategoryEmbedding(cardinalities, name="categories")
+            embedding = layers.CategoryEmbedding(sizes[codes].tolist(), name="categories")
             parts.append(embedding(ops.take(inputs, codes, axis=1)))
         x = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
         x = layers.Scale(name="scale")(x)
+        if self.ensemble_size > 1:
+            x = layers.Members(self.ensemble_size, name="members")(x)
         for i, width in enumerate(self.hidden_layer_sizes):
             x = layers.ScaledDense(width, name=f"hidden_{i}")(x)
             x = layers.ParametricActivation(self.activation, name=f"activation_{i}")(x)
@@ -294,31 +332,48 @@ class _Tabular(NetworkEstimator):
 
 
 def _first_weights(
-    network: Any, rng: np.random.Generator, X: np.ndarray, weight: np.ndarray
+    network: Any, rng: np.random.Generator, X: np.ndarray, weight: np.ndarray, numbers: np.ndarray
 ) -> dict:
-    """Weights under which each hidden unit has unit variance, and its kink among the rows.
+    """Weights under which each unit has unit variance, and its kink among the rows.
 
-    A unit's bias is minus a random average of what it is at five rows [1]_, he+5.
+    A unit's bias is minus a random average of what it is at five rows [1]_, he+5. ``numbers`` are
+    the columns that are embedded.
     """
     from skdeep import layers
 
-    weights = network.initial(rng)
+    dense = layers.ScaledDense | layers.MemberDense
+    present, edges = np.flatnonzero(weight), {}
+    for layer in network.model.layers:
+        if isinstance(layer, layers.PiecewiseLinearEmbedding):
+            levels, weights = np.linspace(0, 1, layer.n_bins + 1), np.abs(weight[present])
+            columns = X[np.ix_(present, numbers)].T
+            found = [weighted_quantiles(column, weights, levels) for column in columns]
+            edges[id(layer.edges)] = np.stack(found)
+    weights = network.initial(rng, given=edges)
     arrays = network.by_layer(weights["trainable"])  # views, which are written to
-    rows = X[rng.permutation(np.flatnonzero(weight))[:N_FIRST]]
+    rows = X[rng.permutation(present)[:N_FIRST]]
     for layer in network.model.layers:
         if isinstance(layer, layers.CategoryEmbedding) and layer.many:
             arrays[layer.name][0][layer.starts] = 0.0  # of what may never be seen
-        if isinstance(layer, layers.ScaledDense):
+        if isinstance(layer, dense):
             kernel, bias = arrays[layer.name]
-            units = network.inputs_of(layer.name, weights, rows) @ kernel / math.sqrt(len(kernel))
+            units = _products(network.inputs_of(layer.name, weights, rows), kernel)
             spread = units.std(axis=0)
             spread[spread == 0] = 1.0
-            kernel /= spread
-            shares = rng.exponential(size=(5, len(bias)))
-            picked = rng.integers(len(rows), size=shares.shape)
+            kernel /= np.expand_dims(spread, -2)
+            shares = rng.exponential(size=(5, *bias.shape))
+            picked = rng.integers(len(units), size=shares.shape)
             values = np.take_along_axis(units / spread, picked, axis=0)
             bias[:] = -np.average(values, axis=0, weights=shares)
     return weights
+
+
+def _products(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """x W / sqrt(width) of rows (n, width), or (n, n_members, width) of one kernel or several."""
+    scale = math.sqrt(x.shape[-1])
+    if kernel.ndim == 2:
+        return x.reshape(-1, x.shape[-1]) @ kernel / scale
+    return np.einsum("nkw,kwu->nku", x, kernel) / scale
 
 
 class TabularClassifier(_Tabular, BaseNetworkClassifier):
@@ -327,16 +382,20 @@ class TabularClassifier(_Tabular, BaseNetworkClassifier):
     Parameters
     ----------
     encoder : TableEncoder or None, default=None
-        How columns become numbers and codes. None is ``TableEncoder(categories='codes',
-        min_frequency=2)``.
+        How columns become numbers and codes. None is ``TableEncoder(scaling='quantile',
+        categories='codes', min_frequency=2)``, of a sparse X with ``scaling='robust'``.
     hidden_layer_sizes : array-like, default=(256, 256, 256)
         Units of each hidden layer.
     activation : {'gelu', 'mish', 'relu', 'selu', 'silu'}, default='selu'
         Of the hidden units.
     dropout : float in [0, 1), default=0.15
         Probability that a step ignores a hidden unit; it falls to 0 in the last half of the epochs.
-    n_waves : int in [0, inf), default=16
-        Waves of which the embedding of a number is made; 0 leaves numbers as they are.
+    numeric_embedding : {'periodic', 'piecewise_linear'} or None, default='periodic'
+        What a number is made of, beside itself: learnt sums of waves, or learnt piecewise linear
+        functions, which bend at quantiles. None leaves numbers as they are.
+    ensemble_size : int in [1, 100], default=1
+        Members that share all weights but their views of the inputs and their last layers, and are
+        averaged; a step costs as many times as much. Features are those of all.
     epochs : int in [1, inf), default=256
         Passes over the rows.
     batch_size : int in [1, inf), default=256
@@ -396,14 +455,18 @@ class TabularRegressor(_Tabular, BaseNetworkRegressor):
     learning_rate : float in (0, inf), default=0.2
         The optimizer's step size, of kernels of unit scale: larger than that of other networks.
     encoder : TableEncoder or None, default=None
-        How columns become numbers and codes. None is ``TableEncoder(categories='codes',
-        min_frequency=2)``.
+        How columns become numbers and codes. None is ``TableEncoder(scaling='quantile',
+        categories='codes', min_frequency=2)``, of a sparse X with ``scaling='robust'``.
     hidden_layer_sizes : array-like, default=(256, 256, 256)
         Units of each hidden layer.
     dropout : float in [0, 1), default=0.15
         Probability that a step ignores a hidden unit; it falls to 0 in the last half of the epochs.
-    n_waves : int in [0, inf), default=16
-        Waves of which the embedding of a number is made; 0 leaves numbers as they are.
+    numeric_embedding : {'periodic', 'piecewise_linear'} or None, default='periodic'
+        What a number is made of, beside itself: learnt sums of waves, or learnt piecewise linear
+        functions, which bend at quantiles. None leaves numbers as they are.
+    ensemble_size : int in [1, 100], default=1
+        Members that share all weights but their views of the inputs and their last layers, and are
+        averaged; a step costs as many times as much. Features are those of all.
     epochs : int in [1, inf), default=256
         Passes over the rows.
     batch_size : int in [1, inf), default=256

@@ -75,9 +75,12 @@ class Head:
         """
         from keras import ops
 
-        parts = [self.row_losses(part, y, label_smoothing) for part in ops.unstack(outputs, axis=1)]
-        values, slopes = zip(*parts, strict=True)
-        return sum(values) / len(values), ops.stack(slopes, axis=1)
+        n_members = outputs.shape[1]
+        outputs = ops.reshape(outputs, (-1, self.n_outputs))
+        y = ops.repeat(y, n_members, axis=0)
+        values, slope = self.row_losses(outputs, y, label_smoothing)
+        values = ops.mean(ops.reshape(values, (-1, n_members)), axis=1)
+        return values, ops.reshape(slope, (-1, n_members, self.n_outputs))
 
     def mean_of_members(self, outputs: Any, ops: Any = None) -> Any:
         """The outputs (n, n_outputs) of the equal mixture of networks (n, n_members, n_outputs).

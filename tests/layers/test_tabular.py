@@ -89,6 +89,56 @@ def test_a_periodic_embedding_begins_as_the_paper_says(rng):
         assert stats.kstest(values[name].ravel() / bound, "uniform", (-1, 2)).pvalue > 0.01, name
 
 
+def test_a_piecewise_linear_embedding_interpolates(rng):
+    """Weighted by how much a function rises in each bin, the pieces are its interpolation."""
+    x = np.sort(rng.normal(size=(50, 2)), axis=0).astype(np.float32)
+    layer = layers.PiecewiseLinearEmbedding(n_components=2, n_bins=4)
+    layer.build((None, 2))
+    edges = np.quantile(x, np.linspace(0.1, 0.9, 5), axis=0).T
+    function = rng.normal(size=(2, 5))
+    kernel, bias = np.diff(function)[:, :, None], function[:, :1]
+    layer.set_weights([kernel, bias, edges])
+    found = np.asarray(layer(x)).reshape(50, 2, 2)
+    np.testing.assert_array_equal(found[:, :, 0], x)
+    for column in range(2):
+        expected = np.interp(x[:, column], edges[column], function[column])
+        np.testing.assert_allclose(found[:, column, 1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_piecewise_linear_embedding_steps_where_edges_are_equal():
+    layer = layers.PiecewiseLinearEmbedding(n_components=2, n_bins=3)
+    layer.build((None, 1))
+    layer.set_weights(
+        [np.array([[[0.0], [1.0], [0.0]]]), np.zeros((1, 1)), np.array([[0.0, 1.0, 1.0, 2.0]])]
+    )
+    found = np.asarray(layer(np.array([[0.5], [1.0], [1.5]], np.float32)))
+    np.testing.assert_array_equal(found[:, 1], [0, 0, 1])
+
+
+def test_members_are_networks_whose_first_kernels_differ_by_factors(rng):
+    x = rng.normal(size=(7, 4)).astype(np.float32)
+    members, hidden, head = layers.Members(3), layers.ScaledDense(5), layers.MemberDense(2)
+    views = members(x)
+    found = head(hidden(views))
+    assert found.shape == (7, 3, 2)
+    for layer in (members, hidden, head):
+        layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
+    (scale,), (kernel, bias), (last, last_bias) = (
+        [np.asarray(weight) for weight in layer.weights] for layer in (members, hidden, head)
+    )
+    found = np.asarray(head(hidden(members(x))))
+    for i in range(3):
+        units = x @ (scale[i][:, None] * kernel) / 2 + bias
+        expected = units @ last[i] / np.sqrt(5) + last_bias[i]
+        np.testing.assert_allclose(found[:, i], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_members_begin_with_random_signs(rng):
+    values, _ = drawn(layers.Members(20), 50, rng)
+    assert set(np.unique(values["scale"])) == {-1, 1}
+    assert stats.binomtest(int((values["scale"] > 0).sum()), 1000).pvalue > 0.01
+
+
 def test_few_categories_have_indicators_and_many_have_vectors(rng):
     layer = layers.CategoryEmbedding([3, 12, 4], n_components=2, most_indicators=4)
     layer.build((None, 3))

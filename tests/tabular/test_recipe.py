@@ -75,7 +75,7 @@ def test_the_encoder_knows_the_training_rows_alone(table):
     _, _, _, (X_val, y_val, _) = model._split(X, y, None)
     rest = X.drop(index=X_val.index)
     assert len(X_val) == 80
-    expected = TableEncoder(categories="codes", min_frequency=2).fit(rest)
+    expected = TableEncoder(scaling="quantile", categories="codes", min_frequency=2).fit(rest)
     np.testing.assert_array_equal(model.encoder_.transform(X), expected.transform(X))
     given = TabularRegressor(**SHORT).fit(rest, y[rest.index], X_val=X_val, y_val=y_val)
     assert given.history_["val_loss"].notna().all()
@@ -98,7 +98,9 @@ def test_first_units_have_unit_variance_and_their_kink_among_the_rows(table):
     model = TabularRegressor(epochs=1, random_state=0, dropout=0.0).fit(X, y)
     fitted, rows = model._fitted, model._check_X(X, reset=False)
     network = blueprint.network(fitted.twin, fitted.task)
-    weights = _first_weights(network, np.random.default_rng(0), rows, np.ones(len(rows)))
+    weights = _first_weights(
+        network, np.random.default_rng(0), rows, np.ones(len(rows)), np.array([0])
+    )
     arrays = network.by_layer(weights["trainable"])
     for i in range(3):
         kernel, bias = arrays[f"hidden_{i}"]
@@ -133,7 +135,16 @@ def test_the_optimizer_is_adamw_of_a_short_memory_unless_another_is_given(table)
     assert not np.array_equal(other.predict(X), default)
 
 
-@pytest.mark.parametrize("change", [{"n_waves": 0}, {"dropout": 0.4}, {"activation": "relu"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"numeric_embedding": None},
+        {"numeric_embedding": "piecewise_linear"},
+        {"ensemble_size": 3},
+        {"dropout": 0.4},
+        {"activation": "relu"},
+    ],
+)
 def test_parameters_change_the_fit(table, change):
     X, y = table
     default = TabularRegressor(**SHORT).fit(X, y).predict(X)
