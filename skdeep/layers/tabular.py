@@ -154,22 +154,46 @@ class ParametricActivation(keras.layers.Layer):
         return x + ops.cast(self.share, x.dtype) * (bent - x)
 
 
+@keras.saving.register_keras_serializable("skdeep")
+class LogUniform(keras.initializers.Initializer):
+    """Numbers whose logarithms are uniform between those of two positive ones.
+
+    Parameters
+    ----------
+    low, high : float
+    seed : int, default=None
+    """
+
+    def __init__(self, low: float, high: float, seed: int | None = None):
+        self.low, self.high, self.seed = low, high, seed
+
+    def get_config(self):
+        return {"low": self.low, "high": self.high, "seed": self.seed}
+
+    def __call__(self, shape, dtype=None):
+        share = np.random.default_rng(self.seed).random(shape)
+        return (self.low * (self.high / self.low) ** share).astype(dtype)
+
+
 class PeriodicEmbedding(keras.layers.Layer):
-    """Some numbers for each column: itself, and learnt sums of waves (PBLD [1]_, after [2]_).
+    """Some numbers for each column: itself, and learnt sums of waves, of which fast ones are small.
 
     Of a column x, for learnt frequencies w, phases b, and a linear map V, c,
 
-        (x, V cos(2 pi w x + b) + c),
+        (x, V (min(1, w_0 / |w|) cos(2 pi w x + b)) + c),
 
-    with which a network may bend a column as it likes: what trees do by thresholds.
+    with which a network may bend a column as it likes: what trees do by thresholds. This is PBLD
+    [1]_, after [2]_, but for the factor: amplitudes that fall as 1 / w are those of a step, so that
+    a column may jump where many rows say so, and is smooth where few do. Frequencies begin
+    anywhere from w_0 to the highest, on a logarithmic scale.
 
     Parameters
     ----------
     n_components : int, default=4
         Numbers for each column, the column itself among them.
     n_frequencies : int, default=16
-    sigma : float, default=0.1
-        Standard deviation of the first frequencies: larger ones begin with finer structure.
+    lowest, highest : float, default=0.1, 10
+        Of the first frequencies, in waves for each unit of x; the lowest is w_0.
 
     References
     ----------
@@ -180,18 +204,24 @@ class PeriodicEmbedding(keras.layers.Layer):
     """
 
     def __init__(
-        self, n_components: int = 4, n_frequencies: int = 16, sigma: float = 0.1, **kwargs
+        self,
+        n_components: int = 4,
+        n_frequencies: int = 16,
+        lowest: float = 0.1,
+        highest: float = 10.0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
-        self.n_components, self.n_frequencies, self.sigma = n_components, n_frequencies, sigma
+        self.n_components, self.n_frequencies = n_components, n_frequencies
+        self.lowest, self.highest = lowest, highest
 
     def build(self, shape):
         n, waves, others = shape[-1], self.n_frequencies, self.n_components - 1
         slow = {"rate": 0.1, "decay": 0.1}
-        frequencies = keras.initializers.RandomNormal(stddev=self.sigma)
+        frequencies = LogUniform(self.lowest, self.highest)
         phases = keras.initializers.RandomUniform(-math.pi, math.pi)
         sums = keras.initializers.RandomUniform(-1 / math.sqrt(waves), 1 / math.sqrt(waves))
-        self.frequencies = _add(self, "frequencies", (n, waves), frequencies, **slow)
+        self.frequencies = _add(self, "frequencies", (n, waves), frequencies, rate=0.1, decay=0.0)
         self.phases = _add(self, "phases", (n, waves), phases, **slow)
         self.kernel = _add(self, "kernel", (n, waves, others), sums, **slow)
         self.bias = _add(self, "bias", (n, others), sums, **slow)
@@ -201,7 +231,8 @@ class PeriodicEmbedding(keras.layers.Layer):
             ops.cast(weight, x.dtype)
             for weight in (self.frequencies, self.phases, self.kernel, self.bias)
         )
-        waves = ops.cos(2 * math.pi * x[..., None] * frequencies + phases)  # (n, columns, waves)
+        amplitudes = self.lowest / ops.maximum(ops.abs(frequencies), self.lowest)
+        waves = amplitudes * ops.cos(2 * math.pi * x[..., None] * frequencies + phases)
         return _with_sums(x, waves, kernel, bias)
 
 

@@ -68,23 +68,26 @@ def test_a_scale_is_one_at_first_and_a_factor_of_its_column(rng):
 
 def test_a_periodic_embedding_is_the_column_and_its_waves(rng):
     x = rng.normal(size=(4, 2)).astype(np.float32)
-    layer = layers.PeriodicEmbedding(n_components=3, n_frequencies=5)
+    layer = layers.PeriodicEmbedding(n_components=3, n_frequencies=5, lowest=0.5)
     layer.build((None, 2))
     w, b, V, c = (rng.normal(size=variable.shape) for variable in layer.weights)
     layer.set_weights([w, b, V, c])
     found = np.asarray(layer(x)).reshape(4, 2, 3)
     for column in range(2):
         waves = np.cos(2 * np.pi * np.outer(x[:, column], w[column]) + b[column])
+        waves *= np.where(np.abs(w[column]) < 0.5, 1, 0.5 / np.abs(w[column]))
         np.testing.assert_allclose(found[:, column, 0], x[:, column])
         np.testing.assert_allclose(
             found[:, column, 1:], waves @ V[column] + c[column], rtol=1e-4, atol=1e-5
         )
 
 
-def test_a_periodic_embedding_begins_as_the_paper_says(rng):
-    values, _ = drawn(layers.PeriodicEmbedding(n_frequencies=25, sigma=0.3), 40, rng)
+def test_a_periodic_embedding_begins_with_waves_of_all_lengths(rng):
+    layer = layers.PeriodicEmbedding(n_frequencies=25, lowest=0.2, highest=20)
+    values, _ = drawn(layer, 40, rng)
+    logarithms = np.log10(values["frequencies"].ravel() / 0.2)
+    assert stats.kstest(logarithms, "uniform", (0, 2)).pvalue > 0.01
     uniform = {"phases": np.pi, "kernel": 0.2, "bias": 0.2}  # 1 / sqrt(25)
-    assert stats.kstest(values["frequencies"].ravel() / 0.3, "norm").pvalue > 0.01
     for name, bound in uniform.items():
         assert stats.kstest(values[name].ravel() / bound, "uniform", (-1, 2)).pvalue > 0.01, name
 
@@ -177,9 +180,10 @@ def test_rates_and_decay_are_those_of_the_paper():
         for layer in Network(build).model.layers
         for variable in layer.trainable_variables
     }
-    slow = {("PeriodicEmbedding", name) for name in ("frequencies", "phases", "kernel", "bias")}
+    slow = {("PeriodicEmbedding", name) for name in ("phases", "kernel", "bias")}
     assert found == {
         ("Scale", "scale"): (6.0, 6.0),
+        ("PeriodicEmbedding", "frequencies"): (0.1, 0.0),
         ("ScaledDense", "kernel"): (1.0, 1.0),
         ("ScaledDense", "bias"): (0.1, 0.0),
         ("ParametricActivation", "share"): (0.1, 0.1),
