@@ -424,6 +424,7 @@ BAD_CLASSES = {
     "a generator": lambda: (i for i in range(2)),
 }
 BAD_N_SAMPLES = [0, -1, 2.5, True, "ten", np.nan, [3], np.array([2])]
+BAD_COVERAGES = [None, 0.0, 1.0, -1, 90, "most", np.nan, [0.9], True, 1j, np.array(0.5), object()]
 BAD_QUANTILES = [
     *(None, 0.5, "median", [], [0.0], [1.0], [0.5, np.nan], [-1], [2], [[0.5]], ["a"], [None]),
     *({0.5}, {0.5: 1}, [1j], [0.5, [0.5]], np.array(0.5), object()),
@@ -600,7 +601,9 @@ def calls(draw):
         if classifier:
             return call("predict_proba", "n_samples", draw(one_of(BAD_N_SAMPLES)))
         learnt = ["predict_quantiles"] if model.loss in ("gaussian", "quantile") else []
-        method = draw(st.sampled_from(["predict", *learnt]))
+        method = draw(st.sampled_from(["predict", "predict_interval", *learnt]))
+        if method == "predict_interval":
+            return call(method, "coverage", draw(one_of(BAD_COVERAGES)))
         if method == "predict_quantiles":
             return call(method, "quantiles", draw(one_of(BAD_QUANTILES)))
         return call(method, "n_samples", draw(one_of(BAD_N_SAMPLES)))

@@ -373,6 +373,9 @@ class NetworkEstimator(
     def _temperatures(self, fitted: Fitted, validation: tuple | None) -> Any:
         """What divides the logits of each column, found on encoded validation rows; or None."""
 
+    def _conformity(self, fitted: Fitted, validation: tuple | None) -> Any:
+        """What intervals are widened by, of encoded validation rows; or None."""
+
     def _public_attributes(self, fitted: Fitted) -> dict[str, Any]:
         """The attributes with a trailing underscore that follow from a fit."""
         shapes = blueprint.shapes(fitted.true_twin, fitted.task)

@@ -25,7 +25,7 @@ from skdeep.callbacks.session import session
 from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
 from skdeep.hyperparameters import padded_twin, runtime_values, structural_key, structural_twin
 from skdeep.persistence import saved
-from skdeep.targets import Labels, weighted
+from skdeep.targets import Conformity, Labels, weighted
 from skdeep.validation import naming, unchanged_on_error
 
 _KERAS_ARGUMENTS = {  # of its fit, and what to do
@@ -72,6 +72,8 @@ class Fitted:
         Weights, optimizer state, history.
     temperatures : ndarray (n_columns,) or None
         What divides each column's logits in probabilities.
+    conformity : Conformity or None
+        Rows not trained on, by which a regressor's intervals are widened.
     """
 
     task: blueprint.Task
@@ -81,6 +83,7 @@ class Fitted:
     hyper: dict
     progress: Any
     temperatures: Any = None
+    conformity: Conformity | None = None
 
     def _check_part(self) -> None:
         """Refuse weights of another network than that of the twins, see ``persistence.saved``.
@@ -90,6 +93,10 @@ class Fitted:
         """
         if structural_key(padded_twin(self.true_twin)) != structural_key(self.twin):
             raise LoadError("the twins of a fit are of two networks.")
+        if self.conformity is not None:
+            width, needed = self.conformity.outputs.shape[1], self.target.head.n_outputs
+            if width != needed:
+                raise LoadError(f"a target of {needed} outputs has validation rows of {width}.")
         if self.task.model is not None or self.twin._n_members() > 1:
             return
         network, progress = blueprint.network(self.twin, self.task), self.progress
@@ -198,7 +205,9 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
             FitInterruptedWarning,
             stacklevel=6,
         )
-    estimator._store(replace(fitted, temperatures=estimator._temperatures(fitted, seen)))
+    temperatures = estimator._temperatures(fitted, seen)
+    conformity = estimator._conformity(fitted, seen)
+    estimator._store(replace(fitted, temperatures=temperatures, conformity=conformity))
     return estimator
 
 
@@ -217,7 +226,7 @@ def _begin(
     hyper["optimizer"] = runtime_values(optimizer)
     if before is not None:
         _check_same(before, task, true_twin)
-        return replace(before, hyper=hyper, temperatures=None)
+        return replace(before, hyper=hyper, temperatures=None, conformity=None)
     bits = check_random_state(estimator.random_state).randint(2**31, size=2, dtype=np.int64)
     seed = int(bits[0] << 31 | bits[1])
     network = blueprint.network(twin, task)

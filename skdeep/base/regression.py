@@ -1,15 +1,18 @@
 """Regressors: one target or several, their means, spreads or quantiles."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep import blueprint
 from skdeep.base.estimator import NetworkEstimator
 from skdeep.base.fitting import fit_method, fit_on
 from skdeep.hyperparameters import hyperparameter
-from skdeep.targets import QUANTILE_LEVELS, Reals
+from skdeep.targets import N_KEPT, QUANTILE_LEVELS, Reals
 from skdeep.validation import naming, refuse_dates
 
 
@@ -139,6 +142,69 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
             )
         return target.quantiles(self._outputs(X)["output"], levels)
 
+    def predict_interval(self, X, coverage=0.9):
+        """Intervals that hold a share of the targets of rows X, float64.
+
+        What the network says of its own is widened, or narrowed, by how far the targets of the
+        validation rows lay outside (split conformal prediction). With probability ``coverage`` or
+        more, over the draw of the validation rows and of a new row like them, the new target lies
+        inside, whatever the network has learnt.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows.
+        coverage : float in (0, 1), default=0.9
+            The share.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, n_outputs, 2)
+            Lower and upper ends, in the units of y. Each target has its own interval, and the share
+            is of each target, not of all at once.
+
+        Raises
+        ------
+        ValueError
+            If the fit had no validation rows, or too few for this coverage: n rows allow for
+            n / (n + 1).
+
+        Notes
+        -----
+        Under ``loss="quantile"`` and ``"gaussian"`` an interval begins as that of
+        :meth:`predict_quantiles`, and is wide where the targets are noisy [1]_; under
+        ``loss="squared"`` all intervals have one width [2]_. The share is one over all rows, not
+        among those of one kind.
+
+        Validation rows are those of ``X_val``, or those held out for early stopping; of more than
+        10,000 as many, drawn by the seed. Early stopping has chosen the best of the epochs on the
+        same rows, so that the promise holds but nearly; without ``early_stopping``, rows in
+        ``X_val`` choose nothing. Their weights say how often such rows are to come, relative to the
+        validation rows [3]_; they must not be negative. Where each step of a row has a target, the
+        share is that of a step drawn from a row drawn.
+
+        References
+        ----------
+        .. [1] Romano, Patterson, Candes. Conformalized quantile regression. NeurIPS, 2019,
+           equations 5-8.
+        .. [2] Lei, G'Sell, Rinaldo, Tibshirani, Wasserman. Distribution-free predictive inference
+           for regression. JASA 113(523), 2018, algorithm 2.
+        .. [3] Tibshirani, Barber, Candes, Ramdas. Conformal prediction under covariate shift.
+           NeurIPS, 2019, equation 7.
+        """
+        check_is_fitted(self)
+        if not isinstance(coverage, Real) or not 0 < coverage < 1:
+            raise ValueError(f"coverage must be a number in (0, 1), but is {coverage!r}.")
+        kept, coverage = self._fitted.conformity, float(coverage)
+        if kept is None:
+            raise ValueError(
+                "predict_interval needs a fit with validation rows, but the last had none; set "
+                "early_stopping=True, or pass X_val and y_val to fit."
+            )
+        kept.check(coverage)
+        outputs = self._outputs(X)["output"]
+        return self._fitted.target.intervals(outputs, kept, coverage)
+
     def _check_y(self, y):
         refuse_dates(y)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -148,3 +214,18 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
 
     def _make_target(self, y, weight, classes):
         return Reals.of(y, weight, self.loss)
+
+    def _conformity(self, fitted, validation):
+        from skdeep import engine
+
+        if validation is None:
+            return None
+        X, encoded, weight = validation
+        rng = np.random.default_rng([fitted.progress.seed, 3])
+        rows = np.flatnonzero(weight)
+        if len(rows) > N_KEPT:
+            rows = rng.choice(rows, N_KEPT, replace=False)
+        X, encoded, weight = X[rows], encoded[rows], weight[rows]
+        program = blueprint.program(fitted.twin, fitted.task)
+        outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)["output"]
+        return fitted.target.conformity(self._canonical(outputs, fitted), encoded, weight, rng)

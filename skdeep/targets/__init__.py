@@ -9,6 +9,7 @@ that of predicting the mean. For each target they are one number, or the mean an
 normal distribution, or quantiles.
 """
 
+from skdeep.targets.conformity import N_KEPT, Conformity
 from skdeep.targets.heads import LEAST_VARIANCE, QUANTILE_LEVELS, Head, MarginHead
 from skdeep.targets.labels import Labels, check_labels, weighted
 from skdeep.targets.reals import Reals
@@ -16,7 +17,9 @@ from skdeep.targets.steps import PerStep
 
 __all__ = [
     "LEAST_VARIANCE",
+    "N_KEPT",
     "QUANTILE_LEVELS",
+    "Conformity",
     "Head",
     "Labels",
     "MarginHead",

@@ -9,6 +9,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.special import ndtri
 
 from skdeep.persistence import saved
+from skdeep.targets.conformity import Conformity
 from skdeep.targets.heads import LEAST_VARIANCE, QUANTILE_LEVELS, Head
 
 _OUTPUTS_OF_A_TARGET = {"squared": 1, "gaussian": 2, "quantile": len(QUANTILE_LEVELS)}
@@ -93,13 +94,42 @@ class Reals:
 
         Between those learnt they are linear in the normal distribution's.
         """
+        return self._in_units(self._quantiles(outputs.astype(np.float64), levels))
+
+    def conformity(
+        self, outputs: np.ndarray, encoded: np.ndarray, weight: np.ndarray, rng: np.random.Generator
+    ) -> Conformity:
+        """What :meth:`intervals` needs of rows not trained on, of weights that are not 0."""
+        return Conformity.of(outputs, encoded, weight)
+
+    def intervals(self, outputs: np.ndarray, kept: Conformity, coverage: float) -> np.ndarray:
+        """Intervals that hold that share of the targets, float64, (n, 2) or (n, n_columns, 2).
+
+        Where a negative margin would turn an interval inside out, it is its middle.
+        """
+        margin = kept.margin(self._band(kept.outputs, coverage), coverage)
+        low, high = np.moveaxis(self._band(outputs, coverage), -1, 0)
+        low, high = low - margin, high + margin
+        middle = (low + high) / 2
+        ends = np.stack([np.minimum(low, middle), np.maximum(high, middle)], axis=-1)
+        return self._in_units(ends)
+
+    def _band(self, outputs: np.ndarray, coverage: float) -> np.ndarray:
+        """What the network itself says holds a share of the encoded targets, (n, n_columns, 2)."""
         outputs = outputs.astype(np.float64)
+        if self.loss == "squared":
+            return np.repeat(outputs[:, :, None], 2, axis=2)
+        levels = np.array([1 - coverage, 1 + coverage]) / 2
+        if self.loss == "quantile":  # beyond those learnt the margin does the rest
+            levels = np.clip(levels, QUANTILE_LEVELS[0], QUANTILE_LEVELS[-1])
+        return self._quantiles(outputs, levels)
+
+    def _quantiles(self, outputs: np.ndarray, levels: np.ndarray) -> np.ndarray:
+        """Quantiles of the encoded targets, (n, n_columns, n_levels)."""
         if self.loss == "gaussian":
             mean, variance = self._moments(outputs)
-            found = mean[:, :, None] + np.sqrt(variance)[:, :, None] * ndtri(levels)
-        else:
-            found = self._curves(outputs)(ndtri(levels))
-        return self._shaped(found * self.scale[:, None] + self.mean[:, None])
+            return mean[:, :, None] + np.sqrt(variance)[:, :, None] * ndtri(levels)
+        return self._curves(outputs)(ndtri(levels))
 
     def _moments(self, outputs: np.ndarray) -> tuple[np.ndarray, Any]:
         """Locations and variances of the standardised targets, each (n, n_columns)."""
@@ -122,6 +152,10 @@ class Reals:
         """
         learnt = np.sort(outputs.reshape(len(outputs), len(self.mean), -1), axis=-1)
         return make_interp_spline(ndtri(QUANTILE_LEVELS), learnt, k=1, axis=-1)
+
+    def _in_units(self, found: np.ndarray) -> np.ndarray:
+        """Encoded (n, n_columns, k) in the units of y, shaped as y was."""
+        return self._shaped(found * self.scale[:, None] + self.mean[:, None])
 
     def _shaped(self, columns: np.ndarray) -> np.ndarray:
         """(n, n_columns, ...) without the second axis where y had none."""

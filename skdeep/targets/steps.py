@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdeep.persistence import saved
+from skdeep.targets.conformity import N_KEPT, Conformity
 from skdeep.targets.heads import Head
 
 
@@ -47,9 +48,7 @@ class PerStep:
 
     def temperatures(self, outputs: Any, encoded: Any, weight: np.ndarray) -> np.ndarray:
         """As ``Labels.temperatures``, of all steps; a row's weight counts its steps."""
-        lengths = getattr(encoded, "lengths", None)
-        if lengths is None:
-            lengths = np.full(len(encoded), encoded.shape[1])
+        lengths = _lengths(encoded)
         weight = np.repeat(weight / lengths, lengths)
         return self.each.temperatures(_steps(outputs), _steps(encoded), weight)
 
@@ -74,6 +73,34 @@ class PerStep:
     def quantiles(self, outputs: Any, levels: np.ndarray) -> Any:
         """As ``Reals.quantiles``, (n, n_steps, n_levels) or (n, n_steps, n_columns, n_levels)."""
         return _by_row(self.each.quantiles(_steps(outputs), levels), outputs)
+
+    def conformity(
+        self, outputs: Any, encoded: Any, weight: np.ndarray, rng: np.random.Generator
+    ) -> Conformity:
+        """As ``Reals.conformity``, of steps: as many of each row, drawn with replacement.
+
+        The new step is one of a new row, so that a row counts once, however long it is [1]_.
+
+        .. [1] Lee, Barber, Willett. Distribution-free inference with hierarchical data.
+           arXiv:2306.06342, 2023, section 3.
+        """
+        lengths = _lengths(encoded)
+        n_drawn = max(1, min(N_KEPT // len(lengths), lengths.max()))
+        drawn = (rng.random((len(lengths), n_drawn)) * lengths[:, None]).astype(int)
+        drawn = (drawn + (np.cumsum(lengths) - lengths)[:, None]).ravel()
+        weight = np.repeat(weight / lengths, n_drawn)  # ``_encoded`` has multiplied by them
+        kept = self.each.conformity(_steps(outputs)[drawn], _steps(encoded)[drawn], weight, rng)
+        return replace(kept, size=kept.size / n_drawn)
+
+    def intervals(self, outputs: Any, kept: Conformity, coverage: float) -> Any:
+        """As ``Reals.intervals``, (n, n_steps, 2) or (n, n_steps, n_columns, 2)."""
+        return _by_row(self.each.intervals(_steps(outputs), kept, coverage), outputs)
+
+
+def _lengths(encoded: Any) -> np.ndarray:
+    """Steps of each row of encoded targets, (n,)."""
+    lengths = getattr(encoded, "lengths", None)
+    return np.full(len(encoded), encoded.shape[1]) if lengths is None else lengths
 
 
 def _steps(outputs: Any) -> np.ndarray:

@@ -171,6 +171,22 @@ def test_fits_are_equal_to_the_bit_and_are_pickled_and_saved_whole(table, tmp_pa
     np.testing.assert_array_equal(loaded.predict_proba(X), expected)
 
 
+def test_intervals_of_frames_hold_their_share_and_are_saved(table, tmp_path):
+    X, y = table
+    rows = {"X_val": X[200:299], "y_val": y[200:299]}
+    model = TabularRegressor(early_stopping=False, **SHORT).fit(X[:200], y[:200], **rows)
+    scores = np.abs(y[200:299] - model.predict(X[200:299]))
+    low, high = model.predict_interval(X, coverage=0.9).T
+    np.testing.assert_allclose((low + high) / 2, model.predict(X), atol=1e-5)
+    np.testing.assert_allclose((high - low) / 2, np.sort(scores)[89], rtol=1e-5)
+    skdeep.save(model, tmp_path / "model.skdeep")
+    loaded = skdeep.load(tmp_path / "model.skdeep")
+    np.testing.assert_array_equal(loaded.predict_interval(X, coverage=0.9).T, [low, high])
+    held_out = TabularRegressor(loss="quantile", **SHORT).fit(X, y)  # 80 rows
+    with pytest.raises(ValueError, match=r"kept 80, which promise 0\.9876 at most"):
+        held_out.predict_interval(X, coverage=0.99)
+
+
 def test_what_cannot_be_learnt_from_is_refused_and_nothing_lost(table):
     X, y = table
     model = TabularRegressor(**SHORT).fit(X, y)
