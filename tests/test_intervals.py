@@ -245,12 +245,24 @@ def test_of_very_many_validation_rows_some_are_kept_by_the_seed(monkeypatch):
     kept = []
     for seed in (0, 0, 1):
         model = MLPRegressor(**TINY).set_params(random_state=seed)
-        model.fit(X, y, X_val=X[50:], y_val=y[50:])
+        weight = np.repeat([0.0, 1.0], [200, 50])  # of which none of weight 0 takes a place
+        model.fit(X, y, X_val=X[50:], y_val=y[50:], sample_weight_val=weight)
         kept.append(model._fitted.conformity.targets[:, 0] * np.std(y) + np.mean(y))
     assert len(np.unique(kept[0])) == 30
-    assert np.abs(kept[0][:, None] - y[50:]).min(axis=1).max() < 1e-3
+    assert np.abs(kept[0][:, None] - y[250:]).min(axis=1).max() < 1e-3
     assert_array_equal(kept[0], kept[1])
     assert not np.array_equal(kept[0], kept[2])
+
+
+def test_a_score_that_early_stopping_watches_sees_no_rows_of_an_earlier_fit():
+    def score(model, X, y):
+        with pytest.raises(ValueError, match="predict_interval needs"):
+            model.predict_interval(X)
+        return model.score(X, y)
+
+    X, y = changing_noise(100, 0)
+    model = MLPRegressor(warm_start=True, **TINY).fit(X, y, X_val=X, y_val=y)
+    model.set_params(early_stopping=score).fit(X, y).predict_interval(X, 0.8)
 
 
 def test_a_fit_without_validation_rows_predicts_nothing(monkeypatch):
