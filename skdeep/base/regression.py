@@ -177,11 +177,13 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         among those of one kind.
 
         Validation rows are those of ``X_val``, or those held out for early stopping; of more than
-        10,000 as many, drawn by the seed. Early stopping has chosen the best of the epochs on the
-        same rows, so that the promise holds but nearly; without ``early_stopping``, rows in
-        ``X_val`` choose nothing. Their weights say how often such rows are to come, relative to the
-        validation rows [3]_; they must not be negative. Where each step of a row has a target, the
-        share is that of a step drawn from a row drawn.
+        10,000 as many, drawn by the seed; their targets and outputs stay with the network, in its
+        file too. Early stopping has chosen the best of the epochs on the same rows, so that the
+        promise is kept nearly; without ``early_stopping``, rows in ``X_val`` choose nothing.
+
+        Weights of validation rows say how often such rows are to come, relative to those there
+        [3]_; they must not be negative. Where each step of a row has a target, the share is that of
+        a step drawn from a row drawn.
 
         References
         ----------
@@ -225,7 +227,8 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         rows = np.flatnonzero(weight)
         if len(rows) > N_KEPT:
             rows = rng.choice(rows, N_KEPT, replace=False)
-        X, encoded, weight = X[rows], encoded[rows], weight[rows]
+        if len(rows) < len(weight):
+            X, encoded, weight = X[rows], encoded[rows], weight[rows]
         program = blueprint.program(fitted.twin, fitted.task)
         outputs = engine.predict(program, fitted.progress.weights, X, fitted.hyper)["output"]
         return fitted.target.conformity(self._canonical(outputs, fitted), encoded, weight, rng)

@@ -11,8 +11,8 @@ is one like those kept, its target lies inside with at least that probability, h
 network is [1]_, theorem 1; where the band is the mean alone, s_i is the absolute residual [2]_.
 
 Weights say how likely a row is among the new ones, relative to those kept [3]_, equation 7. What
-the new row weighs is not known before its own comes; it counts as the mean over the new ones,
-sum w_i^2 / sum w_i, so that neither the unit of weights nor rows of weight 0 matter.
+the new row weighs is not known; it counts as the mean over the new ones, sum w_i^2 / sum w_i, with
+which the promise is kept nearly, and neither the unit of weights nor rows of weight 0 matter.
 
 .. [1] Romano, Patterson, Candes. Conformalized quantile regression. NeurIPS, 2019, equations 6-8.
 .. [2] Lei, G'Sell, Rinaldo, Tibshirani, Wasserman. Distribution-free predictive inference for
