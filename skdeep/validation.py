@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import _check_sample_weight, has_fit_parameter
 
 
 @contextmanager
@@ -78,3 +79,22 @@ def refuse_dates(values: Any) -> None:
                 f"dates ({dtype}) are no numbers; pass how long they are after one of them, as "
                 f"(date - first) / np.timedelta64(1, 'D')."
             )
+
+
+def weights_for(estimator: Any, X: Any, sample_weight: Any) -> np.ndarray | None:
+    """Weights of rows X for an estimator inside another, (n,) float64; None if there are none.
+
+    Raises
+    ------
+    TypeError
+        If the estimator's ``fit`` takes none.
+    """
+    if sample_weight is None:
+        return None
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise TypeError(
+            f"sample_weight is given, but the fit of {type(estimator).__name__} takes none; leave "
+            f"it out, or pass an estimator that does."
+        )
+    with naming("sample_weight"):
+        return _check_sample_weight(sample_weight, X, dtype=np.float64)

@@ -4,7 +4,6 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,8 +11,8 @@ from skdeep import blueprint
 from skdeep.base.estimator import NetworkEstimator
 from skdeep.base.fitting import fit_method, fit_on
 from skdeep.hyperparameters import hyperparameter
-from skdeep.targets import N_KEPT, QUANTILE_LEVELS, Reals
-from skdeep.validation import naming, refuse_dates
+from skdeep.targets import N_KEPT, QUANTILE_LEVELS, Reals, check_reals
+from skdeep.validation import naming
 
 
 class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
@@ -208,11 +207,7 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         return self._fitted.target.intervals(outputs, kept, coverage)
 
     def _check_y(self, y):
-        refuse_dates(y)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return y
+        return check_reals(y)
 
     def _make_target(self, y, weight, classes):
         return Reals.of(y, weight, self.loss)

@@ -30,16 +30,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _num_samples,
-    check_is_fitted,
-    has_fit_parameter,
-    indexable,
-)
+from sklearn.utils.validation import _num_samples, check_is_fitted, indexable
 
 from skdeep.persistence import saved
-from skdeep.validation import naming, unchanged_on_error
+from skdeep.validation import unchanged_on_error, weights_for
 
 METHODS = {
     "features": "transform",
@@ -299,15 +293,8 @@ class DeepFeatures(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     def _weights(self, X: Any, weight: Any) -> dict[str, np.ndarray]:
         """What the estimator's fit takes besides X and y, by name."""
-        if weight is None:
-            return {}
-        if not has_fit_parameter(self.estimator, "sample_weight"):
-            raise TypeError(
-                f"sample_weight is given, but the fit of {type(self.estimator).__name__} takes "
-                f"none; leave it out, or pass an estimator that does."
-            )
-        with naming("sample_weight"):
-            return {"sample_weight": _check_sample_weight(weight, X, dtype=np.float64)}
+        checked = weights_for(self.estimator, X, weight)
+        return {} if checked is None else {"sample_weight": checked}
 
     def _fitted(self, X: Any, y: Any, weights: dict[str, np.ndarray]) -> Any:
         return clone(self.estimator).fit(X, y, **weights)

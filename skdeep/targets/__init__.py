@@ -12,7 +12,7 @@ normal distribution, or quantiles.
 from skdeep.targets.conformity import N_KEPT, Conformity
 from skdeep.targets.heads import LEAST_VARIANCE, QUANTILE_LEVELS, Head, MarginHead
 from skdeep.targets.labels import Labels, check_labels, weighted
-from skdeep.targets.reals import Reals
+from skdeep.targets.reals import Reals, check_reals
 from skdeep.targets.steps import PerStep
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "PerStep",
     "Reals",
     "check_labels",
+    "check_reals",
     "weighted",
 ]

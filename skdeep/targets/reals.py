@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.special import ndtri
+from sklearn.utils import check_array, column_or_1d
 
 from skdeep.persistence import saved
 from skdeep.targets.conformity import Conformity
 from skdeep.targets.heads import LEAST_VARIANCE, QUANTILE_LEVELS, Head
+from skdeep.validation import refuse_dates
 
 _OUTPUTS_OF_A_TARGET = {"squared": 1, "gaussian": 2, "quantile": len(QUANTILE_LEVELS)}
 
@@ -160,3 +162,12 @@ class Reals:
     def _shaped(self, columns: np.ndarray) -> np.ndarray:
         """(n, n_columns, ...) without the second axis where y had none."""
         return columns[:, 0] if self.flat else columns
+
+
+def check_reals(y: Any) -> np.ndarray:
+    """Numbers as an array, (n,) or (n, n_columns) float64."""
+    refuse_dates(y)
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    return y
