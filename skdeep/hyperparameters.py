@@ -206,6 +206,11 @@ def _is_number(constraint: list | str) -> bool:
     return any(isinstance(part, Interval) or part == "random_state" for part in constraint)
 
 
+def is_ours(estimator: Any) -> bool:
+    """Whether an estimator, or any part of it, is one of skdeep's."""
+    return any(isinstance(part, Declared) for part in [estimator, *estimator.get_params().values()])
+
+
 def are_counts(values: Any) -> bool:
     """Whether values are positive integers in an order, none too large for an axis."""
     if isinstance(values, Mapping | Set) or getattr(values, "ndim", 1) != 1:

@@ -32,10 +32,10 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _num_samples
 from tqdm.auto import tqdm
 
+from skdeep.hyperparameters import is_ours
 from skdeep.model_selection.assessment.out_of_fold import OutOfFold
 from skdeep.model_selection.assessment.recording import Recording, as_array, of_predictions
 from skdeep.model_selection.assessment.splits import Rows, Splits
-from skdeep.model_selection.trials.engines import is_ours
 
 N_RESAMPLES = 400
 N_ONE_BY_ONE = 50  # of scores that are computed one by one

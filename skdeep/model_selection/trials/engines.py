@@ -37,7 +37,7 @@ from sklearn.utils.parallel import delayed
 
 from skdeep._config import between_calls, config_context, get_config
 from skdeep.exceptions import FitTimeoutError
-from skdeep.hyperparameters import Declared
+from skdeep.hyperparameters import is_ours
 from skdeep.model_selection.trials.evaluation import Work
 from skdeep.model_selection.trials.journal import is_process
 
@@ -77,11 +77,6 @@ class Threads(ThreadPoolExecutor):
                 return fn(*args, **kwargs)
 
         return super().submit(copy_context().run, call)
-
-
-def is_ours(estimator: BaseEstimator) -> bool:
-    """Whether an estimator, or any part of it, is one of skdeep's."""
-    return any(isinstance(part, Declared) for part in [estimator, *estimator.get_params().values()])
 
 
 def engine_for(estimator: BaseEstimator, n_jobs: int | None) -> tuple[str, int]:
