@@ -17,7 +17,6 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -39,6 +38,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils import _safe_indexing, check_random_state, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
     _num_samples,
     check_is_fitted,
@@ -46,8 +46,9 @@ from sklearn.utils.validation import (
 )
 from tqdm.auto import tqdm
 
+from skdeep._config import config_context, get_config
 from skdeep.base import NetworkEstimator
-from skdeep.model_selection.trials.engines import is_ours
+from skdeep.hyperparameters import is_ours
 from skdeep.persistence import saved
 from skdeep.targets import check_labels, check_reals
 from skdeep.validation import naming, unchanged_on_error, weights_for
@@ -124,20 +125,17 @@ class _BaggedFolds(MetaEstimatorMixin, BaseEstimator):
             if self.random_state is not None:
                 for model in models:
                     _set_random_states(model, rng)
-            fits = Parallel(
-                n_jobs=self.n_jobs,
-                prefer="threads" if is_ours(self.estimator) else None,
-                return_as="generator",
-            )(
-                delayed(_fit_fold)(model, X, y, weight, *split, self._method)
+            settings = get_config()
+            prefer = "threads" if is_ours(self.estimator) else None
+            fits = Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")(
+                delayed(_fit_fold)(model, X, y, weight, *split, self._method, settings)
                 for model, split in zip(models, splits, strict=True)
             )
             bar = tqdm(fits, total=len(splits), unit="fold", disable=not self.verbose)
-            self.estimators_, found = zip(*bar, strict=True)
-            self.estimators_ = list(self.estimators_)
+            fitted = [*bar]
+            self.estimators_ = [model for model, _ in fitted]
             order = np.argsort(np.concatenate([test for _, test in splits]))
-            parts = [self._aligned(*each) for each in zip(self.estimators_, found, strict=True)]
-            self.oof_prediction_ = np.concatenate(parts)[order]
+            self.oof_prediction_ = np.concatenate([self._aligned(*each) for each in fitted])[order]
         return self
 
     @property
@@ -245,8 +243,12 @@ def _fit_fold(
     train: np.ndarray,
     test: np.ndarray,
     method: str,
+    settings: dict,
 ) -> tuple[Any, np.ndarray]:
-    """A model fitted on the training rows, validated on the test rows; its results for these."""
+    """A model fitted on the training rows, validated on the test rows; its results for these.
+
+    A worker has the ``settings`` of the thread that calls ``fit``.
+    """
     given = {} if weight is None else {"sample_weight": weight[train]}
     X_test, held = _safe_indexing(X, test), test
     if is_classifier(model):  # none can tell how likely a class is that it has not met
@@ -263,7 +265,8 @@ def _fit_fold(
                     f"validated on; leave out rows without weight, or take fewer folds."
                 )
     try:
-        model.fit(_safe_indexing(X, train), y[train], **given)
+        with config_context(**settings):
+            model.fit(_safe_indexing(X, train), y[train], **given)
     except ValueError as error:
         if not is_classifier(model) or len(known) > 1 or (y == known[0]).all():
             raise
