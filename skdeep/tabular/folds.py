@@ -334,8 +334,9 @@ class BaggedFoldsClassifier(ClassifierMixin, _BaggedFolds):
     It costs as much as cross-validation, in predicting too. All folds of networks share one
     compiled program, if their encoded rows have the same shape.
 
-    Out-of-fold predictions are honest of training, but a fold has chosen its network's epoch: they
-    flatter, the more so the smaller the folds. Judge the ensemble on rows apart.
+    No network was trained on its fold, but the fold has chosen the network's epoch, and its
+    temperature under ``calibrate``: out-of-fold predictions flatter, the more so the smaller the
+    folds. Judge the ensemble on rows apart.
 
     A network in a ``Pipeline`` does not validate on the fold, which would not pass the steps before
     it; it holds rows out by itself, if it stops early. Take one that encodes by itself.
