@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from skdeep.serving import export
     from skdeep.tabular.deep_features import DeepFeatures
     from skdeep.tabular.entity_embedding import EntityEmbedding
+    from skdeep.tabular.folds import BaggedFoldsClassifier, BaggedFoldsRegressor
     from skdeep.tabular.kernel import KernelClassifier, KernelRegressor
     from skdeep.tabular.mlp import MLPClassifier, MLPRegressor
+    from skdeep.tabular.recipe import TabularClassifier, TabularRegressor
 
 _HOMES = {
     "AnnealingSearchCV": "skdeep.model_selection",
+    "BaggedFoldsClassifier": "skdeep.tabular.folds",
+    "BaggedFoldsRegressor": "skdeep.tabular.folds",
     "BayesSearchCV": "skdeep.model_selection",
     "BayesianOptimizer": "skdeep.model_selection",
     "CNNClassifier": "skdeep.image.cnn",
@@ -48,6 +52,8 @@ _HOMES = {
     "NetworkTransformer": "skdeep.network.estimators",
     "RNNClassifier": "skdeep.sequence.rnn",
     "RNNRegressor": "skdeep.sequence.rnn",
+    "TabularClassifier": "skdeep.tabular.recipe",
+    "TabularRegressor": "skdeep.tabular.recipe",
     "config_context": "skdeep._config",
     "export": "skdeep.serving",
     "get_config": "skdeep._config",
@@ -59,6 +65,8 @@ _HOMES = {
 __version__ = "0.1.0.dev0"
 __all__ = [
     "AnnealingSearchCV",
+    "BaggedFoldsClassifier",
+    "BaggedFoldsRegressor",
     "BayesSearchCV",
     "BayesianOptimizer",
     "CNNClassifier",
@@ -78,6 +86,8 @@ __all__ = [
     "NetworkTransformer",
     "RNNClassifier",
     "RNNRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
     "config_context",
     "export",
     "get_config",

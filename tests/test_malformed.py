@@ -66,6 +66,16 @@ def annealing():
     return search(skdeep.AnnealingSearchCV)
 
 
+def bagged_classes():
+    """Networks of two folds."""
+    return skdeep.BaggedFoldsClassifier(skdeep.MLPClassifier(epochs=1), cv=2, random_state=0)
+
+
+def bagged_numbers():
+    """The same of numbers."""
+    return skdeep.BaggedFoldsRegressor(skdeep.MLPRegressor(epochs=1), cv=2, random_state=0)
+
+
 def deep_features():
     """Columns of an MLP, which finds what is wrong."""
     return skdeep.DeepFeatures(skdeep.MLPRegressor(epochs=1, random_state=0))
@@ -81,6 +91,11 @@ SUBJECTS = [
     (skdeep.KernelClassifier, {"n_components": 20, "loss": "hinge"}, table, labels),
     (skdeep.KernelClassifier, {"n_components": 20, "method": "nystroem"}, frame, words),
     (skdeep.KernelRegressor, {"n_components": 20, "kernel": "polynomial"}, table, numbers),
+    (skdeep.TabularClassifier, {}, table, labels),
+    (skdeep.TabularClassifier, {"ensemble_size": 2}, frame, words),
+    (skdeep.TabularRegressor, {}, frame, numbers),
+    (bagged_classes, {}, frame, words),
+    (bagged_numbers, {}, table, numbers),
     (skdeep.CNNClassifier, {}, images, labels),
     (skdeep.CNNClassifier, {"architecture": "fcn"}, series, words),
     (skdeep.CNNRegressor, {}, table, columns),

@@ -48,7 +48,7 @@ def test_a_frame_is_learnt_as_it_is(table):
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     X_test = X_test.assign(town=X_test["town"].fillna("elsewhere"))
     linear = make_pipeline(TableEncoder(min_frequency=2), Ridge()).fit(X_train, y_train)
-    model = TabularRegressor(epochs=64, random_state=0).fit(X_train, y_train)
+    model = TabularRegressor(random_state=0).fit(X_train, y_train)
     assert model.score(X_test, y_test) > linear.score(X_test, y_test) - 0.1
     assert model.n_features_in_ == 4
     assert model.feature_names_in_.tolist() == list(X)
