@@ -1,19 +1,22 @@
-"""The peers' errors on the tables: computed once, kept in benchmarks/results.
+"""Errors of skdeep and its peers on the tables, kept in benchmarks/results; and times.
 
     python benchmarks/tables/peers.py --save                      whatever is not there yet
+    python benchmarks/tables/peers.py skdeep --anew --save        skdeep's, after a change
     python benchmarks/tables/peers.py lightgbm --tables adult     this peer there; kept only with
                                                                   --save
     python benchmarks/tables/peers.py --show                      what is kept, and mean ranks
     python benchmarks/tables/peers.py --time realmlp mlp          seconds, side by side
 
 The peers' environment, whose versions are in benchmarks/peers/tables.txt, is made at first use,
-under benchmarks/.venvs. Hours on two cores: each fit has a process of its own, is written as it
-ends, and a computation that was broken off goes on where it stopped. To compute a peer anew, remove
-its fits from the file.
+under benchmarks/.venvs; skdeep is that of this checkout, in the environment that runs the command.
+Hours on two cores: each fit has a process of its own, is written as it ends, and a computation that
+was broken off goes on where it stopped.
 
 All are given the same training and validation rows of ``data.py``, two threads, the seed, and have
 their own defaults; none sees the test rows, and none is fitted again with the validation rows.
 
+- skdeep: ``TabularClassifier`` and ``TabularRegressor``; the epoch that is best on the validation
+  rows is kept.
 - hist_gradient_boosting (scikit-learn): categories by dtype, as by default, and early stopping as
   by default where validation rows are given; these it gets.
 - lightgbm, catboost: 50 rounds without gain on the validation rows end a fit, of at most 1,000
@@ -63,6 +66,7 @@ import numpy as np
 import pandas as pd
 from data import SPOILT, TABLES, Table, read, split
 
+INSIDE, OURS = "SKDEEP_TABLES_PEERS", "skdeep"  # holds the interpreter that has skdeep
 BENCHMARKS = Path(__file__).resolve().parents[1]
 RESULTS = BENCHMARKS / "results"
 THREADS, CAP, MOST_SECONDS, PATIENCE = 2, 8_000, 600, 50
@@ -81,6 +85,14 @@ class Behind:
 
     def predict_proba(self, X):
         return self.model.predict_proba(self.prepare(X))
+
+
+def ours(X, y, X_val, y_val, task: str, seed: int):
+    sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
+    from skdeep import TabularClassifier, TabularRegressor
+
+    kind = TabularClassifier if task == "classification" else TabularRegressor
+    return kind(random_state=seed).fit(X, y, X_val=X_val, y_val=y_val)
 
 
 def hist_gradient_boosting(X, y, X_val, y_val, task: str, seed: int):
@@ -186,6 +198,7 @@ def numbers_of(X) -> list[str]:
 
 # Of each its function and the packages that matter.
 PEERS: dict[str, tuple[Callable, tuple[str, ...]]] = {
+    OURS: (ours, ()),
     "hist_gradient_boosting": (hist_gradient_boosting, ("scikit-learn",)),
     "lightgbm": (lightgbm, ("lightgbm",)),
     "catboost": (catboost, ("catboost",)),
@@ -243,6 +256,9 @@ def scores_of_classes(y: np.ndarray, P: np.ndarray) -> dict[str, float]:
 
 
 def versions(peer: str) -> dict[str, str]:
+    if peer == OURS:
+        what = ["git", "-C", str(BENCHMARKS), "describe", "--always", "--dirty"]
+        return {"commit": subprocess.check_output(what, text=True).strip()}
     names = {*PEERS[peer][1], "scikit-learn", "numpy", "pandas"}
     return {n: version(n) for n in sorted(names)} | {"python": platform.python_version()}
 
@@ -255,7 +271,8 @@ def apart(
     environment = os.environ | {f"{n}_NUM_THREADS": str(THREADS) for n in names}
     if not timed:  # where others want the cores, threads that wait should sleep; OpenBLAS's cannot
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, "--fit", json.dumps([peer, table, seed, rows])]
+    python = os.environ[INSIDE] if peer == OURS else sys.executable
+    command = [python, __file__, "--fit", json.dumps([peer, table, seed, rows])]
     try:
         found = subprocess.run(
             command, stdout=subprocess.PIPE, text=True, env=environment, timeout=limit
@@ -292,11 +309,21 @@ def store(result: dict) -> None:
     os.replace(new, path())
 
 
+def forget(peers: list[str], tables: list[str]) -> None:
+    """Drop what is kept of these peers on these tables, and the versions of what is gone."""
+    result = stored()
+    of_these = lambda fit: fit["peer"] in peers and fit["table"] in tables  # noqa: E731
+    result["fits"] = [fit for fit in result["fits"] if not of_these(fit)]
+    left = {fit["peer"] for fit in result["fits"]}
+    result["versions"] = {n: known for n, known in result["versions"].items() if n in left}
+    store(result)
+
+
 def compute(peer: str, name: str, seed: int, limit: float, capped: bool, save: bool) -> None:
     """The fits that are missing of a peer, a table and a seed, on 8,000 rows and then on all."""
     known, fits = versions(peer), stored()["fits"] if save else []
     if save and stored()["versions"].get(peer, known) != known:
-        sys.exit(f"{path().name} has fits of {peer} with other versions; remove them to go on.")
+        sys.exit(f"{path().name} has fits of {peer} with other versions; begin --anew.")
     mine = {(f["seed"], f["rows"]): f for f in fits if (f["peer"], f["table"]) == (peer, name)}
     n, about = len(split(read(name), seed)[0]), f"{peer:22} {name:18} {seed}"
     for rows in (n,) if n <= CAP else (CAP,) if capped else (CAP, n):
@@ -383,6 +410,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="the first ones; rounds of --time")
     parser.add_argument("--limit", type=float, default=3600, help="seconds of a fit, at most")
     parser.add_argument("--capped", action="store_true", help="on at most 8,000 rows only")
+    parser.add_argument("--anew", action="store_true", help="forget what is kept of those named")
     parser.add_argument("--time", action="store_true", help="compare seconds, not errors")
     parser.add_argument("--show", action="store_true", help="only say what is kept")
     parser.add_argument("--save", action="store_true", help="keep what was measured")
@@ -394,13 +422,12 @@ def main() -> None:
         peer, name, seed, rows = json.loads(arguments.fit)
         print(json.dumps(measure(PEERS[peer][0], read(name, seed), seed, rows)))
         return
-    inside = "SKDEEP_TABLES_PEERS"
-    if inside not in os.environ:
+    if INSIDE not in os.environ:
         sys.path.insert(0, str(BENCHMARKS))
         from run import python_of
 
         command = [python_of("tables"), *sys.argv]
-        sys.exit(subprocess.run(command, env=os.environ | {inside: "1"}).returncode)
+        sys.exit(subprocess.run(command, env=os.environ | {INSIDE: sys.executable}).returncode)
     peers = arguments.peers or list(PEERS)
     if arguments.show:
         show(peers)
@@ -408,6 +435,8 @@ def main() -> None:
     if arguments.time:
         compare_times(peers, arguments.seeds, arguments.limit, arguments.save)
         return
+    if arguments.anew and arguments.save:
+        forget(arguments.peers, arguments.tables)
     for seed in range(arguments.seeds):
         for name in arguments.tables:
             for peer in peers:

@@ -86,14 +86,14 @@ class _Tabular(NetworkEstimator):
         structural=True,
     )
     ensemble_size: int = hyperparameter(
-        default=1,
+        default=4,
         doc="Members that share all weights but their views of the inputs and their last layers, "
         "and are averaged; a step costs as many times as much. Features are those of all.",
         constraint=Interval(Integral, 1, 100, closed="both"),
         structural=True,
     )
     epochs: int = hyperparameter(
-        default=256,
+        default=128,
         doc="Passes over the rows.",
         constraint=Interval(Integral, 1, None, closed="left"),
         structural=None,
@@ -146,7 +146,7 @@ class _Tabular(NetworkEstimator):
         structural=None,
     )
     patience: int = hyperparameter(
-        default=256,
+        default=128,
         doc="Epochs without improvement that end the fit, under early stopping. A waved schedule "
         "is best at its end.",
         constraint=Interval(Integral, 1, None, closed="left"),
@@ -457,10 +457,10 @@ class TabularClassifier(_Tabular, BaseNetworkClassifier):
     numeric_embedding : {'periodic', 'piecewise_linear'} or None, default='periodic'
         What a number is made of, beside itself: learnt sums of waves, or learnt piecewise linear
         functions, which bend at quantiles. None leaves numbers as they are.
-    ensemble_size : int in [1, 100], default=1
+    ensemble_size : int in [1, 100], default=4
         Members that share all weights but their views of the inputs and their last layers, and are
         averaged; a step costs as many times as much. Features are those of all.
-    epochs : int in [1, inf), default=256
+    epochs : int in [1, inf), default=128
         Passes over the rows.
     batch_size : int in [1, inf), default=256
         Rows in a step; larger is faster an epoch, but takes fewer steps.
@@ -482,7 +482,7 @@ class TabularClassifier(_Tabular, BaseNetworkClassifier):
     validation_fraction : float in (0, 1), default=0.2
         Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
         ``X_val``.
-    patience : int in [1, inf), default=256
+    patience : int in [1, inf), default=128
         Epochs without improvement that end the fit, under early stopping. A waved schedule is best
         at its end.
     class_weight : dict, {'balanced'} or None, default=None
@@ -580,10 +580,10 @@ class TabularRegressor(_Tabular, BaseNetworkRegressor):
     numeric_embedding : {'periodic', 'piecewise_linear'} or None, default='periodic'
         What a number is made of, beside itself: learnt sums of waves, or learnt piecewise linear
         functions, which bend at quantiles. None leaves numbers as they are.
-    ensemble_size : int in [1, 100], default=1
+    ensemble_size : int in [1, 100], default=4
         Members that share all weights but their views of the inputs and their last layers, and are
         averaged; a step costs as many times as much. Features are those of all.
-    epochs : int in [1, inf), default=256
+    epochs : int in [1, inf), default=128
         Passes over the rows.
     batch_size : int in [1, inf), default=256
         Rows in a step; larger is faster an epoch, but takes fewer steps.
@@ -603,7 +603,7 @@ class TabularRegressor(_Tabular, BaseNetworkRegressor):
     validation_fraction : float in (0, 1), default=0.2
         Share of the rows that are held out to validate on, where that is needed and ``fit`` gets no
         ``X_val``.
-    patience : int in [1, inf), default=256
+    patience : int in [1, inf), default=128
         Epochs without improvement that end the fit, under early stopping. A waved schedule is best
         at its end.
     loss : {'gaussian', 'quantile', 'squared'}, default='squared'
