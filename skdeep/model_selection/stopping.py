@@ -6,8 +6,9 @@
 A rule is any object with ``reached(seen, optimizer)``, which is asked before each proposal, the
 first too. Of what the search has seen it finds ``seen.scores``, the mean test score of each
 candidate, nan where a fold failed or was lost (in races, and with few epochs first, in most
-candidates); ``seen.fold_scores``, (n_candidates, n_splits); ``seen.n_splits``; and
-``seen.test_to_train``, test rows for each training row. The ``optimizer`` is what proposes.
+candidates); ``seen.fold_scores`` and ``seen.fit_seconds``, (n_candidates, n_splits);
+``seen.n_splits``; and ``seen.test_to_train``, test rows for each training row. The ``optimizer`` is
+what proposes.
 """
 
 from dataclasses import dataclass

@@ -37,7 +37,13 @@ MOST_EPOCHS = 200  # of a curve of losses
 
 
 def write_report(display: Any, path: str | Path) -> None:
-    """Write the page of a :class:`SearchDisplay`.
+    """Write the page of a :class:`SearchDisplay`, to a place that :func:`report_path` takes."""
+    # Half of a pair of surrogates, which no file can hold, is written as its number.
+    replace(report_path(path), page_of(display).encode(errors="backslashreplace"))
+
+
+def report_path(path: str | Path) -> Path:
+    """Where a page is to be written to, if it can be.
 
     Raises
     ------
@@ -62,8 +68,7 @@ def write_report(display: Any, path: str | Path) -> None:
         raise FileExistsError(
             f"{str(path)!r} is a file, and no report of a search; give another path, or delete it."
         )
-    # Half of a pair of surrogates, which no file can hold, is written as its number.
-    replace(path, page_of(display).encode(errors="backslashreplace"))
+    return path
 
 
 def _is_report(path: Path) -> bool:

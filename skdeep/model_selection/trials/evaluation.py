@@ -312,6 +312,16 @@ class History:
         rows = [self._of_splits(fits).mean(axis=0) for fits in self._fits]
         return np.array(rows).reshape(-1, self.n_splits)
 
+    @property
+    def fit_seconds(self) -> np.ndarray:
+        """Seconds that fits have taken, (n_candidates, n_splits), means of what was made again.
+
+        nan for those that were not made.
+        """
+        seconds = [[fit.get("fit_time", np.nan) for fit in fits] for fits in self._fits]
+        rows = [np.reshape(row, (-1, self.n_splits)).mean(axis=0) for row in seconds]
+        return np.array(rows).reshape(-1, self.n_splits)
+
     def add(self, candidate: dict[str, Any], steps: list[dict], shuffle: int = 0) -> float:
         """A candidate's mean test score by the records of its fits; nan if a fold failed.
 

@@ -1,18 +1,14 @@
-"""The command line: ``skdeep demo`` and ``skdeep search-status``."""
+"""``skdeep demo``: a network tuned, trained, compared, saved and loaded, in a minute."""
 
 import argparse
-import math
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 N_ITER = 12
-MOST_SECONDS = 86_400  # between two looks at a search
 _PREDICT_ELSEWHERE = """
 import sys, numpy as np, skdeep
 model, rows, out = sys.argv[1:]
@@ -20,10 +16,8 @@ np.save(out, skdeep.load(model).predict_proba(np.load(rows)))
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="skdeep", description="Deep learning in scikit-learn.")
-    commands = parser.add_subparsers(required=True, metavar="command")
+def add(commands: Any) -> None:
+    """Add the command to the parsers of all commands."""
     command = commands.add_parser(
         "demo",
         help="tune and train a convolutional network on images of digits, in a minute",
@@ -31,69 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "a picture and the model into the current directory.",
     )
     command.set_defaults(run=demo)
-    command = commands.add_parser(
-        "search-status",
-        help="how far a search is, from its journal",
-        description="Shows how far the search is whose storage= this file is, and its best "
-        "candidates so far; on a terminal until Ctrl-C, anew every few seconds.",
-    )
-    command.add_argument("path", help="the file that the search has as storage=")
-    how = command.add_mutually_exclusive_group()
-    how.add_argument("--every", type=_seconds, metavar="SECONDS", help="anew; 2 on a terminal")
-    how.add_argument("--html", metavar="FILE", help="write a page with pictures instead")
-    command.set_defaults(run=search_status)
-    parsed = vars(parser.parse_args(arguments))
-    run = parsed.pop("run")
-    return run(**parsed) or 0
 
 
-def _seconds(text: str) -> float:
-    """A time to wait, as it was typed.
-
-    Raises
-    ------
-    ArgumentTypeError
-        If it is none: a text, a negative number, or more than can be waited.
-    """
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= MOST_SECONDS:
-        raise argparse.ArgumentTypeError(
-            f"must be seconds, from 0 to {MOST_SECONDS:,}, but is {text!r}"
-        )
-    return seconds
-
-
-def search_status(path: str, every: float | None, html: str | None) -> int:
-    """Print the state of a search, once or again and again, or write it as a page."""
-    from skdeep.model_selection import SearchDisplay, load_search
-
-    live = sys.stdout.isatty()
-    every = 2.0 if every is None and live else every
-    try:
-        while True:
-            try:
-                if html is not None:
-                    SearchDisplay.from_search(path).report(html)
-                    return 0
-                text = load_search(path).summary()
-            except (OSError, ValueError) as error:
-                print(error, file=sys.stderr)
-                return 1
-            print(f"\x1b[2J\x1b[H{text}" if live else text, flush=True)
-            if every is None:
-                return 0
-            time.sleep(every)
-    except BrokenPipeError:  # its reader has seen enough; nothing is left to be flushed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 0
-
-
-def demo() -> None:
+def demo(options: argparse.Namespace) -> int:
     """Tune a pipeline that ends in a CNN, compare it on unseen images, save and load it."""
     import numpy as np
     from sklearn.base import clone
@@ -143,6 +77,7 @@ def demo() -> None:
         f"\nSaved {model_file} (a fresh process loads it and predicts the same) and {picture}.\n"
         f"{time.perf_counter() - started:.0f} seconds in all."
     )
+    return 0
 
 
 def _free_name(name: str) -> Path:

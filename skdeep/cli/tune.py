@@ -1,0 +1,285 @@
+"""``skdeep tune``: a network for a table, tuned within a number of candidates or of seconds.
+
+A search goes over the space that the estimator declares, its own configuration first; the best
+candidate is fitted to all rows.
+"""
+
+import argparse
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skdeep.cli.data import (
+    FOLDS,
+    MOST_CLASSES,
+    MOST_ROWS_IN_FOLDS,
+    ROWS_PER_CLASS,
+    TASKS,
+    Data,
+)
+from skdeep.cli.tables import Refused, check_place, one_line, table_path, warnings_as_notes
+
+DESCRIPTION = f"""\
+Tunes a network on a table by Bayesian optimisation, the default first; fits the best to all
+rows, and saves it. Columns of numbers, words, booleans and dates (2026-01-31) are taken as they
+are, gaps too.
+
+The task is told by the target. Words and booleans are classes; so are whole numbers, if there
+are two of them, or up to {MOST_CLASSES} with {ROWS_PER_CLASS} rows each on average. Others are
+numbers to predict.
+
+A candidate is scored by {FOLDS} folds; above {MOST_ROWS_IN_FOLDS:,} rows, by the first of
+them alone.
+
+Each fit is noted in a journal, OUT.journal. After Ctrl-C or a crash the same command goes on
+where it was; --n-iter, --time-budget, --n-jobs, --report and --force may be others.
+'skdeep search-status OUT.journal' shows how far it is.
+
+Exit status: 0, the model is saved; 1, data or a file was refused; 2, wrong usage; 130, Ctrl-C.
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parsers of all commands."""
+    command = commands.add_parser(
+        "tune",
+        help="tune a network on a table and save it",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    option = command.add_argument
+    option("table", type=table_path, help="CSV (.csv, .csv.gz) or .parquet")
+    option("--target", required=True, metavar="COLUMN", help="what to predict")
+    option("--out", type=Path, required=True, metavar="FILE", help="where the model is saved")
+    option("--task", choices=TASKS, help="instead of being told by the target")
+    option("--weight", metavar="COLUMN", help="weights of rows, in fits and scores; no feature")
+    rows = command.add_mutually_exclusive_group()
+    rows.add_argument(
+        "--group", metavar="COLUMN", help="rows that stay on one side of each split; no feature"
+    )
+    rows.add_argument(
+        "--time",
+        metavar="COLUMN",
+        help="numbers or dates by which rows are sorted: the past predicts the future; no feature",
+    )
+    columns: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "COLUMN"}
+    option("--drop", **columns, help="no features either")
+    option("--categorical", **columns, help="numbers that are names, as zip codes")
+    option("--n-iter", type=_count, default=32, metavar="N", help="most candidates (%(default)s)")
+    option(
+        "--time-budget",
+        type=_seconds,
+        metavar="SECONDS",
+        help="for all, the last fit too; at least one candidate and that fit are made",
+    )
+    option(
+        "--metric",
+        type=_metric,
+        metavar="NAME",
+        help="a scorer of scikit-learn's (roc_auc of two classes, neg_log_loss of more, "
+        "neg_root_mean_squared_error of numbers)",
+    )
+    option("--folds", type=_count, metavar="N", help="splits; 1 is the first of five folds alone")
+    option("--n-jobs", type=_count, metavar="N", help="folds that are fitted side by side (1)")
+    option("--seed", type=int, default=0, metavar="N", help="of all that is random (%(default)s)")
+    option("--report", type=Path, metavar="FILE", help="a page of HTML about the search")
+    option("--force", action="store_true", help="replace --out if it is there")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, search, refit, save."""
+    begun = time.perf_counter()
+    journal = Path(f"{options.out}.journal")
+    _check_places(options, journal)
+    with warnings_as_notes():
+        data = Data.read(options)
+        try:
+            return _tuned(data, options, journal, begun)
+        except KeyboardInterrupt:
+            kept = f"; the same command goes on where it was, by {journal}"
+            raise KeyboardInterrupt(kept if journal.exists() else "") from None
+
+
+def _check_places(options: argparse.Namespace, journal: Path) -> None:
+    """Refuse now what could not be written after hours."""
+    from skdeep.model_selection.looking.report import report_path
+
+    check_place(options.out, options.force, [options.table])
+    check_place(journal, True, [options.table])
+    if options.report is not None:
+        try:
+            report_path(options.report)
+        except OSError as error:
+            raise Refused(str(error)) from error
+        check_place(options.report, True, [options.table, options.out, journal])
+
+
+def _tuned(data: "Data", options: argparse.Namespace, journal: Path, begun: float) -> int:
+    from sklearn.base import clone
+
+    from skdeep._config import interrupts_are_ours
+    from skdeep.exceptions import FitDivergedError
+    from skdeep.model_selection import BayesSearchCV, SearchDisplay
+    from skdeep.model_selection.trials.journal import JournalError
+    from skdeep.persistence import save
+
+    estimator = data.estimator(options)
+    scorer = _scorer(options.metric, data)
+    deadline = None if options.time_budget is None else begun + options.time_budget
+    search = BayesSearchCV(
+        estimator,
+        n_iter=options.n_iter,
+        scoring=scorer,
+        cv=data.splits,
+        n_jobs=options.n_jobs,
+        stop=None if deadline is None else Budget(deadline, options.n_jobs or 1),
+        storage=journal,
+        refit=False,
+        verbose=1,
+        random_state=options.seed,
+    )
+    budget = "" if deadline is None else f" within {options.time_budget:g} s"
+    print(f"{data}\nUp to {options.n_iter} candidates{budget}; journal: {journal}", flush=True)
+    params = data.fit_params
+    try:
+        search.fit(data.X, data.y, **params | data.group_params)
+    except JournalError as error:
+        raise Refused(
+            f"{journal} is of another command or table: {one_line(error)} To go on, give the same "
+            f"again; to begin anew, delete {journal}, or give another --out."
+        ) from error
+    except ValueError as error:  # its last line is why the first fit failed
+        raise Refused(
+            f"no candidate could be fitted: {str(error).strip().splitlines()[-1]}"
+        ) from error
+    if search.stop_reason_ == "interrupted":
+        raise KeyboardInterrupt
+    if not math.isfinite(search.best_score_):
+        raise Refused(f"no candidate has a score: {search.cv_results_['failure'][0]}")
+    if options.report is not None:
+        SearchDisplay.from_search(search).report(options.report)
+    print(f"Fitting the best to all {len(data.y):,} rows", flush=True)
+    with interrupts_are_ours():  # half a fit is no model
+        best = clone(estimator).set_params(**clone(search.best_params_, safe=False))
+        try:
+            best.fit(data.X, data.y, **params)
+            save(best, options.out)
+        except FitDivergedError as error:
+            raise Refused(f"the last fit failed: {one_line(error)} Try another --seed.") from error
+        except OSError as error:
+            raise Refused(f"{options.out} cannot be written: {one_line(error)}") from error
+    _tell(search, options, time.perf_counter() - begun)
+    return 0
+
+
+def _tell(search: Any, options: argparse.Namespace, seconds: float) -> None:
+    """Say what was found, and where it is."""
+    scores, is_default = search.cv_results_["mean_test_score"], search.cv_results_["is_default"]
+    default = f" (the default: {scores[is_default][0]:.5g})" if is_default.any() else ""
+    where = f"{options.out}" + (f", report in {options.report}" if options.report else "")
+    print(
+        f"{search.scoring if isinstance(search.scoring, str) else 'score'} "
+        f"{search.best_score_:.5g}{default} on rows held out, of {len(scores)} candidates in "
+        f"{seconds:.0f} s; model in {where}"
+    )
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Stop while there is time to fit the best candidate to all rows.
+
+    Parameters
+    ----------
+    deadline : float
+        When all must have ended, by ``time.perf_counter()``.
+    n_jobs : int
+        Fits that run side by side.
+    """
+
+    deadline: float
+    n_jobs: int
+
+    def reached(self, seen: Any, optimizer: Any) -> bool:
+        """Whether another candidate, as slow as the slowest yet, would leave too little."""
+        seconds = seen.fit_seconds
+        if not np.isfinite(seconds).any():
+            return False
+        slowest = np.nanmax(seconds)
+        rounds = math.ceil(seen.n_splits / self.n_jobs)
+        last = slowest * (1 + seen.test_to_train)  # time grows with rows
+        return bool(time.perf_counter() + rounds * slowest + last > self.deadline)
+
+
+def _scorer(metric: str | None, data: Data) -> Any:
+    """The metric, by its name where that will do; it must take what is to be predicted.
+
+    Raises
+    ------
+    Refused
+        If it does not: found by the scores of a constant, or of classes by chance.
+    """
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.metrics import check_scoring, log_loss, make_scorer
+
+    dummy: Any = DummyRegressor()
+    scoring: Any = metric or "neg_root_mean_squared_error"
+    if data.task == "classification":
+        dummy = DummyClassifier(strategy="stratified", random_state=0)
+        labels = np.unique(data.y).tolist()
+        scoring = metric or ("roc_auc" if len(labels) == 2 else "neg_log_loss")
+        rare = any(len(np.unique(data.y[test])) < len(labels) for _, test in data.splits)
+        if metric is None and len(labels) > 2 and rare:  # which the scorer of that name refuses
+            scoring = make_scorer(
+                log_loss, greater_is_better=False, response_method="predict_proba", labels=labels
+            )
+    for i, (train, test) in enumerate(data.splits):
+        X = np.zeros((len(data.y), 1))
+        try:
+            score = check_scoring(dummy, scoring)(
+                dummy.fit(X[train], data.y[train]), X[test], data.y[test]
+            )
+            reason = "" if math.isfinite(score) else f"it is {score}"
+        except (ValueError, TypeError) as error:
+            reason = one_line(error)
+        if reason:
+            what = scoring if isinstance(scoring, str) else "neg_log_loss"
+            raise Refused(
+                f"{what} cannot score split {i} of {data.target!r}, a {data.task}: {reason}"
+            )
+    return scoring
+
+
+def _count(text: str) -> int:
+    """A number of something, 1 or more, as it was typed."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but is {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """A time that is more than nothing, as it was typed."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be seconds, more than 0, but is {text!r}")
+    return seconds
+
+
+def _metric(text: str) -> str:
+    """The name of a scorer, as it was typed."""
+    from sklearn.metrics import get_scorer_names
+
+    from skdeep.validation import did_you_mean
+
+    if text not in get_scorer_names():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no scorer of scikit-learn's{did_you_mean(text, get_scorer_names())}"
+        )
+    return text
