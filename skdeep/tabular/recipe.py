@@ -309,6 +309,10 @@ class _Tabular(NetworkEstimator):
                 f"is {self.hidden_layer_sizes!r}."
             )
 
+    def _checked_X(self, X, *, reset, name="X"):
+        with naming(name):
+            return self._check_X(X, reset=reset)  # words and dates too, which others refuse
+
     def _check_X(self, X, reset):
         if isinstance(X, _Encoded):
             return X.view(np.ndarray)

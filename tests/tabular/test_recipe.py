@@ -59,6 +59,16 @@ def test_a_frame_is_learnt_as_it_is(table):
     assert classifier.score(X_test, expected) > linear.score(X_test, expected) - 0.05
 
 
+def test_dates_are_the_same_as_dates_and_as_strings(table):
+    X, y = table
+    dates = pd.date_range("2026-01-01", periods=len(X))
+    as_words = X.assign(when=dates.strftime("%Y-%m-%d"))
+    encoder = TableEncoder(categories="codes", min_frequency=2, kinds={"when": "date"})
+    told = TabularRegressor(encoder=encoder, **SHORT).fit(as_words, y).predict(as_words)
+    plain = TabularRegressor(**SHORT).fit(X.assign(when=dates), y)
+    np.testing.assert_array_equal(plain.predict(X.assign(when=dates)), told)
+
+
 def test_early_stopping_by_a_score_keeps_the_epoch_of_the_best(table):
     X, y = table
     model = TabularClassifier(early_stopping="roc_auc", epochs=8, random_state=0)
