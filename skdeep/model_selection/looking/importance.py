@@ -87,7 +87,9 @@ def importance_table(names: Sequence[str], f: Callable[[np.ndarray], np.ndarray]
     rows += [
         (names[i], names[j], pairs[i, j], np.nan) for i, j in combinations(range(len(names)), 2)
     ]
-    table = pd.DataFrame(rows, columns=["parameter", "partner", "share", "total"])
+    # Names may hold what strings of pyarrow's cannot, so they stay objects.
+    table = pd.DataFrame(rows, columns=["parameter", "partner", "share", "total"], dtype=object)
+    table = table.astype({"share": np.float64, "total": np.float64})
     return table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
 
 
