@@ -1,6 +1,7 @@
 """What the columns of a table are for a search: features, targets, weights; how rows are split."""
 
 import argparse
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ TASKS = ("classification", "regression")
 MOST_CLASSES = 20  # of whole numbers, unless --task says so
 ROWS_PER_CLASS = 10  # so many on average, for whole numbers to be classes
 FOLDS = 5
+NAMELESS = "Unnamed: "  # as pandas calls a column without a name
 MOST_ROWS_IN_FOLDS = 5000  # more are split once
 
 
@@ -77,6 +79,13 @@ class Data:
         if not X.shape[1]:
             raise Refused(f"{options.table} has no column left to predict from.")
         task, y = _targets(table[options.target], options.task)
+        nameless = [name for name in X if str(name).startswith(NAMELESS)]
+        if nameless:
+            warnings.warn(
+                f"{listed(nameless)} has no name in {options.table}; if it has row numbers, --drop "
+                "it.",
+                stacklevel=2,
+            )
         groups = None if options.group is None else table[options.group].to_numpy()
         weight = None if options.weight is None else _weights(table[options.weight])
         kinds = dict.fromkeys(_dates(X), "date") | dict.fromkeys(options.categorical, "categorical")
@@ -96,6 +105,11 @@ class Data:
             f"columns; {n} split{'s' * (n > 1)}, {len(train):,} rows to train on and {len(test):,} "
             "to score"
         )
+
+    @property
+    def test_to_train(self) -> float:
+        """Test rows for each training row, a mean over the splits."""
+        return float(np.mean([len(test) / len(train) for train, test in self.splits]))
 
     @property
     def fit_params(self) -> dict[str, np.ndarray]:

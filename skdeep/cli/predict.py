@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         table = read_table(options.table, words)
         names = model.feature_names_in_.tolist()
         check_columns(names, table, options.table)
+        table = _dates_as_fitted(table, columns)
         others = [name for name in table if name not in set(names)]
         if others:
             print(f"note: not needed, and ignored: {listed(others)}", file=sys.stderr)
@@ -85,6 +87,23 @@ def _loaded(path: Path) -> Any:
             "a model to a DataFrame, or use skdeep.load in Python."
         )
     return model
+
+
+def _dates_as_fitted(table: "pd.DataFrame", columns: Any) -> "pd.DataFrame":
+    """Dates that one format of files has as such, and the other as strings."""
+    import pandas as pd
+
+    changed = {}
+    for column in columns:
+        if column.kind == "date" and column.name in table:
+            values = table[column.name]
+            is_date = pd.api.types.is_datetime64_any_dtype(values)
+            if is_date and column.family == "string":
+                changed[column.name] = values.map(pd.Timestamp.isoformat, na_action="ignore")
+            elif not is_date and column.family == "date":
+                with suppress(ValueError, TypeError):  # the encoder will say why not
+                    changed[column.name] = pd.to_datetime(values, format="ISO8601")
+    return table.assign(**changed)
 
 
 def predictions(model: Any, X: Any) -> "pd.DataFrame":

@@ -23,6 +23,8 @@ from skdeep.cli.data import (
 )
 from skdeep.cli.tables import Refused, check_place, one_line, table_path, warnings_as_notes
 
+N_PROBED = 3  # epochs
+
 DESCRIPTION = f"""\
 Tunes a network on a table by Bayesian optimisation, the default first; fits the best to all
 rows, and saves it. Columns of numbers, words, booleans and dates (2026-01-31) are taken as they
@@ -74,7 +76,7 @@ def add(commands: Any) -> None:
         "--time-budget",
         type=_seconds,
         metavar="SECONDS",
-        help="for all, the last fit too; at least one candidate and that fit are made",
+        help="for all, the last fit too, which is made in any case",
     )
     option(
         "--metric",
@@ -119,55 +121,35 @@ def _check_places(options: argparse.Namespace, journal: Path) -> None:
         check_place(options.report, True, [options.table, options.out, journal])
 
 
-def _tuned(data: "Data", options: argparse.Namespace, journal: Path, begun: float) -> int:
+def _tuned(data: Data, options: argparse.Namespace, journal: Path, begun: float) -> int:
     from sklearn.base import clone
 
     from skdeep._config import interrupts_are_ours
     from skdeep.exceptions import FitDivergedError
-    from skdeep.model_selection import BayesSearchCV, SearchDisplay
-    from skdeep.model_selection.trials.journal import JournalError
+    from skdeep.model_selection import SearchDisplay
     from skdeep.persistence import save
 
-    estimator = data.estimator(options)
-    scorer = _scorer(options.metric, data)
-    deadline = None if options.time_budget is None else begun + options.time_budget
-    search = BayesSearchCV(
-        estimator,
-        n_iter=options.n_iter,
-        scoring=scorer,
-        cv=data.splits,
-        n_jobs=options.n_jobs,
-        stop=None if deadline is None else Budget(deadline, options.n_jobs or 1),
-        storage=journal,
-        refit=False,
-        verbose=1,
-        random_state=options.seed,
+    estimator, scorer = data.estimator(options), _scorer(options.metric, data)
+    deadline = math.inf if options.time_budget is None else begun + options.time_budget
+    print(data, flush=True)
+    search, found = None, {}
+    seconds = (
+        0.0 if math.isinf(deadline) or _has_scores(journal) else seconds_to_fit(estimator, data)
     )
-    budget = "" if deadline is None else f" within {options.time_budget:g} s"
-    print(f"{data}\nUp to {options.n_iter} candidates{budget}; journal: {journal}", flush=True)
-    params = data.fit_params
-    try:
-        search.fit(data.X, data.y, **params | data.group_params)
-    except JournalError as error:
-        raise Refused(
-            f"{journal} is of another command or table: {one_line(error)} To go on, give the same "
-            f"again; to begin anew, delete {journal}, or give another --out."
-        ) from error
-    except ValueError as error:  # its last line is why the first fit failed
-        raise Refused(
-            f"no candidate could be fitted: {str(error).strip().splitlines()[-1]}"
-        ) from error
-    if search.stop_reason_ == "interrupted":
-        raise KeyboardInterrupt
-    if not math.isfinite(search.best_score_):
-        raise Refused(f"no candidate has a score: {search.cv_results_['failure'][0]}")
-    if options.report is not None:
-        SearchDisplay.from_search(search).report(options.report)
-    print(f"Fitting the best to all {len(data.y):,} rows", flush=True)
+    budget = Budget(deadline, options.n_jobs or 1)
+    if budget.allows(seconds / (1 + data.test_to_train), len(data.splits), data.test_to_train):
+        search = _searched(estimator, scorer, data, options, journal, budget)
+        found = search.best_params_
+        if options.report is not None:
+            SearchDisplay.from_search(search).report(options.report)
+    else:
+        print(f"A fit takes about {seconds:.0f} s: too long for a search, so there is no score.")
+    what = "default" if search is None else "best"
+    print(f"Fitting the {what} to all {len(data.y):,} rows", flush=True)
     with interrupts_are_ours():  # half a fit is no model
-        best = clone(estimator).set_params(**clone(search.best_params_, safe=False))
+        best = clone(estimator).set_params(**clone(found, safe=False))
         try:
-            best.fit(data.X, data.y, **params)
+            best.fit(data.X, data.y, **data.fit_params)
             save(best, options.out)
         except FitDivergedError as error:
             raise Refused(f"the last fit failed: {one_line(error)} Try another --seed.") from error
@@ -177,16 +159,88 @@ def _tuned(data: "Data", options: argparse.Namespace, journal: Path, begun: floa
     return 0
 
 
+def _searched(
+    estimator: Any,
+    scorer: Any,
+    data: Data,
+    options: argparse.Namespace,
+    journal: Path,
+    budget: "Budget",
+) -> Any:
+    """A search that has ended and found something."""
+    from skdeep.model_selection import BayesSearchCV
+    from skdeep.model_selection.trials.journal import JournalError
+
+    within = "" if math.isinf(budget.deadline) else f" within {options.time_budget:g} s"
+    print(f"Up to {options.n_iter} candidates{within}; journal: {journal}", flush=True)
+    search = BayesSearchCV(
+        estimator,
+        n_iter=options.n_iter,
+        scoring=scorer,
+        cv=data.splits,
+        n_jobs=options.n_jobs,
+        stop=budget,
+        storage=journal,
+        refit=False,
+        verbose=1,
+        random_state=options.seed,
+    )
+    try:
+        search.fit(data.X, data.y, **data.fit_params | data.group_params)
+    except JournalError as error:
+        raise Refused(
+            f"{one_line(error)} To go on, repeat the command that began it; to begin anew beside "
+            "it, give another --out."
+        ) from error
+    except ValueError as error:  # its last line is why the first fit failed
+        reason = str(error).strip().splitlines()[-1]
+        raise Refused(f"no candidate could be fitted: {reason}") from error
+    if search.stop_reason_ == "interrupted":
+        raise KeyboardInterrupt
+    if not math.isfinite(search.best_score_):
+        raise Refused(f"no candidate has a score: {search.cv_results_['failure'][0]}")
+    return search
+
+
 def _tell(search: Any, options: argparse.Namespace, seconds: float) -> None:
     """Say what was found, and where it is."""
+    if search is None:
+        print(f"{seconds:.0f} s; model in {options.out}")
+        return
     scores, is_default = search.cv_results_["mean_test_score"], search.cv_results_["is_default"]
     default = f" (the default: {scores[is_default][0]:.5g})" if is_default.any() else ""
-    where = f"{options.out}" + (f", report in {options.report}" if options.report else "")
+    report = f", report in {options.report}" if options.report else ""
     print(
-        f"{search.scoring if isinstance(search.scoring, str) else 'score'} "
-        f"{search.best_score_:.5g}{default} on rows held out, of {len(scores)} candidates in "
-        f"{seconds:.0f} s; model in {where}"
+        f"{search.scoring if isinstance(search.scoring, str) else 'neg_log_loss'} "
+        f"{search.best_score_:.5g}{default} on rows held out, best of {len(scores)} candidates; "
+        f"{seconds:.0f} s; model in {options.out}{report}"
     )
+
+
+def seconds_to_fit(estimator: Any, data: Data) -> float:
+    """What a fit to all rows will take, by the first epochs of one."""
+    from sklearn.base import clone
+
+    begun, ends = time.perf_counter(), []
+    probe = clone(estimator).set_params(
+        epochs=N_PROBED, callbacks=[lambda state: ends.append(time.perf_counter())]
+    )
+    probe.fit(data.X, data.y, **data.fit_params)
+    epoch = (ends[-1] - ends[0]) / (N_PROBED - 1)  # the first has waited for the compiler
+    return ends[0] - begun + (estimator.epochs - 1) * epoch
+
+
+def _has_scores(journal: Path) -> bool:
+    """Whether a search is to be gone on with: what a fit takes is known then."""
+    from skdeep.model_selection import load_search
+
+    if not journal.exists():
+        return False
+    try:
+        trials = load_search(journal).trials
+    except (OSError, ValueError):  # the search will say why it cannot be read
+        return True
+    return "mean_test_score" in trials and bool(trials["mean_test_score"].notna().any())
 
 
 @dataclass(frozen=True)
@@ -209,10 +263,13 @@ class Budget:
         seconds = seen.fit_seconds
         if not np.isfinite(seconds).any():
             return False
-        slowest = np.nanmax(seconds)
-        rounds = math.ceil(seen.n_splits / self.n_jobs)
-        last = slowest * (1 + seen.test_to_train)  # time grows with rows
-        return bool(time.perf_counter() + rounds * slowest + last > self.deadline)
+        return not self.allows(np.nanmax(seconds), seen.n_splits, seen.test_to_train)
+
+    def allows(self, seconds: float, n_splits: int, test_to_train: float) -> bool:
+        """Whether there is time for a candidate of such fits, and one to all rows."""
+        rounds = math.ceil(n_splits / self.n_jobs)
+        last = seconds * (1 + test_to_train)  # as time grows with rows
+        return bool(time.perf_counter() + rounds * seconds + last <= self.deadline)
 
 
 def _scorer(metric: str | None, data: Data) -> Any:

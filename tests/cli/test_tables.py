@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 import skdeep
 from skdeep.cli import main
 from skdeep.cli.data import Data
-from skdeep.cli.tune import Budget
+from skdeep.cli.tune import Budget, seconds_to_fit
 from skdeep.model_selection import load_search
 from skdeep.tabular.recipe import TabularClassifier, TabularRegressor
 
@@ -149,6 +149,29 @@ def test_parquet_predicts_as_csv(tuned, tmp_path):
     pd.testing.assert_frame_equal(found, plain, check_exact=False, rtol=1e-14)
 
 
+def test_dates_are_the_same_as_strings_and_as_dates(tuned, tmp_path):
+    pytest.importorskip("pyarrow")
+    plain = predicted(tuned, tuned / "new.csv", tmp_path / "plain.csv")
+    new = pd.read_csv(tuned / "new.csv", dtype={"code": str})
+    new.assign(since=pd.to_datetime(new["since"])).to_parquet(tmp_path / "new.parquet")
+    found = predicted(tuned, tmp_path / "new.parquet", tmp_path / "out.csv")
+    pd.testing.assert_frame_equal(found, plain)
+    table = frame()
+    table.assign(since=pd.to_datetime(table["since"])).to_parquet(tmp_path / "train.parquet")
+    words = [
+        "--target",
+        "bought",
+        "--drop",
+        "spent",
+        *SHORT,
+        "--out",
+        str(tmp_path / "model.skdeep"),
+    ]
+    assert main(["tune", str(tmp_path / "train.parquet"), *words]) == 0
+    found = predicted(tmp_path, tuned / "new.csv", tmp_path / "dates.csv")
+    pd.testing.assert_frame_equal(found, plain)
+
+
 def test_a_parquet_that_is_cut_off_is_refused(tuned, tmp_path, capsys):
     pytest.importorskip("pyarrow")
     pd.read_csv(tuned / "new.csv").to_parquet(tmp_path / "new.parquet")
@@ -249,8 +272,8 @@ def test_a_journal_of_another_table_or_command_is_refused(tuned, tmp_path, capsy
     for more in (["--folds", "1"], ["--drop", "spent"]):  # fewer or other columns, other splits
         assert main(["tune", train, *words, *more]) == 1
         text = told(capsys)
-        assert "is of another command or table" in text
-        assert "delete" in text
+        assert "is the journal of another search" in text
+        assert "delete this one" in text
     assert not (tmp_path / "model.skdeep").exists()
 
 
@@ -266,11 +289,43 @@ def test_a_budget_keeps_time_for_the_last_fit():
     assert Budget(now + 9, 2).reached(seen, None)
 
 
-def test_a_budget_too_short_for_a_search_leaves_the_default(tmp_path, capsys):
+def test_a_budget_too_short_for_a_search_gives_the_default(tmp_path, capsys):
     frame().to_csv(tmp_path / "train.csv", index=False)
     assert tune(tmp_path, "--time-budget", "0.01") == 0
-    assert len(load_search(tmp_path / "model.skdeep.journal").trials) == 1
+    assert "there is no score" in capsys.readouterr().out
+    assert not (tmp_path / "model.skdeep.journal").exists()
     assert skdeep.load(tmp_path / "model.skdeep").learning_rate == TabularClassifier().learning_rate
+
+
+@pytest.mark.slow  # as it measures time, of which a busy machine has less
+def test_a_budget_ends_a_search_between_two_candidates(tmp_path, monkeypatch):
+    frame().to_csv(tmp_path / "train.csv", index=False)
+    seconds = 0.3
+    fit = TabularClassifier.fit
+
+    def slow(self, *args, **kwargs):
+        time.sleep(seconds)
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(TabularClassifier, "fit", slow)
+    begun = time.perf_counter()
+    budget = 30 * seconds
+    assert tune(tmp_path, "--n-iter", "100", "--time-budget", str(budget)) == 0
+    took = time.perf_counter() - begun
+    assert took < budget + 2 * seconds
+    assert 1 <= len(load_search(tmp_path / "model.skdeep.journal").trials) < 15
+
+
+@pytest.mark.slow  # as it measures time, of which a busy machine has less
+def test_the_time_of_a_fit_is_foretold(tmp_path):
+    table = frame(400).rename(columns={"bought": "y"})
+    given = data(tmp_path, table)
+    estimator = given.estimator(Namespace(table="t.csv", seed=0)).set_params(epochs=400)
+    foretold = seconds_to_fit(estimator, given)
+    begun = time.perf_counter()
+    estimator.fit(given.X, given.y)
+    took = time.perf_counter() - begun
+    assert took / 4 < foretold < 10 * took  # the probe has compiled, and calls back each epoch
 
 
 # --- what becomes of columns
@@ -353,6 +408,11 @@ def test_dates_in_strings_are_dates_and_numbers_may_be_names(tmp_path):
     assert found.kinds == {"since": "date", "age": "categorical"}
     table.loc[5, "since"] = "2026-02-31"  # no date at all
     assert data(tmp_path, table).kinds == {}
+
+
+def test_a_column_without_a_name_is_pointed_out(tmp_path):
+    with pytest.warns(UserWarning, match="'Unnamed: 0' has no name in .*; if it has row numbers"):
+        data(tmp_path, frame().rename(columns={"bought": "y"}).reset_index(names=""))
 
 
 # --- what is refused
