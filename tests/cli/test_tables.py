@@ -10,7 +10,7 @@ from argparse import Namespace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
 import skdeep
@@ -20,7 +20,8 @@ from skdeep.cli.tune import Budget, seconds_to_fit
 from skdeep.model_selection import load_search
 from skdeep.tabular.recipe import TabularClassifier, TabularRegressor
 
-EPOCHS = 4
+EPOCHS = 8
+LIKE_TUNED = ["--folds", "1", "--metric", "neg_log_loss", "--n-iter", "5"]
 SHORT = ["--folds", "1", "--n-iter", "2"]
 
 
@@ -66,9 +67,9 @@ def told(capsys):
 def tuned(tmp_path_factory, few_epochs):
     """A folder with a table, the model that was tuned on it, new rows, and a report."""
     folder = tmp_path_factory.mktemp("tuned")
-    frame().to_csv(folder / "train.csv", index=False)
+    frame(150).to_csv(folder / "train.csv", index=False)
     frame(25, seed=1).drop(columns=["bought", "spent"]).to_csv(folder / "new.csv", index=False)
-    given = ["tune", folder / "train.csv", "--target", "bought", "--drop", "spent", *SHORT]
+    given = ["tune", folder / "train.csv", "--target", "bought", "--drop", "spent", *LIKE_TUNED]
     given += ["--out", folder / "model.skdeep", "--report", folder / "report.html"]
     assert main([str(word) for word in given]) == 0
     return folder
@@ -83,6 +84,7 @@ def predicted(folder, table, out="out.csv", *more):
 def test_predictions_are_those_of_the_same_estimator_in_python_to_the_bit(tuned, tmp_path):
     train = pd.read_csv(tuned / "train.csv")
     best = load_search(tuned / "model.skdeep.journal").best_params
+    assert best["learning_rate"] != TabularClassifier().learning_rate
     kinds = {"since": "date"}
     encoder = skdeep.preprocessing.TableEncoder(categories="codes", min_frequency=2, kinds=kinds)
     model = TabularClassifier(encoder=encoder, epochs=EPOCHS, random_state=0, **best)
@@ -104,7 +106,7 @@ def test_the_score_is_that_of_the_first_fold(tuned):
     encoder = skdeep.load(tuned / "model.skdeep").encoder
     model = TabularClassifier(encoder=encoder, epochs=EPOCHS, random_state=0)
     model.fit(X.iloc[train], y[train])
-    expected = roc_auc_score(y[test], model.predict_proba(X.iloc[test])[:, 1])
+    expected = -log_loss(y[test], model.predict_proba(X.iloc[test]))
     assert record["mean_test_score"][0] == pytest.approx(expected)
 
 
@@ -156,14 +158,14 @@ def test_dates_are_the_same_as_strings_and_as_dates(tuned, tmp_path):
     new.assign(since=pd.to_datetime(new["since"])).to_parquet(tmp_path / "new.parquet")
     found = predicted(tuned, tmp_path / "new.parquet", tmp_path / "out.csv")
     pd.testing.assert_frame_equal(found, plain)
-    table = frame()
+    table = frame(150)
     table.assign(since=pd.to_datetime(table["since"])).to_parquet(tmp_path / "train.parquet")
     words = [
         "--target",
         "bought",
         "--drop",
         "spent",
-        *SHORT,
+        *LIKE_TUNED,
         "--out",
         str(tmp_path / "model.skdeep"),
     ]
@@ -224,6 +226,7 @@ def tune(folder, *more, out="model.skdeep"):
 def test_an_interrupted_search_ends_where_it_would_have(tmp_path, monkeypatch, capsys):
     frame().to_csv(tmp_path / "train.csv", index=False)
     assert tune(tmp_path, "--n-iter", "3", out="whole.skdeep") == 0
+    assert "\nroc_auc 0." in capsys.readouterr().out
     fit, n_fits = TabularClassifier.fit, [0]
 
     def interrupted(self, *args, **kwargs):
@@ -249,19 +252,21 @@ def test_an_interrupted_search_ends_where_it_would_have(tmp_path, monkeypatch, c
 
 def test_ctrl_c_in_the_last_fit_saves_no_half_model(tmp_path, monkeypatch, capsys):
     frame().to_csv(tmp_path / "train.csv", index=False)
-    fit, n_fits = TabularClassifier.fit, [0]
+    estimator, n_epochs = Data.estimator, [0]
 
-    def interrupted(self, *args, **kwargs):
-        n_fits[0] += 1
-        if n_fits[0] == 3:
+    def press(state):
+        n_epochs[0] += 1
+        if n_epochs[0] == 2 * EPOCHS + 1:  # both folds are over
             signal.raise_signal(signal.SIGINT)
-        return fit(self, *args, **kwargs)
 
-    monkeypatch.setattr(TabularClassifier, "fit", interrupted)
+    def pressing(self, options):
+        return estimator(self, options).set_params(callbacks=[press])
+
+    monkeypatch.setattr(Data, "estimator", pressing)
     assert tune(tmp_path, "--n-iter", "1") == 130
+    assert n_epochs[0] == 2 * EPOCHS + 1
+    assert "the same command goes on" in told(capsys)
     assert not (tmp_path / "model.skdeep").exists()
-    assert tune(tmp_path, "--n-iter", "1") == 0
-    assert n_fits[0] == 4
 
 
 def test_a_journal_of_another_table_or_command_is_refused(tuned, tmp_path, capsys):

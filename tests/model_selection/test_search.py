@@ -315,7 +315,8 @@ def test_a_rule_of_ones_own_sees_scores_folds_and_splits(n_points, regression):
 
     class Fifth:
         def reached(self, search, optimizer):
-            seen.append((list(search.scores), search.fold_scores, search.test_to_train))
+            what = search.scores.copy(), search.fold_scores, search.fit_seconds
+            seen.append((*what, search.test_to_train))
             return len(search.scores) >= 5
 
     cv = [(np.arange(40), np.arange(40, 60)), (np.arange(60) < 20, np.arange(60) >= 30)]
@@ -325,11 +326,13 @@ def test_a_rule_of_ones_own_sees_scores_folds_and_splits(n_points, regression):
     n = len(search.cv_results_["params"])
     assert n == {1: 5, 3: 7}[n_points]  # those under way are not lost
     assert search.stop_reason_ == "stop"
-    scores, folds, test_to_train = seen[-1]
+    scores, folds, seconds, test_to_train = seen[-1]
     assert scores == search.cv_results_["mean_test_score"][:5].tolist()
     for split in (0, 1):
         by_split = search.cv_results_[f"split{split}_test_score"][:5]
         np.testing.assert_array_equal(folds[:, split], by_split)
+    mean_seconds = search.cv_results_["mean_fit_time"][:5]
+    np.testing.assert_allclose(seconds.mean(axis=1), mean_seconds)
     assert test_to_train == (20 / 40 + 30 / 20) / 2
 
 
