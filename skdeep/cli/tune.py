@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from skdeep._config import interrupts_are_ours
 from skdeep.cli.data import (
     FOLDS,
     MOST_CLASSES,
@@ -101,7 +102,8 @@ def run(options: argparse.Namespace) -> int:
     with warnings_as_notes():
         data = Data.read(options)
         try:
-            return _tuned(data, options, journal, begun)
+            with interrupts_are_ours():  # a fit or a search that was cut short is no model
+                return _tuned(data, options, journal, begun)
         except KeyboardInterrupt:
             kept = f"; the same command goes on where it was, by {journal}"
             raise KeyboardInterrupt(kept if journal.exists() else "") from None
@@ -124,39 +126,56 @@ def _check_places(options: argparse.Namespace, journal: Path) -> None:
 def _tuned(data: Data, options: argparse.Namespace, journal: Path, begun: float) -> int:
     from sklearn.base import clone
 
-    from skdeep._config import interrupts_are_ours
-    from skdeep.exceptions import FitDivergedError
     from skdeep.model_selection import SearchDisplay
     from skdeep.persistence import save
 
     estimator, scorer = data.estimator(options), _scorer(options.metric, data)
     deadline = math.inf if options.time_budget is None else begun + options.time_budget
+    budget, search = Budget(deadline, options.n_jobs or 1), None
     print(data, flush=True)
-    search, found = None, {}
-    seconds = (
-        0.0 if math.isinf(deadline) or _has_scores(journal) else seconds_to_fit(estimator, data)
-    )
-    budget = Budget(deadline, options.n_jobs or 1)
-    if budget.allows(seconds / (1 + data.test_to_train), len(data.splits), data.test_to_train):
+    if _is_time_to_search(estimator, data, budget, journal):
         search = _searched(estimator, scorer, data, options, journal, budget)
-        found = search.best_params_
+        estimator = clone(estimator).set_params(**clone(search.best_params_, safe=False))
         if options.report is not None:
             SearchDisplay.from_search(search).report(options.report)
-    else:
-        print(f"A fit takes about {seconds:.0f} s: too long for a search, so there is no score.")
     what = "default" if search is None else "best"
     print(f"Fitting the {what} to all {len(data.y):,} rows", flush=True)
-    with interrupts_are_ours():  # half a fit is no model
-        best = clone(estimator).set_params(**clone(found, safe=False))
-        try:
-            best.fit(data.X, data.y, **data.fit_params)
-            save(best, options.out)
-        except FitDivergedError as error:
-            raise Refused(f"the last fit failed: {one_line(error)} Try another --seed.") from error
-        except OSError as error:
-            raise Refused(f"{options.out} cannot be written: {one_line(error)}") from error
+    fitted = _fitted(estimator, data)
+    try:
+        save(fitted, options.out)
+    except OSError as error:
+        raise Refused(f"{options.out} cannot be written: {one_line(error)}") from error
     _tell(search, options, time.perf_counter() - begun)
     return 0
+
+
+def _is_time_to_search(estimator: Any, data: Data, budget: "Budget", journal: Path) -> bool:
+    """Whether a candidate can be scored in time, if only just, before one is fitted to all rows."""
+    if math.isinf(budget.deadline) or _has_scores(journal):
+        return True
+    seconds = seconds_to_fit(estimator, data)
+    is_time = budget.allows(seconds / (1 + data.test_to_train), len(data.splits))
+    if not is_time:
+        print(f"A fit takes about {seconds:.0f} s: too long for a search, so there is no score.")
+    return is_time
+
+
+def _fitted(estimator: Any, data: Data) -> Any:
+    """A clone, fitted to all rows.
+
+    Raises
+    ------
+    Refused
+        If that fails: the rows are too few, or the loss becomes infinite.
+    """
+    from sklearn.base import clone
+
+    from skdeep.exceptions import FitDivergedError
+
+    try:
+        return clone(estimator).fit(data.X, data.y, **data.fit_params)
+    except (ValueError, FitDivergedError) as error:
+        raise Refused(f"the fit to all rows failed: {one_line(error)}") from error
 
 
 def _searched(
@@ -195,8 +214,6 @@ def _searched(
     except ValueError as error:  # its last line is why the first fit failed
         reason = str(error).strip().splitlines()[-1]
         raise Refused(f"no candidate could be fitted: {reason}") from error
-    if search.stop_reason_ == "interrupted":
-        raise KeyboardInterrupt
     if not math.isfinite(search.best_score_):
         raise Refused(f"no candidate has a score: {search.cv_results_['failure'][0]}")
     return search
@@ -222,10 +239,8 @@ def seconds_to_fit(estimator: Any, data: Data) -> float:
     from sklearn.base import clone
 
     begun, ends = time.perf_counter(), []
-    probe = clone(estimator).set_params(
-        epochs=N_PROBED, callbacks=[lambda state: ends.append(time.perf_counter())]
-    )
-    probe.fit(data.X, data.y, **data.fit_params)
+    clock = [lambda state: ends.append(time.perf_counter())]
+    _fitted(clone(estimator).set_params(epochs=N_PROBED, callbacks=clock), data)
     epoch = (ends[-1] - ends[0]) / (N_PROBED - 1)  # the first has waited for the compiler
     return ends[0] - begun + (estimator.epochs - 1) * epoch
 
@@ -263,12 +278,13 @@ class Budget:
         seconds = seen.fit_seconds
         if not np.isfinite(seconds).any():
             return False
-        return not self.allows(np.nanmax(seconds), seen.n_splits, seen.test_to_train)
+        slowest = np.nanmax(seconds)
+        # The last fit has more rows, and takes longer by as much.
+        return not self.allows(slowest, seen.n_splits, slowest * (1 + seen.test_to_train))
 
-    def allows(self, seconds: float, n_splits: int, test_to_train: float) -> bool:
-        """Whether there is time for a candidate of such fits, and one to all rows."""
+    def allows(self, seconds: float, n_splits: int, last: float = 0.0) -> bool:
+        """Whether there is time for a candidate of such fits, and a last one of so many seconds."""
         rounds = math.ceil(n_splits / self.n_jobs)
-        last = seconds * (1 + test_to_train)  # as time grows with rows
         return bool(time.perf_counter() + rounds * seconds + last <= self.deadline)
 
 

@@ -299,6 +299,10 @@ def test_a_budget_too_short_for_a_search_gives_the_default(tmp_path, capsys):
     assert tune(tmp_path, "--time-budget", "0.01") == 0
     assert "there is no score" in capsys.readouterr().out
     assert not (tmp_path / "model.skdeep.journal").exists()
+    assert tune(tmp_path, "--n-iter", "1", "--force") == 0
+    capsys.readouterr()  # what a search has found counts, be there time for more or not
+    assert tune(tmp_path, "--time-budget", "0.01", "--force") == 0
+    assert "best of 1 candidates" in capsys.readouterr().out
     assert skdeep.load(tmp_path / "model.skdeep").learning_rate == TabularClassifier().learning_rate
 
 
@@ -465,6 +469,15 @@ def test_what_cannot_be_learnt_from_is_refused_before_any_fit(
     assert reason in text
     assert len(text.strip().splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize("more", [[], ["--time-budget", "60"]])
+def test_rows_that_are_too_few_for_a_fit_are_refused(tmp_path, more, capsys):
+    table = pd.DataFrame({"x": range(8), "y": [0.5, 1.5] * 4})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = ["tune", str(tmp_path / "t.csv"), "--target", "y", "--out", str(tmp_path / "m.skdeep")]
+    assert main([*words, "--folds", "9", *more]) == 1
+    assert "8 rows cannot be split" in told(capsys)
 
 
 @pytest.mark.parametrize(
