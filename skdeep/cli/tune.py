@@ -31,12 +31,11 @@ Tunes a network on a table by Bayesian optimisation, the default first; fits the
 rows, and saves it. Columns of numbers, words, booleans and dates (2026-01-31) are taken as they
 are, gaps too.
 
-The task is told by the target. Words and booleans are classes; so are whole numbers, if there
-are two of them, or up to {MOST_CLASSES} with {ROWS_PER_CLASS} rows each on average. Others are
-numbers to predict.
+The task is told by the target. Words and booleans are classes. Whole numbers are classes if
+there are two of them, or up to {MOST_CLASSES} with {ROWS_PER_CLASS} rows each on average.
+All others are numbers to predict.
 
-A candidate is scored by {FOLDS} folds; above {MOST_ROWS_IN_FOLDS:,} rows, by the first of
-them alone.
+Candidates are scored by {FOLDS} folds, above {MOST_ROWS_IN_FOLDS:,} rows by the first alone.
 
 Each fit is noted in a journal, OUT.journal. After Ctrl-C or a crash the same command goes on
 where it was; --n-iter, --time-budget, --n-jobs, --report and --force may be others.
