@@ -131,12 +131,13 @@ class Data:
         """
         from sklearn.base import clone
 
-        from skdeep.tabular.recipe import RECIPE, TabularClassifier, TabularRegressor
+        from skdeep import TabularClassifier, TabularRegressor
+        from skdeep.tabular.recipe import default_encoder
 
         kind = TabularClassifier if self.task == "classification" else TabularRegressor
-        encoder = clone(RECIPE).set_params(kinds=self.kinds) if self.kinds else None
+        encoder = default_encoder().set_params(kinds=self.kinds) if self.kinds else None
         try:
-            found = clone(encoder or RECIPE).fit(self.X)
+            found = clone(encoder or default_encoder()).fit(self.X)
         except (ValueError, TypeError) as error:
             raise Refused(f"{options.table} cannot be encoded: {one_line(error)}") from error
         if not len(found.cardinalities_):

@@ -44,6 +44,12 @@ ACTIVATIONS = frozenset({"gelu", "mish", "relu", "selu", "silu"})
 N_FIRST = 4096  # rows that first weights are fitted to
 
 
+def default_encoder(sparse: bool = False) -> TableEncoder:
+    """What encodes a table, or a sparse matrix, unless the user gives an encoder."""
+    scaling = "robust" if sparse else "quantile"
+    return TableEncoder(scaling=scaling, categories="codes", min_frequency=2)
+
+
 class _Encoded(np.ndarray):
     """Rows that the encoder has encoded."""
 
@@ -283,21 +289,15 @@ class _Tabular(NetworkEstimator):
         if sample_weight is not None:
             weight = np.abs(_check_sample_weight(sample_weight, X, dtype=np.float64))
             weight *= np.count_nonzero(weight) / max(weight.sum(), np.finfo(float).tiny)
-        self.encoder_ = clone(self._encoder(sp.issparse(X))).fit(X, sample_weight=weight)
+        encoder = self.encoder or default_encoder(sp.issparse(X))
+        self.encoder_ = clone(encoder).fit(X, sample_weight=weight)
         if not len(self.encoder_.cardinalities_):
             raise ValueError("all columns of X are constant; there is nothing to learn from.")
         validate_data(self, X, skip_check_array=True, reset=True)
 
-    def _encoder(self, sparse: bool) -> TableEncoder:
-        """The encoder as it is before it is fitted."""
-        if self.encoder is not None:
-            return self.encoder
-        scaling = "robust" if sparse else "quantile"
-        return TableEncoder(scaling=scaling, categories="codes", min_frequency=2)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self._encoder(sparse=True)).input_tags
+        tags.input_tags = get_tags(self.encoder or default_encoder(sparse=True)).input_tags
         return tags
 
     # What the engine asks ---------------------------------------------------------------------
