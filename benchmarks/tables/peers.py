@@ -257,8 +257,10 @@ def scores_of_classes(y: np.ndarray, P: np.ndarray) -> dict[str, float]:
 
 def versions(peer: str) -> dict[str, str]:
     if peer == OURS:
-        what = ["git", "-C", str(BENCHMARKS), "describe", "--always", "--dirty"]
-        return {"commit": subprocess.check_output(what, text=True).strip()}
+        sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
+        from skdeep import __version__
+
+        return {"skdeep": __version__}
     names = {*PEERS[peer][1], "scikit-learn", "numpy", "pandas"}
     return {n: version(n) for n in sorted(names)} | {"python": platform.python_version()}
 
