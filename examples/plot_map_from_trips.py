@@ -46,9 +46,8 @@ print(f"R2 of a linear model on one-hot columns: {linear.score(X_test, y_test):.
 print(f"on products of vectors: {products.fit(X_train, y_train).score(X_test, y_test):.2f}")
 
 turned = LinearRegression().fit(vectors, where).predict(vectors)
-print(
-    f"median distance of a place from its place: {np.median(np.linalg.norm(turned - where, axis=1)):.1f} km"
-)
+apart = np.linalg.norm(turned - where, axis=1)
+print(f"median distance of a place from its place: {np.median(apart):.1f} km")
 
 fig, axes = plt.subplots(figsize=(6, 6), layout="constrained")
 axes.plot(*np.stack([where, turned]).transpose(2, 0, 1), color="0.8", zorder=0)

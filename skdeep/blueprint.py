@@ -169,6 +169,7 @@ def program(twin: Any, task: Task):
             key = weights.get("key")
             outputs = net.apply(weights, x, training=False, key=key, hyper=hyper)[0]
             if not alone:
+                outputs["members"] = outputs["output"]
                 outputs["output"] = task.head.mean_of_members(outputs["output"])
             return outputs
 

@@ -67,7 +67,9 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         return_std : bool, default=False
             Whether to return standard deviations as well: of the noise in y under
             ``loss="gaussian"``, under ``loss="quantile"`` half the distance of the quantiles that
-            a normal distribution has one deviation below and above its mean.
+            a normal distribution has one deviation below and above its mean. Under
+            ``loss="squared"`` an ensemble has those of its members' predictions: of what the rows
+            have left open, without the noise.
         n_samples : int, default=None
             Average so many networks, each thinned by dropout as in a step of training [1]_. The
             variance of their predictions adds to that of the noise [2]_. The same networks for
@@ -89,15 +91,18 @@ class BaseNetworkRegressor(RegressorMixin, NetworkEstimator):
         check_is_fitted(self)
         target = self._fitted.target
         if n_samples is not None:
-            samples = self._sampled(X, n_samples)
-        elif return_std and target.head.loss == "squared":
-            raise ValueError(
-                "return_std=True needs a network that knows its uncertainty: fit with "
-                "loss='gaussian' or 'quantile', or give n_samples to one that has dropout."
-            )
+            values, deviations = target.mixture(self._sampled(X, n_samples))
         else:
-            samples = iter([self._outputs(X)["output"]])
-        values, deviations = target.mixture(samples)
+            outputs = self._outputs(X)
+            values, deviations = target.mixture(iter([outputs["output"]]))
+            if return_std and target.head.loss == "squared":
+                if "members" not in outputs:
+                    raise ValueError(
+                        "return_std=True needs a network that knows its uncertainty: fit with "
+                        "loss='gaussian' or 'quantile', give n_samples to one that has dropout, or "
+                        "take an ensemble."
+                    )
+                _, deviations = target.mixture(iter(np.moveaxis(outputs["members"], 1, 0)))
         return (values, deviations) if return_std else values
 
     def predict_quantiles(self, X, quantiles=(0.05, 0.5, 0.95)):

@@ -18,7 +18,7 @@ from skdeep.cli import main
 from skdeep.cli.data import Data
 from skdeep.cli.tune import Budget, seconds_to_fit
 from skdeep.model_selection import load_search
-from skdeep.tabular.recipe import TabularClassifier, TabularRegressor
+from skdeep.tabular.recipe import TabularClassifier, TabularRegressor, default_encoder
 
 EPOCHS = 8
 LIKE_TUNED = ["--folds", "1", "--metric", "neg_log_loss", "--n-iter", "5"]
@@ -86,7 +86,7 @@ def test_predictions_are_those_of_the_same_estimator_in_python_to_the_bit(tuned,
     best = load_search(tuned / "model.skdeep.journal").best_params
     assert best["learning_rate"] != TabularClassifier().learning_rate
     kinds = {"since": "date"}
-    encoder = skdeep.preprocessing.TableEncoder(categories="codes", min_frequency=2, kinds=kinds)
+    encoder = default_encoder().set_params(kinds=kinds)
     model = TabularClassifier(encoder=encoder, epochs=EPOCHS, random_state=0, **best)
     model.fit(train.drop(columns=["bought", "spent"]), train["bought"])
     new = pd.read_csv(tuned / "new.csv")

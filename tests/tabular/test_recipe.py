@@ -220,6 +220,67 @@ def test_what_cannot_be_learnt_from_is_refused_and_nothing_lost(table):
     np.testing.assert_array_equal(model.predict(X), before)
 
 
+def test_three_estimators_from_one(table):
+    X, y = table
+    assert repr(TabularRegressor.default(dropout=0.0)) == repr(TabularRegressor(dropout=0.0))
+    fast, default = TabularClassifier.fast(dropout=0.0), TabularClassifier()
+    assert fast.epochs < default.epochs
+    assert fast.ensemble_size == 1 < default.ensemble_size
+    assert fast.dropout == 0
+    best = TabularRegressor.best(cv=3, **SHORT)
+    assert best.estimator.ensemble_size > default.ensemble_size
+    assert best.random_state == 0
+    best.set_params(estimator__ensemble_size=1).fit(X, y)
+    assert len(best.estimators_) == 3
+    for model in best.estimators_:
+        assert model.history_["val_loss"].notna().all()
+    np.testing.assert_allclose(
+        best.predict(X), np.mean([model.predict(X) for model in best.estimators_], axis=0)
+    )
+    assert isinstance(TabularClassifier.best(), skdeep.BaggedFoldsClassifier)
+    assert TabularClassifier.best(epochs=7).estimator.epochs == 7
+
+
+def test_members_are_averaged_and_their_spread_adds_to_the_noise(table):
+    """Outputs of a fit, put through the heads of its members one by one."""
+    X, y = table
+    model = TabularRegressor(loss="gaussian", ensemble_size=3, **SHORT).fit(X, y)
+    single = model.network_.predict(model._check_X(X, reset=False), verbose=0)["output"]
+    assert single.shape == (400, 3, 2)
+    target = model._fitted.target
+    expected = target.mixture(iter(np.moveaxis(single, 1, 0)))
+    found = model.predict(X, return_std=True)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-3)
+    assert model.transform(X).shape == (400, 3 * 256)
+
+
+def test_the_spread_of_the_members_is_the_deviation_of_a_squared_loss(rng):
+    X = rng.uniform(-1, 1, size=(300, 1))
+    model = TabularRegressor(epochs=32, random_state=0).fit(X, np.sin(3 * X[:, 0]))
+    single = model.network_.predict(model._check_X(X, reset=False), verbose=0)["output"]
+    mean, deviation = model.predict(X, return_std=True)
+    np.testing.assert_array_equal(mean, model.predict(X))
+    scale = model._fitted.target.scale[0]
+    np.testing.assert_allclose(deviation, single[:, :, 0].std(axis=1) * scale, rtol=1e-3, atol=1e-5)
+    alone = TabularRegressor(epochs=1, ensemble_size=1, random_state=0).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="knows its uncertainty"):
+        alone.predict(X, return_std=True)
+
+
+def test_columns_of_two_numbers_are_not_bent(rng):
+    X = np.column_stack([rng.normal(size=200), rng.integers(2, size=200) * 7.0 - 3])
+    model = TabularRegressor(epochs=1, random_state=0).fit(X, X @ [1.0, 1.0])
+    assert model._fitted.task.cardinalities == (0, 1)
+    assert model.network_.get_layer("numbers").output.shape[-1] == 4
+    again = TabularRegressor(
+        epochs=1, warm_start=True, learning_rate_schedule=None, random_state=0
+    ).fit(X, X @ [1.0, 1.0])
+    few = np.flatnonzero(X[:, 1] == 4)
+    again.fit(X[few], X[few] @ [1.0, 1.0])  # of the second column one value alone
+    assert again._fitted.task.cardinalities == (0, 1)
+
+
 # Data decide first weights and which rows are held out: a row of weight two is not two rows.
 EXCUSED = {
     f"check_sample_weight_equivalence_on_{kind}_data": "validation rows and first weights"
