@@ -15,6 +15,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from skdeep.engine import current_scope, random
+from skdeep.layers.regularization import layer_key
+
 UNIT_NORMAL = keras.initializers.RandomNormal(stddev=1.0)
 
 
@@ -301,6 +304,8 @@ class CategoryEmbedding(keras.layers.Layer):
         Length of the vectors.
     most_indicators : int, default=9
         Columns of so many codes have indicators, larger ones vectors.
+    forget : float, default=0
+        Probability that a step takes a code for 0: what is never seen is learnt so.
     """
 
     def __init__(
@@ -308,11 +313,12 @@ class CategoryEmbedding(keras.layers.Layer):
         cardinalities: Sequence[int],
         n_components: int = 8,
         most_indicators: int = 9,
+        forget: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.cardinalities, self.n_components = tuple(cardinalities), n_components
-        self.most_indicators = most_indicators
+        self.most_indicators, self.forget = most_indicators, forget
         self.few = [j for j, n in enumerate(self.cardinalities) if n <= most_indicators]
         self.many = [j for j, n in enumerate(self.cardinalities) if n > most_indicators]
 
@@ -323,7 +329,8 @@ class CategoryEmbedding(keras.layers.Layer):
         self.starts = [sum(sizes[:i]) for i in range(len(sizes))]
         self.table = _add(self, "table", (sum(sizes), self.n_components), UNIT_NORMAL)
 
-    def call(self, x):
+    def call(self, x, training=False):
+        x = self._forgotten(x) if training and self.forget else x
         parts = []
         for j in self.few:
             codes = ops.arange(1, self.cardinalities[j], dtype=x.dtype)
@@ -334,3 +341,10 @@ class CategoryEmbedding(keras.layers.Layer):
             width = len(self.many) * self.n_components
             parts.append(ops.cast(ops.reshape(vectors, (-1, width)), x.dtype))
         return ops.concatenate(parts, axis=-1)
+
+    def _forgotten(self, x):
+        """Codes, of which some are 0."""
+        if current_scope().key is None:
+            return x
+        kept = random.uniform(layer_key(self), ops.shape(x)) >= self.forget
+        return ops.where(kept, x, ops.zeros((), x.dtype))

@@ -42,6 +42,7 @@ from skdeep.validation import naming, unchanged_on_error
 
 ACTIVATIONS = frozenset({"gelu", "mish", "relu", "selu", "silu"})
 N_FIRST = 4096  # rows that first weights are fitted to
+FORGET = 0.05  # probability that a step takes a category for one that was never seen
 
 
 def default_encoder(sparse: bool = False) -> TableEncoder:
@@ -381,7 +382,9 @@ class _Tabular(NetworkEstimator):
         if flags:  # a number of two values is not bent
             parts.append(ops.take(inputs, flags, axis=1))
         if codes:
-            embedding = layers.CategoryEmbedding(sizes[codes].tolist(), name="categories")
+            embedding = layers.CategoryEmbedding(
+                sizes[codes].tolist(), forget=FORGET, name="categories"
+            )
             parts.append(embedding(ops.take(inputs, codes, axis=1)))
         x = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
         x = layers.Scale(name="scale")(x)

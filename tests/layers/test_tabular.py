@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import stats
 
 from skdeep import layers
-from skdeep.engine.network import Network
+from skdeep.engine.network import Network, Scope, entered
 
 CODES = np.array([[0, 0, 3], [1, 11, 0], [2, 5, 1]], dtype=np.float32)
 
@@ -189,3 +190,18 @@ def test_rates_and_decay_are_those_of_the_paper():
         ("ParametricActivation", "share"): (0.1, 0.1),
         **dict.fromkeys(slow, (0.1, 0.1)),
     }
+
+
+def test_a_category_is_forgotten_now_and_then_in_training_alone():
+    layer = layers.CategoryEmbedding([5, 3], most_indicators=5, forget=0.2)
+    codes = tf.constant(np.tile([[3.0, 2.0]], (5000, 1)), tf.float32)
+    key = tf.constant([1, 2], tf.uint32)
+    with entered(Scope(training=True, key=key, hyper={}, weight=None)):
+        found = np.asarray(layer(codes, training=True))
+        again = np.asarray(layer(codes, training=False))  # one thinned network
+    np.testing.assert_array_equal(again, np.asarray(layer(codes)))
+    assert (again[:, [2, 5]] == 1).all()
+    for indicator in (2, 5):
+        forgotten = int((found[:, indicator] == 0).sum())
+        assert stats.binomtest(forgotten, 5000, 0.2).pvalue > 0.01
+    assert not np.delete(found, [2, 5], axis=1).any()

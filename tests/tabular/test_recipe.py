@@ -268,6 +268,18 @@ def test_the_spread_of_the_members_is_the_deviation_of_a_squared_loss(rng):
         alone.predict(X, return_std=True)
 
 
+def test_what_was_never_seen_is_taken_for_what_is_usual(rng):
+    """No row is rare, so that only forgotten ones teach what an unseen category means."""
+    kind = rng.choice(6, 2000, p=[0.7, *[0.06] * 5])
+    X = pd.DataFrame({"kind": [f"kind {i}" for i in kind], "x": rng.normal(size=2000)})
+    effect = np.where(kind == 0, 10.0, 15.0)
+    y = effect + X["x"]
+    model = TabularRegressor(epochs=32, ensemble_size=1, random_state=0).fit(X, y)
+    unseen = model.predict(X.assign(kind="another")) - X["x"]
+    assert unseen.mean() == pytest.approx(effect.mean(), abs=0.5)
+    assert model.score(X, y) > 0.98
+
+
 def test_columns_of_two_numbers_are_not_bent(rng):
     X = np.column_stack([rng.normal(size=200), rng.integers(2, size=200) * 7.0 - 3])
     model = TabularRegressor(epochs=1, random_state=0).fit(X, X @ [1.0, 1.0])
