@@ -83,6 +83,7 @@ def function_of(estimator: Any) -> Function:
         raise TypeError(
             f"{type(network).__name__} does not predict; export takes classifiers and regressors."
         )
+    network._served_rows()  # refuses a network that reads more than arrays
     fitted, table = network._fitted, None
     if fitted.task.wide:
         width = fitted.true_twin._table_width(fitted.task)

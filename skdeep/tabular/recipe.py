@@ -321,6 +321,13 @@ class _Tabular(NetworkEstimator):
         encoded = encoded.toarray() if sp.issparse(encoded) else np.asarray(encoded)
         return encoded.astype(blueprint.float_dtype(), copy=False)
 
+    def _served_rows(self):
+        raise TypeError(
+            f"export cannot write the TableEncoder inside {type(self).__name__}; keep the model by "
+            f"skdeep.save, or export a Pipeline of scikit-learn's encoders and a network behind "
+            f"them, such as an MLPClassifier."
+        )
+
     def _as_given(self, X, task):
         return X.view(_Encoded)  # a scorer's predict need not encode them again
 

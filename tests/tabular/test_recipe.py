@@ -215,6 +215,8 @@ def test_what_cannot_be_learnt_from_is_refused_and_nothing_lost(table):
         TabularClassifier(**SHORT).fit(np.eye(4), ["a", "b", "c", "d"])
     with pytest.raises(ValueError, match="feature names"):
         model.predict(X[["town", "x", "colour", "member"]])
+    with pytest.raises(TypeError, match="cannot write the TableEncoder"):
+        skdeep.export(model, "served")
     with pytest.raises(AttributeError, match="need all rows"):
         model.partial_fit(X, y)
     np.testing.assert_array_equal(model.predict(X), before)
