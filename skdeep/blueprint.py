@@ -73,7 +73,7 @@ def keras_model(twin: Any, task: Task):
 
     shape = (twin._table_width(task),) if task.wide else task.input_shape
     inputs = keras.Input(shape, dtype=task.input_dtype, name="rows")
-    if twin._n_members() > 1 and twin._members_apart:
+    if twin._n_members() > 1:
         return _ensemble(inputs, twin, task)
     return keras.Model(inputs, _outputs(inputs, twin, task))
 
@@ -96,8 +96,6 @@ def _ensemble(inputs: Any, twin: Any, task: Task):
 
 def _outputs(inputs: Any, twin: Any, task: Task) -> dict:
     """One network from its input to its outputs and the features under them."""
-    import keras
-
     from skdeep import layers
 
     features = twin._features(inputs, task)
@@ -106,8 +104,6 @@ def _outputs(inputs: Any, twin: Any, task: Task) -> dict:
         output = layers.Bias(name="head")(features)
     else:
         output = twin._last_layer(task.head.n_outputs, name="head", dtype=dtype)(features)
-    if not twin._members_apart and twin._n_members() > 1:
-        features = keras.layers.Flatten(name="features")(features)
     return {"output": output, "features": features}
 
 

@@ -137,7 +137,6 @@ class NetworkEstimator(
         "epsilon": "optimizer=Adam(epsilon=...)",
     }
     _sparse_rows = False  # whether _check_X takes CSR matrices
-    _members_apart = True  # whether members share nothing; else _features are (n, n_members, width)
 
     @fit_method
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
@@ -295,7 +294,7 @@ class NetworkEstimator(
         return blueprint.task_of(X, head)
 
     def _last_layer(self, units: int, **named: Any) -> Any:
-        """The layer from the features to so many outputs, of each member."""
+        """The layer from the features to so many outputs."""
         import keras
 
         return keras.layers.Dense(units, **named)

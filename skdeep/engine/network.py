@@ -236,8 +236,10 @@ class Network:
         return _ending(traced.outputs[0].op, of_rows)
 
     def inputs_of(self, layer: str, weights: dict, x: np.ndarray) -> np.ndarray:
-        """What a layer, by its name, gets for rows x outside of training."""
-        part = keras.Model(self.model.input, self.model.get_layer(layer).input)
+        """What a layer, named as by :func:`named_layers`, gets for rows x outside of training."""
+        *members, name = layer.split("/")
+        model = self.model.get_layer(members[0]).model if members else self.model
+        part = keras.Model(model.input, model.get_layer(name).input)
         values = {
             "trainable": self.trainable.split(weights["trainable"]),
             "fixed": self.fixed.split(weights["fixed"]),

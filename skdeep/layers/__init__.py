@@ -30,8 +30,6 @@ from skdeep.layers.regularization import (
 )
 from skdeep.layers.tabular import (
     CategoryEmbedding,
-    MemberDense,
-    Members,
     ParametricActivation,
     PeriodicEmbedding,
     PiecewiseLinearEmbedding,
@@ -53,8 +51,6 @@ __all__ = [
     "LandmarkFeatures",
     "LayerNormalization",
     "Member",
-    "MemberDense",
-    "Members",
     "ParametricActivation",
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",

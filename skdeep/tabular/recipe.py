@@ -94,8 +94,8 @@ class _Tabular(NetworkEstimator):
     )
     ensemble_size: int = hyperparameter(
         default=4,
-        doc="Members that share all weights but their views of the inputs and their last layers, "
-        "and are averaged; a step costs as many times as much. Features are those of all.",
+        doc="Networks that are trained side by side, each from weights of its own, and averaged "
+        "[2]_; a step costs as many times as much. Features are those of all.",
         constraint=Interval(Integral, 1, 100, closed="both"),
         structural=True,
     )
@@ -162,7 +162,7 @@ class _Tabular(NetworkEstimator):
 
     @classmethod
     def fast(cls, **parameters):
-        """One member and an eighth of the epochs: to look at a table, or for large ones.
+        """One network and an eighth of the epochs: to look at a table, or for large ones.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class _Tabular(NetworkEstimator):
 
     @classmethod
     def best(cls, cv=None, n_jobs=None, **parameters):
-        """Twice the members, in each fold of cross-validation: some ten times as long.
+        """As many networks for each fold of cross-validation: some five times as long.
 
         Each fold's network validates on that fold, so that all rows are trained on; the out-of-fold
         predictions are kept.
@@ -214,8 +214,7 @@ class _Tabular(NetworkEstimator):
         """
         from skdeep.tabular import folds
 
-        members = 2 * cls._hyperparameters["ensemble_size"].default
-        network = cls(**{"ensemble_size": members, **parameters})
+        network = cls(**parameters)
         kind = folds.BaggedFoldsClassifier if is_classifier(network) else folds.BaggedFoldsRegressor
         state, verbose = network.random_state, network.verbose
         return kind(network, cv=cv, n_jobs=n_jobs, random_state=state, verbose=verbose)
@@ -353,16 +352,13 @@ class _Tabular(NetworkEstimator):
         )
         return found | falling
 
-    _members_apart = False
-
     def _n_members(self):
         return self.ensemble_size
 
     def _last_layer(self, units, **named):
         from skdeep import layers
 
-        layer = layers.ScaledDense if self.ensemble_size == 1 else layers.MemberDense
-        return layer(units, **named)
+        return layers.ScaledDense(units, **named)
 
     def _design(self, task, target, before):
         if before is not None:  # columns of two numbers in all rows, then and now
@@ -395,8 +391,6 @@ class _Tabular(NetworkEstimator):
             parts.append(embedding(ops.take(inputs, codes, axis=1)))
         x = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=1)
         x = layers.Scale(name="scale")(x)
-        if self.ensemble_size > 1:
-            x = layers.Members(self.ensemble_size, name="members")(x)
         for i, width in enumerate(self.hidden_layer_sizes):
             x = layers.ScaledDense(width, name=f"hidden_{i}")(x)
             x = layers.ParametricActivation(self.activation, name=f"activation_{i}")(x)
@@ -413,11 +407,11 @@ def _first_weights(
     A unit's bias is minus a random average of what it is at five rows [1]_, he+5. ``numbers`` are
     the columns that are embedded.
     """
-    from skdeep import layers
+    from skdeep import engine, layers
 
-    dense = layers.ScaledDense | layers.MemberDense
     present, edges = np.flatnonzero(weight), {}
-    for layer in network.model.layers:
+    named = engine.named_layers(network.model)
+    for _, layer in named:
         if isinstance(layer, layers.PiecewiseLinearEmbedding):
             levels, weights = np.linspace(0, 1, layer.n_bins + 1), np.abs(weight[present])
             columns = X[np.ix_(present, numbers)].T
@@ -426,28 +420,20 @@ def _first_weights(
     weights = network.initial(rng, given=edges)
     arrays = network.by_layer(weights["trainable"])  # views, which are written to
     rows = X[rng.permutation(present)[:N_FIRST]]
-    for layer in network.model.layers:
+    for name, layer in named:
         if isinstance(layer, layers.CategoryEmbedding) and layer.many:
-            arrays[layer.name][0][layer.starts] = 0.0  # of what may never be seen
-        if isinstance(layer, dense):
-            kernel, bias = arrays[layer.name]
-            units = _products(network.inputs_of(layer.name, weights, rows), kernel)
+            arrays[name][0][layer.starts] = 0.0  # of what may never be seen
+        if isinstance(layer, layers.ScaledDense):
+            kernel, bias = arrays[name]
+            units = network.inputs_of(name, weights, rows) @ kernel / math.sqrt(len(kernel))
             spread = units.std(axis=0)
             spread[spread == 0] = 1.0
-            kernel /= np.expand_dims(spread, -2)
-            shares = rng.exponential(size=(5, *bias.shape))
-            picked = rng.integers(len(units), size=shares.shape)
+            kernel /= spread
+            shares = rng.exponential(size=(5, len(bias)))
+            picked = rng.integers(len(rows), size=shares.shape)
             values = np.take_along_axis(units / spread, picked, axis=0)
             bias[:] = -np.average(values, axis=0, weights=shares)
     return weights
-
-
-def _products(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """x W / sqrt(width) of rows (n, width), or (n, n_members, width) of one kernel or several."""
-    scale = math.sqrt(x.shape[-1])
-    if kernel.ndim == 2:
-        return x.reshape(-1, x.shape[-1]) @ kernel / scale
-    return np.einsum("nkw,kwu->nku", x, kernel) / scale
 
 
 class TabularClassifier(_Tabular, BaseNetworkClassifier):
@@ -455,7 +441,7 @@ class TabularClassifier(_Tabular, BaseNetworkClassifier):
 
     X is a DataFrame of pandas or polars, an array or a sparse matrix, of numbers, texts,
     categories, booleans and dates as they are, missing values among them. The recipe is RealMLP's
-    [1]_, with members as in TabM [2]_ and faster waves, and is meant to be good before any tuning.
+    [1]_, with faster waves and several networks [2]_, and is meant to be good before any tuning.
 
     Parameters
     ----------
@@ -472,8 +458,8 @@ class TabularClassifier(_Tabular, BaseNetworkClassifier):
         What a number is made of, beside itself: learnt sums of waves, or learnt piecewise linear
         functions, which bend at quantiles. None leaves numbers as they are.
     ensemble_size : int in [1, 100], default=4
-        Members that share all weights but their views of the inputs and their last layers, and are
-        averaged; a step costs as many times as much. Features are those of all.
+        Networks that are trained side by side, each from weights of its own, and averaged [2]_; a
+        step costs as many times as much. Features are those of all.
     epochs : int in [1, inf), default=128
         Passes over the rows.
     batch_size : int in [1, inf), default=256
@@ -553,8 +539,8 @@ class TabularClassifier(_Tabular, BaseNetworkClassifier):
     ----------
     .. [1] Holzmuller, Grinsztajn, Steinwart. Better by default: strong pre-tuned MLPs and boosted
        trees on tabular data. NeurIPS, 2024.
-    .. [2] Gorishniy, Kotelnikov, Babenko. TabM: advancing tabular deep learning with
-       parameter-efficient ensembling. ICLR, 2025.
+    .. [2] Lakshminarayanan, Pritzel, Blundell. Simple and scalable predictive uncertainty
+       estimation using deep ensembles. NeurIPS, 2017.
 
     Examples
     --------
@@ -576,7 +562,7 @@ class TabularRegressor(_Tabular, BaseNetworkRegressor):
 
     X is a DataFrame of pandas or polars, an array or a sparse matrix, of numbers, texts,
     categories, booleans and dates as they are, missing values among them. The recipe is RealMLP's
-    [1]_, with members as in TabM [2]_ and faster waves, and is meant to be good before any tuning.
+    [1]_, with faster waves and several networks [2]_, and is meant to be good before any tuning.
 
     Parameters
     ----------
@@ -595,8 +581,8 @@ class TabularRegressor(_Tabular, BaseNetworkRegressor):
         What a number is made of, beside itself: learnt sums of waves, or learnt piecewise linear
         functions, which bend at quantiles. None leaves numbers as they are.
     ensemble_size : int in [1, 100], default=4
-        Members that share all weights but their views of the inputs and their last layers, and are
-        averaged; a step costs as many times as much. Features are those of all.
+        Networks that are trained side by side, each from weights of its own, and averaged [2]_; a
+        step costs as many times as much. Features are those of all.
     epochs : int in [1, inf), default=128
         Passes over the rows.
     batch_size : int in [1, inf), default=256
@@ -664,8 +650,8 @@ class TabularRegressor(_Tabular, BaseNetworkRegressor):
     ----------
     .. [1] Holzmuller, Grinsztajn, Steinwart. Better by default: strong pre-tuned MLPs and boosted
        trees on tabular data. NeurIPS, 2024.
-    .. [2] Gorishniy, Kotelnikov, Babenko. TabM: advancing tabular deep learning with
-       parameter-efficient ensembling. ICLR, 2025.
+    .. [2] Lakshminarayanan, Pritzel, Blundell. Simple and scalable predictive uncertainty
+       estimation using deep ensembles. NeurIPS, 2017.
 
     Examples
     --------

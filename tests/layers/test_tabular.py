@@ -119,30 +119,6 @@ def test_a_piecewise_linear_embedding_steps_where_edges_are_equal():
     np.testing.assert_array_equal(found[:, 1], [0, 0, 1])
 
 
-def test_members_are_networks_whose_first_kernels_differ_by_factors(rng):
-    x = rng.normal(size=(7, 4)).astype(np.float32)
-    members, hidden, head = layers.Members(3), layers.ScaledDense(5), layers.MemberDense(2)
-    views = members(x)
-    found = head(hidden(views))
-    assert found.shape == (7, 3, 2)
-    for layer in (members, hidden, head):
-        layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
-    (scale,), (kernel, bias), (last, last_bias) = (
-        [np.asarray(weight) for weight in layer.weights] for layer in (members, hidden, head)
-    )
-    found = np.asarray(head(hidden(members(x))))
-    for i in range(3):
-        units = x @ (scale[i][:, None] * kernel) / 2 + bias
-        expected = units @ last[i] / np.sqrt(5) + last_bias[i]
-        np.testing.assert_allclose(found[:, i], expected, rtol=1e-4, atol=1e-5)
-
-
-def test_members_begin_with_random_signs(rng):
-    values, _ = drawn(layers.Members(20), 50, rng)
-    assert set(np.unique(values["scale"])) == {-1, 1}
-    assert stats.binomtest(int((values["scale"] > 0).sum()), 1000).pvalue > 0.01
-
-
 def test_few_categories_have_indicators_and_many_have_vectors(rng):
     layer = layers.CategoryEmbedding([3, 12, 4], n_components=2, most_indicators=4)
     layer.build((None, 3))
