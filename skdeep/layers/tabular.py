@@ -146,7 +146,7 @@ class PeriodicEmbedding(keras.layers.Layer):
         highest: float = 10.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # bfloat16 has no phase of a fast wave
         self.n_components, self.n_frequencies = n_components, n_frequencies
         self.lowest, self.highest = lowest, highest
 
@@ -168,7 +168,7 @@ class PeriodicEmbedding(keras.layers.Layer):
         )
         amplitudes = self.lowest / ops.maximum(ops.abs(frequencies), self.lowest)
         waves = amplitudes * ops.cos(2 * math.pi * x[..., None] * frequencies + phases)
-        return _with_sums(x, waves, kernel, bias)
+        return ops.cast(_with_sums(x, waves, kernel, bias), self.compute_dtype)
 
 
 class PiecewiseLinearEmbedding(keras.layers.Layer):
@@ -248,7 +248,7 @@ class CategoryEmbedding(keras.layers.Layer):
         forget: float = 0.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # bfloat16 has no integer above 256
         self.cardinalities, self.n_components = tuple(cardinalities), n_components
         self.most_indicators, self.forget = most_indicators, forget
         self.few = [j for j, n in enumerate(self.cardinalities) if n <= most_indicators]
@@ -272,7 +272,7 @@ class CategoryEmbedding(keras.layers.Layer):
             vectors = ops.take(self.table, codes + ops.array(self.starts, "int32"), axis=0)
             width = len(self.many) * self.n_components
             parts.append(ops.cast(ops.reshape(vectors, (-1, width)), x.dtype))
-        return ops.concatenate(parts, axis=-1)
+        return ops.cast(ops.concatenate(parts, axis=-1), self.compute_dtype)
 
     def _forgotten(self, x):
         """Codes, of which some are 0."""

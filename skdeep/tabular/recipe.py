@@ -27,6 +27,7 @@ from sklearn.utils import _safe_indexing, check_random_state, get_tags, indexabl
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _num_samples,
     check_consistent_length,
     validate_data,
 )
@@ -41,6 +42,7 @@ from skdeep.schedules import FlatCosine
 from skdeep.validation import naming, unchanged_on_error
 
 ACTIVATIONS = frozenset({"gelu", "mish", "relu", "selu", "silu"})
+MOST_CATEGORIES = 10_000  # of a column, that have vectors of their own
 N_FIRST = 4096  # rows that first weights are fitted to
 FORGET = 0.05  # probability that a step takes a category for one that was never seen
 
@@ -48,11 +50,9 @@ FORGET = 0.05  # probability that a step takes a category for one that was never
 def default_encoder(sparse: bool = False) -> TableEncoder:
     """What encodes a table, or a sparse matrix, unless the user gives an encoder."""
     scaling = "robust" if sparse else "quantile"
-    return TableEncoder(scaling=scaling, categories="codes", min_frequency=2)
-
-
-class _Encoded(np.ndarray):
-    """Rows that the encoder has encoded."""
+    return TableEncoder(
+        scaling=scaling, categories="codes", min_frequency=2, max_categories=MOST_CATEGORIES
+    )
 
 
 class _Tabular(NetworkEstimator):
@@ -61,7 +61,8 @@ class _Tabular(NetworkEstimator):
     encoder: TableEncoder | None = hyperparameter(
         default=None,
         doc="How columns become numbers and codes. None is ``TableEncoder(scaling='quantile', "
-        "categories='codes', min_frequency=2)``, of a sparse X with ``scaling='robust'``.",
+        "categories='codes', min_frequency=2, max_categories=10_000)``, of a sparse X with "
+        "``scaling='robust'``.",
         constraint=[TableEncoder, None],
         structural=None,
     )
@@ -197,8 +198,8 @@ class _Tabular(NetworkEstimator):
     def best(cls, cv=None, n_jobs=None, **parameters):
         """As many networks for each fold of cross-validation: some five times as long.
 
-        Each fold's network validates on that fold, so that all rows are trained on; the out-of-fold
-        predictions are kept.
+        Each fold's networks validate on that fold, so that all rows are trained on; the out-of-fold
+        predictions are kept. It predicts, with probabilities, but has no intervals.
 
         Parameters
         ----------
@@ -243,13 +244,20 @@ class _Tabular(NetworkEstimator):
             The fitted estimator; as it was, if the fit fails.
         """
         validation = validation_rows(X_val, y_val, sample_weight_val)
-        if y is None or (self.warm_start and hasattr(self, "_fitted")):
+        if y is None:
             return fit_epochs(self, X, y, sample_weight, validation)
+        first = not (self.warm_start and hasattr(self, "_fitted"))
         with unchanged_on_error(self):
+            if first:  # a fit that goes on holds the same rows out
+                self._split_seed = check_random_state(self.random_state).randint(2**31)
             if validation is None and self._watches_rows():
                 X, y, sample_weight, validation = self._split(X, y, sample_weight)
-            self._fit_encoder(X, sample_weight)
-            return fit_epochs(self, X, y, sample_weight, validation)
+            if first:
+                self._fit_encoder(X, sample_weight)
+            self._seen = None if validation is None else validation[0]
+            fit_epochs(self, X, y, sample_weight, validation)
+            del self._seen
+        return self
 
     @property
     def partial_fit(self):
@@ -269,8 +277,8 @@ class _Tabular(NetworkEstimator):
             weight = _check_sample_weight(sample_weight, y, dtype=np.float64)
         columns = y.reshape(len(y), -1).T if is_classifier(self) else []
         labels = [np.unique(column, return_inverse=True)[1] for column in columns]
-        seed = check_random_state(self.random_state).randint(2**31)
-        kept, held = held_out_rows(self, labels[0] if len(labels) == 1 else None, weight, seed)
+        stratify = labels[0] if len(labels) == 1 else None
+        kept, held = held_out_rows(self, stratify, weight, self._split_seed)
         # A class of which one row is there has it in training.
         known = np.all([np.isin(each[held], each[kept]) for each in labels], axis=0)
         kept, held = np.append(kept, held[~known]), held[known] if labels else held
@@ -292,7 +300,10 @@ class _Tabular(NetworkEstimator):
         encoder = self.encoder or default_encoder(sp.issparse(X))
         self.encoder_ = clone(encoder).fit(X, sample_weight=weight)
         if not len(self.encoder_.cardinalities_):
-            raise ValueError("all columns of X are constant; there is nothing to learn from.")
+            raise ValueError(
+                f"all columns of the {_num_samples(X)} rows to train on are constant; there is "
+                f"nothing to learn from."
+            )
         validate_data(self, X, skip_check_array=True, reset=True)
 
     def __sklearn_tags__(self):
@@ -314,8 +325,6 @@ class _Tabular(NetworkEstimator):
             return self._check_X(X, reset=reset)  # words and dates too, which others refuse
 
     def _check_X(self, X, reset):
-        if isinstance(X, _Encoded):
-            return X.view(np.ndarray)
         encoded = self.encoder_.transform(X)
         encoded = encoded.toarray() if sp.issparse(encoded) else np.asarray(encoded)
         return encoded.astype(blueprint.float_dtype(), copy=False)
@@ -328,7 +337,7 @@ class _Tabular(NetworkEstimator):
         )
 
     def _as_given(self, X, task):
-        return X.view(_Encoded)  # a scorer's predict need not encode them again
+        return self._seen  # a scorer sees the user's columns
 
     def _task(self, X, head):
         of_two = np.all((X == X.min(axis=0)) | (X == X.max(axis=0)), axis=0)
@@ -447,7 +456,8 @@ class TabularClassifier(_Tabular, BaseNetworkClassifier):
     ----------
     encoder : TableEncoder or None, default=None
         How columns become numbers and codes. None is ``TableEncoder(scaling='quantile',
-        categories='codes', min_frequency=2)``, of a sparse X with ``scaling='robust'``.
+        categories='codes', min_frequency=2, max_categories=10_000)``, of a sparse X with
+        ``scaling='robust'``.
     hidden_layer_sizes : array-like, default=(256, 256, 256)
         Units of each hidden layer.
     activation : {'gelu', 'mish', 'relu', 'selu', 'silu'}, default='selu'
@@ -572,7 +582,8 @@ class TabularRegressor(_Tabular, BaseNetworkRegressor):
         The optimizer's step size, of kernels of unit scale: larger than that of other networks.
     encoder : TableEncoder or None, default=None
         How columns become numbers and codes. None is ``TableEncoder(scaling='quantile',
-        categories='codes', min_frequency=2)``, of a sparse X with ``scaling='robust'``.
+        categories='codes', min_frequency=2, max_categories=10_000)``, of a sparse X with
+        ``scaling='robust'``.
     hidden_layer_sizes : array-like, default=(256, 256, 256)
         Units of each hidden layer.
     dropout : float in [0, 1), default=0.15

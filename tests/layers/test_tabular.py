@@ -146,6 +146,8 @@ def test_rates_and_decay_are_those_of_the_paper():
     def build():
         inputs = keras.Input((2,))
         x = layers.Scale()(layers.PeriodicEmbedding()(inputs))
+        codes = layers.CategoryEmbedding([20, 20])(inputs)
+        x = keras.ops.concatenate([x, codes, layers.PiecewiseLinearEmbedding()(inputs)], axis=-1)
         x = layers.ParametricActivation("selu")(layers.ScaledDense(3)(x))
         return keras.Model(inputs, x)
 
@@ -162,6 +164,9 @@ def test_rates_and_decay_are_those_of_the_paper():
         ("Scale", "scale"): (6.0, 6.0),
         ("PeriodicEmbedding", "frequencies"): (0.1, 0.0),
         ("ScaledDense", "kernel"): (1.0, 1.0),
+        ("CategoryEmbedding", "table"): (1.0, 1.0),
+        ("PiecewiseLinearEmbedding", "kernel"): (0.1, 0.1),
+        ("PiecewiseLinearEmbedding", "bias"): (0.1, 0.1),
         ("ScaledDense", "bias"): (0.1, 0.0),
         ("ParametricActivation", "share"): (0.1, 0.1),
         **dict.fromkeys(slow, (0.1, 0.1)),

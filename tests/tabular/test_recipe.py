@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.estimator_checks import check_estimator
 
 import skdeep
@@ -96,12 +97,70 @@ def test_the_encoder_knows_the_training_rows_alone(table):
     assert given.history_["val_loss"].notna().all()
 
 
+def test_a_fit_that_goes_on_holds_the_same_rows_out(table):
+    X, y = table
+    seen = []
+
+    def watching(model, X_val, y_val):
+        seen.append(X_val.index.tolist())
+        return 0.0
+
+    model = TabularRegressor(
+        early_stopping=watching, warm_start=True, learning_rate_schedule=None, epochs=1
+    )
+    model.fit(X, y).fit(X, y)
+    assert len(seen[0]) == 80
+    assert seen[0] == seen[-1]
+    assert not hasattr(model, "_seen")
+
+
+def test_hundreds_of_categories_have_vectors_of_their_own(rng):
+    kind, effects = rng.integers(300, size=6000), rng.normal(size=300)
+    X = pd.DataFrame({"kind": [f"kind {i}" for i in kind]})
+    y = effects[kind] + rng.normal(0, 0.1, 6000)
+    model = TabularRegressor(
+        epochs=16, ensemble_size=1, hidden_layer_sizes=(64,), random_state=0
+    ).fit(X[:4000], y[:4000])
+    linear = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge()).fit(X[:4000], y[:4000])
+    assert model.score(X[4000:], y[4000:]) > linear.score(X[4000:], y[4000:]) - 0.03
+
+
+def test_codes_and_waves_are_exact_in_bfloat16(rng):
+    kind = np.repeat(np.arange(400), 3)
+    X = pd.DataFrame({"kind": [f"kind {i}" for i in kind], "x": rng.normal(size=1200)})
+    with skdeep.config_context(precision="mixed_bfloat16"):
+        model = TabularRegressor(epochs=1, ensemble_size=1, random_state=0).fit(X, kind % 7)
+        kept = model.encoder_.transform(X)[:, 0]
+        assert kept.max() > 256
+        near, far = X[kept == kept.max()], X[kept == kept.max() - 1]
+        near, far = (part[:1].assign(x=0.0) for part in (near, far))
+        assert model.predict(near) != model.predict(far)  # the same code, were it rounded
+
+
+def test_rows_count_by_weight_for_the_encoder_and_for_edges(table):
+    """A row of weight three is three rows."""
+    X, y = table
+    weight = np.random.default_rng(0).integers(1, 4, size=len(X))
+    rows = np.repeat(np.arange(len(X)), weight)
+    settings = {"numeric_embedding": "piecewise_linear", "early_stopping": False, **SHORT}
+    one = TabularRegressor(**settings).fit(X, y, sample_weight=weight)
+    other = TabularRegressor(**settings).fit(X.iloc[rows].reset_index(drop=True), y[rows])
+    np.testing.assert_allclose(one.encoder_.transform(X), other.encoder_.transform(X), atol=1e-5)
+    networks = [model.network_ for model in (one, other)]
+    edges = [net.get_layer("member_0").model.get_layer("numbers").edges for net in networks]
+    np.testing.assert_allclose(edges[0], edges[1], atol=1e-5)
+    encoded = other.encoder_.transform(X.iloc[rows])[:, 0]
+    expected = np.quantile(encoded, np.linspace(0, 1, 33), method="averaged_inverted_cdf")
+    np.testing.assert_allclose(np.asarray(edges[1])[0], expected, atol=1e-5)
+
+
 def test_a_class_of_one_row_is_trained_on():
     X = np.random.default_rng(0).normal(size=(60, 2))
     for place in range(0, 60, 7):
         y = np.where(np.arange(60) % 2, "odd", "even").astype(object)
         y[place] = "alone"
         model = TabularClassifier(epochs=1, random_state=0)
+        model._split_seed = 0
         _, kept, _, (_, held, _) = model._split(X, y, None)
         assert "alone" in kept
         assert "alone" not in held
@@ -210,7 +269,7 @@ def test_what_cannot_be_learnt_from_is_refused_and_nothing_lost(table):
     before = model.predict(X)
     with pytest.raises(ValueError, match="y contains NaN"):
         model.fit(X, np.where(y > 1, np.nan, y))
-    with pytest.raises(ValueError, match="all columns of X are constant"):
+    with pytest.raises(ValueError, match="all columns of the 40 rows"):
         model.fit(np.ones((50, 2)), np.arange(50))
     with pytest.raises(ValueError, match="infin"):
         model.fit(X.assign(x=np.inf), y)
