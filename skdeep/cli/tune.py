@@ -316,7 +316,7 @@ def _scorer(metric: str | None, data: Data) -> Any:
                 dummy.fit(X[train], data.y[train]), X[test], data.y[test]
             )
             reason = "" if math.isfinite(score) else f"it is {score}"
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             reason = one_line(error)
         if reason:
             what = scoring if isinstance(scoring, str) else "neg_log_loss"

@@ -165,6 +165,8 @@ class _Tabular(NetworkEstimator):
     def fast(cls, **parameters):
         """One network and an eighth of the epochs: to look at a table, or for large ones.
 
+        Below some thousand rows its steps are too few; there the default is fast.
+
         Parameters
         ----------
         **parameters

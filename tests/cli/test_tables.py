@@ -449,6 +449,7 @@ def without(name):
         (frame(), ["--target", "bought", "--weight", "code"], "numbers that are not negative"),
         (frame(), ["--target", "bought", "--time", "code"], "cannot be read as dates"),
         (frame(), ["--target", "bought", "--metric", "r2"], "r2 cannot score split 0 of 'bought'"),
+        (frame(), ["--target", "spent", "--metric", "roc_auc"], "roc_auc cannot score split 0"),
         (frame().assign(bought="no"), ["--target", "bought"], "'no' in all rows"),
         (frame().assign(spent=1.5), ["--target", "spent"], "1.5 in all rows"),
         (frame().assign(spent=np.inf), ["--target", "spent"], "infinite"),
