@@ -484,6 +484,9 @@ BAD_DEEP_FEATURES = {
     "output": ["beauty", None, 3, [], b"features", ["features"]],
     "cv": BAD_SEARCHES["cv"],
 }
+BAD_BAGGED_FOLDS = {"estimator": BAD_DEEP_FEATURES["estimator"]} | {
+    name: BAD_SEARCHES[name] for name in ("cv", "n_jobs", "random_state", "verbose")
+}
 # What marks a missing value, or is a number like others: categories have no wrong ones.
 CATEGORIES = ("NaN", "1e300", "None", "NaT", "NA")
 
@@ -539,6 +542,8 @@ def allowed_sequence(name: str, value: Any, model: Any) -> bool:
 def bad_parameters(draw, model: Any):
     """One hyper-parameter and a value that it must not have."""
     listed = BAD_DEEP_FEATURES if isinstance(model, skdeep.DeepFeatures) else BAD_SEARCHES
+    if isinstance(model, skdeep.BaggedFoldsClassifier | skdeep.BaggedFoldsRegressor):
+        listed = BAD_BAGGED_FOLDS
     declared = getattr(model, "_hyperparameters", listed)
     name = draw(st.sampled_from(sorted(declared)))
     if declared is listed:

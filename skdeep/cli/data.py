@@ -131,8 +131,7 @@ class Data:
         """
         from sklearn.base import clone
 
-        from skdeep import TabularClassifier, TabularRegressor
-        from skdeep.tabular.recipe import default_encoder
+        from skdeep.tabular.recipe import TabularClassifier, TabularRegressor, default_encoder
 
         kind = TabularClassifier if self.task == "classification" else TabularRegressor
         encoder = default_encoder().set_params(kinds=self.kinds) if self.kinds else None

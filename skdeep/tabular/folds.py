@@ -117,7 +117,10 @@ class _BaggedFolds(MetaEstimatorMixin, BaseEstimator):
                 )
             with naming("y"):
                 y = self._check_y(y)
-            X, y, groups = indexable(X, y, groups)
+            with naming("X"):
+                (X,) = indexable(X)
+            with naming("y"):
+                X, y, groups = indexable(X, y, groups)
             weight = weights_for(self.estimator, X, sample_weight)
             rng = check_random_state(self.random_state)
             splits = self._splits(X, y, groups, rng)

@@ -273,8 +273,10 @@ class _Tabular(NetworkEstimator):
         """Rows to train on, with targets and weights, and the same of rows to validate on."""
         with naming("y"):
             y = self._check_y(y)
-        X = indexable(X)[0]
-        check_consistent_length(X, y)
+        with naming("X"):
+            (X,) = indexable(X)
+        with naming("y"):
+            check_consistent_length(X, y)
         with naming("sample_weight"):
             weight = _check_sample_weight(sample_weight, y, dtype=np.float64)
         columns = y.reshape(len(y), -1).T if is_classifier(self) else []
