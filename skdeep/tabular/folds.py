@@ -119,6 +119,7 @@ class _BaggedFolds(MetaEstimatorMixin, BaseEstimator):
                 y = self._check_y(y)
             with naming("X"):
                 (X,) = indexable(X)
+                _num_samples(X)  # refuses what has no rows
             with naming("y"):
                 X, y, groups = indexable(X, y, groups)
             weight = weights_for(self.estimator, X, sample_weight)

@@ -275,6 +275,7 @@ class _Tabular(NetworkEstimator):
             y = self._check_y(y)
         with naming("X"):
             (X,) = indexable(X)
+            _num_samples(X)  # refuses what has no rows
         with naming("y"):
             check_consistent_length(X, y)
         with naming("sample_weight"):
