@@ -1,13 +1,14 @@
 """What all estimators do about input that they refuse: name it, and stay as they were."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, has_fit_parameter
+from sklearn.utils import indexable
+from sklearn.utils.validation import _check_sample_weight, _num_samples, has_fit_parameter
 
 
 @contextmanager
@@ -68,6 +69,25 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     meant = meant or [other for other in valid if other.lower() == name.lower()][:1]
     meant = meant or get_close_matches(name, valid, n=1)
     return f"; did you mean {' or '.join(meant)}?" if meant else "."
+
+
+def rows_of(X: Any) -> Any:
+    """X as what rows can be taken of: a table, a matrix or a sequence.
+
+    Raises
+    ------
+    TypeError
+        If it has no rows, or they have no order, as in a dict.
+    """
+    with naming("X"):
+        if isinstance(X, Mapping | Set | str | bytes):
+            raise TypeError(
+                f"rows are needed, in a DataFrame, an array or a list, but this is a "
+                f"{type(X).__name__}; pandas.DataFrame makes a table of a dict of columns."
+            )
+        (X,) = indexable(X)
+        _num_samples(X)
+    return X
 
 
 def refuse_dates(values: Any) -> None:

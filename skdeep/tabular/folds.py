@@ -51,7 +51,7 @@ from skdeep.base import NetworkEstimator
 from skdeep.hyperparameters import is_ours
 from skdeep.persistence import saved
 from skdeep.targets import check_labels, check_reals
-from skdeep.validation import naming, unchanged_on_error, weights_for
+from skdeep.validation import naming, rows_of, unchanged_on_error, weights_for
 
 N_FOLDS = 5
 
@@ -117,9 +117,7 @@ class _BaggedFolds(MetaEstimatorMixin, BaseEstimator):
                 )
             with naming("y"):
                 y = self._check_y(y)
-            with naming("X"):
-                (X,) = indexable(X)
-                _num_samples(X)  # refuses what has no rows
+            X = rows_of(X)
             with naming("y"):
                 X, y, groups = indexable(X, y, groups)
             weight = weights_for(self.estimator, X, sample_weight)

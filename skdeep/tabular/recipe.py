@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import clone, is_classifier
-from sklearn.utils import _safe_indexing, check_random_state, get_tags, indexable
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -39,7 +39,7 @@ from skdeep.hyperparameters import are_counts, hyperparameter
 from skdeep.preprocessing import TableEncoder
 from skdeep.preprocessing.table.numeric import weighted_quantiles
 from skdeep.schedules import FlatCosine
-from skdeep.validation import naming, unchanged_on_error
+from skdeep.validation import naming, rows_of, unchanged_on_error
 
 ACTIVATIONS = frozenset({"gelu", "mish", "relu", "selu", "silu"})
 MOST_CATEGORIES = 10_000  # of a column, that have vectors of their own
@@ -273,9 +273,7 @@ class _Tabular(NetworkEstimator):
         """Rows to train on, with targets and weights, and the same of rows to validate on."""
         with naming("y"):
             y = self._check_y(y)
-        with naming("X"):
-            (X,) = indexable(X)
-            _num_samples(X)  # refuses what has no rows
+        X = rows_of(X)
         with naming("y"):
             check_consistent_length(X, y)
         with naming("sample_weight"):
@@ -300,14 +298,16 @@ class _Tabular(NetworkEstimator):
         """Fit the encoder to the training rows."""
         weight = None
         if sample_weight is not None:
-            weight = np.abs(_check_sample_weight(sample_weight, X, dtype=np.float64))
+            with naming("sample_weight"):
+                weight = np.abs(_check_sample_weight(sample_weight, X, dtype=np.float64))
             weight *= np.count_nonzero(weight) / max(weight.sum(), np.finfo(float).tiny)
         encoder = self.encoder or default_encoder(sp.issparse(X))
-        self.encoder_ = clone(encoder).fit(X, sample_weight=weight)
+        with naming("X"):
+            self.encoder_ = clone(encoder).fit(X, sample_weight=weight)
         if not len(self.encoder_.cardinalities_):
             raise ValueError(
-                f"all columns of the {_num_samples(X)} rows to train on are constant; there is "
-                f"nothing to learn from."
+                f"all columns of X are constant in the {_num_samples(X)} rows to train on; there "
+                f"is nothing to learn from."
             )
         validate_data(self, X, skip_check_array=True, reset=True)
 
