@@ -76,7 +76,7 @@ def rows_of(X: Any) -> Any:
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError
         If it has no rows, or they have no order, as in a dict.
     """
     with naming("X"):
@@ -86,7 +86,11 @@ def rows_of(X: Any) -> Any:
                 f"{type(X).__name__}; pandas.DataFrame makes a table of a dict of columns."
             )
         (X,) = indexable(X)
-        _num_samples(X)
+        if not _num_samples(X):
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is "
+                f"required."
+            )
     return X
 
 
