@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils import indexable
 from sklearn.utils.validation import _check_sample_weight, _num_samples, has_fit_parameter
 
@@ -80,7 +81,7 @@ def rows_of(X: Any) -> Any:
         If it has no rows, or they have no order, as in a dict.
     """
     with naming("X"):
-        if isinstance(X, Mapping | Set | str | bytes):
+        if isinstance(X, Mapping | Set | str | bytes) and not sp.issparse(X):  # some are dicts
             raise TypeError(
                 f"rows are needed, in a DataFrame, an array or a list, but this is a "
                 f"{type(X).__name__}; pandas.DataFrame makes a table of a dict of columns."
