@@ -147,6 +147,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
     from skdeep import engine
 
     estimator._check_parameters()
+    given, given_val = X, None if validation is None else validation[0]
     X, y, weight = estimator._check_rows(X, y, sample_weight, reset=not goes_on)
     before = estimator._fitted if goes_on else None
     with naming("y" if classes is None else "classes"):
@@ -165,6 +166,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
     done = planned - epochs
     if held_out:
         (X, y, weight), validation = _hold_out(estimator, X, y, weight, fitted)
+        given = None
     encoded = target.encode(y)
     factors = estimator._class_factors(target, encoded, weight)
     rows = _encoded(X, encoded, weight, factors, "sample_weight")
@@ -179,7 +181,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
 
     if not fitted.progress.state["weights"]["trainable"].size:  # all layers are frozen
         epochs = 0
-    data = X, y, weight
+    data = given, X, y, weight
     if epochs:
         with session(estimator, fitted, epochs, done, data, rows, keep) as (hooks, rate):
             progress = engine.train(
@@ -191,7 +193,7 @@ def _fit(estimator, X, y, sample_weight, epochs, goes_on, *, validation=None, cl
                 hyper=fitted.hyper,
                 schedule=estimator._schedules(fitted.progress.epoch + epochs),
                 validation=seen,
-                score=_scorer(estimator, fitted, validation),
+                score=_scorer(estimator, fitted, validation, given_val),
                 patience=int(estimator.patience) if estimator.early_stopping else None,
                 callbacks=hooks,
             )
@@ -322,12 +324,15 @@ def _encoded(X, encoded: Any, weight: np.ndarray, factors: list, name: str):
     return X, steps.with_values(values), weight
 
 
-def _scorer(estimator: Any, fitted: Fitted, validation: Any):
-    """A function from weights to the score that early stopping watches; None for the loss."""
+def _scorer(estimator: Any, fitted: Fitted, validation: Any, given: Any):
+    """A function from weights to the score that early stopping watches; None for the loss.
+
+    The scorer gets the rows as they were given to validate on; held out, as they were validated.
+    """
     if isinstance(estimator.early_stopping, bool | np.bool_):
         return None
     X, y, weight = validation
-    X = estimator._as_given(X, fitted.task)
+    X = estimator._as_given(X, fitted.task) if given is None else given
     probe = copy.copy(estimator)
     with naming("early_stopping"):
         scorer = check_scoring(probe, estimator.early_stopping)
@@ -338,7 +343,8 @@ def _scorer(estimator: Any, fitted: Fitted, validation: Any):
     def score(weights) -> float:
         state = {"weights": weights}
         probe._store(replace(fitted, progress=replace(fitted.progress, state=state, best=None)))
-        probe.__dict__.pop("feature_names_in_", None)  # X is an array by now
+        if given is None:
+            probe.__dict__.pop("feature_names_in_", None)  # X is an array by now
         return scorer(probe, X, y, **weighted)
 
     return score

@@ -41,8 +41,9 @@ def session(
     """The functions to call at the end of each epoch of one fit, and the first rate's factor.
 
     ``epochs`` are to come, after those that were ``done`` before the fit was broken off. ``data``
-    are X, y and weights, validated; ``rows`` the same as the program takes them. ``keep`` come
-    last, when all others have done what they do to the state.
+    are X as it was given (None if a part was held out) and validated, y and weights; ``rows`` the
+    same as the program takes them. ``keep`` come last, when all others have done what they do to
+    the state.
     """
     factor = fitted.progress.learning_rate_factor
     keras_callbacks = [c for c in estimator.callbacks if hasattr(c, "set_model")]
@@ -85,13 +86,15 @@ def _function(callback: Any) -> Any:
 
 
 @contextmanager
-def _scikit_learn(estimator, context, fitted, X, y, weight) -> Iterator[Callable]:
+def _scikit_learn(estimator, context, fitted, given, X, y, weight) -> Iterator[Callable]:
     """scikit-learn's callbacks (version 1.9): a task for the fit, and one for each epoch."""
-    if hasattr(estimator, "feature_names_in_") and isinstance(X, np.ndarray) and X.ndim == 2:
-        X = pd.DataFrame(X, columns=estimator.feature_names_in_)  # or predict warns
-    X, y = estimator._as_given(X, fitted.task), y if isinstance(y, np.ndarray) else y.arrays()
+    if given is None:
+        if hasattr(estimator, "feature_names_in_") and isinstance(X, np.ndarray) and X.ndim == 2:
+            X = pd.DataFrame(X, columns=estimator.feature_names_in_)  # or predict warns
+        given = estimator._as_given(X, fitted.task)
+    y = y if isinstance(y, np.ndarray) else y.arrays()
     metadata = None if np.all(weight == 1) else {"sample_weight": weight}
-    data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+    data = {"estimator": estimator, "X": given, "y": y, "metadata": metadata}
     context.call_on_fit_task_begin(**data)
     current = [context.subcontext(task_name="epoch").call_on_fit_task_begin(**data)]
 

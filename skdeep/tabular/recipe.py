@@ -256,10 +256,7 @@ class _Tabular(NetworkEstimator):
                 X, y, sample_weight, validation = self._split(X, y, sample_weight)
             if first:
                 self._fit_encoder(X, sample_weight)
-            self._seen = None if validation is None else validation[0]
-            fit_epochs(self, X, y, sample_weight, validation)
-            del self._seen
-        return self
+            return fit_epochs(self, X, y, sample_weight, validation)
 
     @property
     def partial_fit(self):
@@ -282,9 +279,10 @@ class _Tabular(NetworkEstimator):
         labels = [np.unique(column, return_inverse=True)[1] for column in columns]
         stratify = labels[0] if len(labels) == 1 else None
         kept, held = held_out_rows(self, stratify, weight, self._split_seed)
-        # A class of which one row is there has it in training.
-        known = np.all([np.isin(each[held], each[kept]) for each in labels], axis=0)
-        kept, held = np.append(kept, held[~known]), held[known] if labels else held
+        known = np.ones(len(held), dtype=bool)
+        for each in labels:  # a class of which one row is there has it in training
+            known &= np.isin(each[held], each[kept])
+        kept, held = np.append(kept, held[~known]), held[known]
         if not len(held):
             raise ValueError(
                 f"early_stopping holds out validation_fraction={self.validation_fraction:g} of "
@@ -341,9 +339,6 @@ class _Tabular(NetworkEstimator):
             f"them, such as an MLPClassifier."
         )
 
-    def _as_given(self, X, task):
-        return self._seen  # a scorer sees the user's columns
-
     def _task(self, X, head):
         of_two = np.all((X == X.min(axis=0)) | (X == X.max(axis=0)), axis=0)
         codes = self.encoder_.cardinalities_
@@ -351,7 +346,7 @@ class _Tabular(NetworkEstimator):
         return replace(super()._task(X, head), cardinalities=tuple(cardinalities.tolist()))
 
     def _is_noisy(self, task):
-        return self.dropout > 0
+        return self.dropout > 0 or max(task.cardinalities) > 1  # or categories are forgotten
 
     def _chosen_optimizer(self):
         return (

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -85,6 +86,15 @@ def test_early_stopping_by_a_score_keeps_the_epoch_of_the_best(table):
     assert found == pytest.approx(scores.max(), abs=1e-6)
 
 
+def test_a_callback_of_scikit_learns_gets_the_columns_that_predict_takes(table):
+    X, y = table
+    monitor = ScoringMonitor(scoring="r2")
+    model = TabularRegressor(early_stopping=False, **SHORT).set_callbacks(monitor).fit(X, y)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(rows) == 3
+    assert rows[-1]["r2"] == model.score(X, y)
+
+
 def test_the_encoder_knows_the_training_rows_alone(table):
     X, y = table
     model = TabularRegressor(**SHORT).fit(X, y)
@@ -111,7 +121,6 @@ def test_a_fit_that_goes_on_holds_the_same_rows_out(table):
     model.fit(X, y).fit(X, y)
     assert len(seen[0]) == 80
     assert seen[0] == seen[-1]
-    assert not hasattr(model, "_seen")
 
 
 def test_hundreds_of_categories_have_vectors_of_their_own(rng):
@@ -345,6 +354,15 @@ def test_what_was_never_seen_is_taken_for_what_is_usual(rng):
     unseen = model.predict(X.assign(kind="another")) - X["x"]
     assert unseen.mean() == pytest.approx(effect.mean(), abs=0.5)
     assert model.score(X, y) > 0.98
+
+
+def test_equal_rows_are_not_one_where_categories_are_forgotten():
+    """Each of them forgets for itself; without categories and dropout they count as one."""
+    settings = {"dropout": 0.0, "early_stopping": False, **SHORT}
+    for kind, equal in ((["a", "b"] * 20, False), ([0.0, 1.0] * 20, True)):
+        X, y = pd.DataFrame({"kind": kind, "x": [1.0, 2.0] * 20}), np.array([0.0, 1.0] * 20)
+        model = TabularRegressor(**settings).fit(X, y)
+        assert model._is_noisy(model._fitted.task) is not equal
 
 
 def test_columns_of_two_numbers_are_not_bent(rng):
