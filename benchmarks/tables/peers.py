@@ -68,6 +68,7 @@ from data import SPOILT, TABLES, Table, read, split
 
 INSIDE, OURS = "SKDEEP_TABLES_PEERS", "skdeep"  # holds the interpreter that has skdeep
 BENCHMARKS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
 RESULTS = BENCHMARKS / "results"
 THREADS, CAP, MOST_SECONDS, PATIENCE = 2, 8_000, 600, 50
 TIMED = ("california_housing", "magic_gamma", "adult")
@@ -88,7 +89,6 @@ class Behind:
 
 
 def ours(X, y, X_val, y_val, task: str, seed: int):
-    sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
     from skdeep import TabularClassifier, TabularRegressor
 
     kind = TabularClassifier if task == "classification" else TabularRegressor
@@ -243,7 +243,6 @@ def scores_of_classes(y: np.ndarray, P: np.ndarray) -> dict[str, float]:
     """From classes and probabilities (n_rows, n_classes), which float32 leaves short of sum 1."""
     from sklearn.metrics import log_loss, roc_auc_score
 
-    sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
     from skdeep.metrics import expected_calibration_error
 
     P = P / P.sum(axis=1, keepdims=True)
@@ -257,7 +256,6 @@ def scores_of_classes(y: np.ndarray, P: np.ndarray) -> dict[str, float]:
 
 def versions(peer: str) -> dict[str, str]:
     if peer == OURS:
-        sys.path.insert(0, str(BENCHMARKS.parent))  # the skdeep of this checkout
         from skdeep import __version__
 
         return {"skdeep": __version__}
