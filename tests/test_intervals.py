@@ -303,6 +303,8 @@ def test_too_few_rows_for_a_coverage_are_counted():
         ValueError, match=r"0.96 needs 24 validation rows .* kept 19, which promise 0.95 at most"
     ):
         model.predict_interval(X, 0.96)
+    few = MLPRegressor(**TINY).fit(X, y, X_val=X[:6], y_val=y[:6])
+    few.predict_interval(X, 1 - 1 / 7)  # which is 6 / 7, but for its rounding
     weight = np.repeat([3.0, 1.0], [3, 16])  # as 25^2 / 43 rows
     model.fit(X, y, X_val=X[:19], y_val=y[:19], sample_weight_val=weight)
     with pytest.raises(ValueError, match=r"kept 14.535, which promise 0.9356 at most"):

@@ -61,6 +61,21 @@ def test_squared_is_the_mean_squared_error(rng):
     np.testing.assert_allclose(row_losses(Head("squared", (1, 1, 1)), outputs, y), expected)
 
 
+@pytest.mark.parametrize(
+    ("head", "y"),
+    [
+        (Head("softmax", (3,)), np.array([[2], [0], [1], [1]], np.int32)),
+        (Head("gaussian", (2, 2)), np.array([[0.1, -1], [2, 0], [0, 0], [1, 1]])),
+    ],
+)
+def test_losses_of_members_are_means_and_their_gradients_each_ones_own(rng, head, y):
+    outputs = rng.normal(size=(4, 5, head.n_outputs))
+    values, slopes = head.losses_of_members(tf.constant(outputs), tf.constant(y))
+    alone = [head.row_losses(tf.constant(outputs[:, i]), tf.constant(y)) for i in range(5)]
+    np.testing.assert_allclose(values, np.mean([loss for loss, _ in alone], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(slopes, np.stack([slope for _, slope in alone], axis=1), rtol=1e-6)
+
+
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_margins_are_those_of_one_class_against_the_rest(rng, n_classes):
     y = rng.integers(n_classes, size=(20, 1))

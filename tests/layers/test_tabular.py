@@ -93,6 +93,23 @@ def test_a_periodic_embedding_begins_with_waves_of_all_lengths(rng):
         assert stats.kstest(values[name].ravel() / bound, "uniform", (-1, 2)).pvalue > 0.01, name
 
 
+def test_fast_waves_keep_their_phases_in_bfloat16(rng):
+    x = rng.normal(size=(200, 1)).astype(np.float32)
+    exact, rough = (
+        layers.PeriodicEmbedding(lowest=10.0, dtype=policy)
+        for policy in ("float32", "mixed_bfloat16")
+    )
+    exact.build((None, 1))
+    rough.build((None, 1))
+    weights = [rng.normal(size=weight.shape) for weight in exact.weights]
+    weights[0] = np.full_like(weights[0], 10.0)
+    exact.set_weights(weights)
+    rough.set_weights(weights)
+    found = np.asarray(tf.cast(rough(x), tf.float32))
+    assert rough(x).dtype == tf.bfloat16
+    np.testing.assert_allclose(found, exact(x), atol=0.05)  # of numbers up to 10
+
+
 def test_a_piecewise_linear_embedding_interpolates(rng):
     """Weighted by how much a function rises in each bin, the pieces are its interpolation."""
     x = np.sort(rng.normal(size=(50, 2)), axis=0).astype(np.float32)

@@ -194,6 +194,8 @@ def test_first_units_have_unit_variance_and_their_kink_among_the_rows(table):
         units = product + bias
         assert ((units.min(axis=0) < 0) & (units.max(axis=0) > 0)).all()
         assert abs(np.mean(units > 0) - 0.5) < 0.1
+    inputs = [network.inputs_of(f"member_{i}/hidden_1", weights, rows) for i in range(2)]
+    assert not np.allclose(*inputs)
     vectors = arrays["member_1/categories"][0]
     assert not vectors[0].any()  # of towns that no row has
     assert vectors[1:].std() == pytest.approx(1, rel=0.2)
@@ -280,6 +282,8 @@ def test_what_cannot_be_learnt_from_is_refused_and_nothing_lost(table):
         model.fit(X, np.where(y > 1, np.nan, y))
     with pytest.raises(ValueError, match="constant in the 40 rows"):
         model.fit(np.ones((50, 2)), np.arange(50))
+    with pytest.raises(TypeError, match=r"X: rows are needed.*a dict"):
+        model.fit({"x": y}, y)
     with pytest.raises(ValueError, match="infin"):
         model.fit(X.assign(x=np.inf), y)
     with pytest.raises(ValueError, match="without X_val"):
@@ -373,8 +377,8 @@ def test_columns_of_two_numbers_are_not_bent(rng):
     again = TabularRegressor(
         epochs=1, warm_start=True, learning_rate_schedule=None, random_state=0
     ).fit(X, X @ [1.0, 1.0])
-    few = np.flatnonzero(X[:, 1] == 4)
-    again.fit(X[few], X[few] @ [1.0, 1.0])  # of the second column one value alone
+    assert again._fitted.task.cardinalities == (0, 1)
+    again.fit(np.sign(X), X @ [1.0, 1.0])  # both have two now, but the network is that of before
     assert again._fitted.task.cardinalities == (0, 1)
 
 
