@@ -21,8 +21,7 @@ a spike and a smooth part, seen through noise, beside four columns that mean not
     which fall as 1 over the frequency: slow waves come first, and fast ones where the rows insist.
 
 What to notice: the number alone cuts the corners of the jump and rounds off the spike. Pieces and
-waves have both; the pieces are cleanest here, and the waves pay with a ripple. On tables of the
-world, where there are more columns than rows to learn jumps from, waves did better on the whole.
+waves have both, with the same error; the waves pay with a ripple where no jump is.
 """
 
 import matplotlib.pyplot as plt
