@@ -379,7 +379,11 @@ def test_few_members_leave_more_rows_than_they_are_in_doubt():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 2))
     y = X[:, 0] + rng.normal(size=300)
-    members = [("a", DecisionTreeRegressor()), ("b", BayesianRidge()), ("c", KNeighborsRegressor())]
+    members = [
+        ("a", DecisionTreeRegressor(random_state=0)),
+        ("b", BayesianRidge()),
+        ("c", KNeighborsRegressor()),
+    ]
     model = VotingRegressor(members).fit(X[:50], y[:50])
     learner = ActiveLearner(model, strategy="disagreement", batch_size=30).fit(X[:50], y[:50])
     variance = np.var([member.predict(X[50:]) for member in model.estimators_], axis=0)
