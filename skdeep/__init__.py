@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skdeep._config import config_context, get_config
+    from skdeep.decomposition.autoencoder import Autoencoder
     from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
     from skdeep.gaussian_process import GaussianProcessRegressor
     from skdeep.image.cnn import CNNClassifier, CNNRegressor
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AnnealingSearchCV": "skdeep.model_selection",
+    "Autoencoder": "skdeep.decomposition.autoencoder",
     "BaggedFoldsClassifier": "skdeep.tabular.folds",
     "BaggedFoldsRegressor": "skdeep.tabular.folds",
     "BayesSearchCV": "skdeep.model_selection",
@@ -65,6 +67,7 @@ _HOMES = {
 __version__ = "0.1.0.dev0"
 __all__ = [
     "AnnealingSearchCV",
+    "Autoencoder",
     "BaggedFoldsClassifier",
     "BaggedFoldsRegressor",
     "BayesSearchCV",

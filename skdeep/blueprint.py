@@ -75,7 +75,7 @@ def keras_model(twin: Any, task: Task):
     inputs = keras.Input(shape, dtype=task.input_dtype, name="rows")
     if twin._n_members() > 1:
         return _ensemble(inputs, twin, task)
-    return keras.Model(inputs, _outputs(inputs, twin, task))
+    return keras.Model(inputs, twin._network(inputs, task))
 
 
 def _ensemble(inputs: Any, twin: Any, task: Task):
@@ -87,24 +87,11 @@ def _ensemble(inputs: Any, twin: Any, task: Task):
     parts = []
     for i in range(twin._n_members()):
         own = keras.Input(inputs.shape[1:], dtype=inputs.dtype, name="rows")
-        model = keras.Model(own, _outputs(own, twin, task), name=f"network_{i}")
+        model = keras.Model(own, twin._network(own, task), name=f"network_{i}")
         parts.append(layers.Member(model, i, name=f"member_{i}")(inputs))
     output = keras.ops.stack([part["output"] for part in parts], axis=1)
     features = keras.ops.concatenate([part["features"] for part in parts], axis=-1)
     return keras.Model(inputs, {"output": output, "features": features})
-
-
-def _outputs(inputs: Any, twin: Any, task: Task) -> dict:
-    """One network from its input to its outputs and the features under them."""
-    from skdeep import layers
-
-    features = twin._features(inputs, task)
-    dtype = "float64" if task.precision == "float64" else "float32"
-    if task.wide and features is inputs:  # no hidden layer: the table was the last one
-        output = layers.Bias(name="head")(features)
-    else:
-        output = twin._last_layer(task.head.n_outputs, name="head", dtype=dtype)(features)
-    return {"output": output, "features": features}
 
 
 def network(twin: Any, task: Task):
@@ -136,53 +123,69 @@ def has_dropout(twin: Any, task: Task) -> bool:
     return any(isinstance(layer, layers.Dropout) for layer in model._flatten_layers())
 
 
-def program(twin: Any, task: Task):
+def program(twin: Any, task: Task, use: str = ""):
     """The program of a twin, from the process-wide store.
 
     Its predict may find a random key among the weights: dropout then acts, see ``layers.Dropout``.
+    Where a family has several, ``use`` names the one that is wanted.
     """
     from skdeep import engine
 
-    key = (structural_key(twin), task)
+    key = (structural_key(twin), task, use)
 
     def build():
-        net, alone = network(twin, task), twin._n_members() == 1
-
-        def loss(outputs, batch, hyper):
-            row_losses = task.head.row_losses if alone else task.head.losses_of_members
-            values, slope = row_losses(outputs["output"], batch.y, hyper.get("label_smoothing"))
-            if slope is None:
-                return values
-            return engine.Losses(values, outputs["output"], slope)
-
-        def evaluate(weights, batch, hyper):
-            outputs = predict(weights, batch.x, hyper)
-            return task.head.row_losses(outputs["output"], batch.y)[0]
-
-        def predict(weights, x, hyper):
-            if task.wide:
-                x = engine.tables.product_with(weights["table"], x)
-            key = weights.get("key")
-            outputs = net.apply(weights, x, training=False, key=key, hyper=hyper)[0]
-            if not alone:
-                outputs["members"] = outputs["output"]
-                outputs["output"] = task.head.mean_of_members(outputs["output"])
-            return outputs
-
-        def gradient(weights, batch, key, hyper):
-            touched = (batch.x.column, weights["table"]) if task.wide else ()
-            _, _, *parts = engine.loss_and_gradient(net, loss, weights, batch, key, hyper, *touched)
-            return dict(zip(("trainable", "table"), parts))
-
+        structure = task.model or twin
+        functions = twin._functions(network(twin, task), task)
+        if isinstance(functions["predict"], dict):
+            functions = {**functions, "predict": functions["predict"][use]}
         return engine.Program(
             key=key,
-            step=engine.gradient_step(net, loss, twin.optimizer),
-            evaluate=evaluate,
-            predict=predict,
-            gradient=gradient,
-            xla_on_cpu=(task.model or twin)._uses_xla("cpu"),
-            xla_on_gpu=(task.model or twin)._uses_xla("gpu"),
+            **functions,
+            xla_on_cpu=structure._uses_xla("cpu"),
+            xla_on_gpu=structure._uses_xla("gpu"),
             padded=task.model is None or task.model.rowwise,
         )
 
     return engine.programs.get("program", key, build)
+
+
+def trained_by_head(net: Any, twin: Any, task: Task) -> dict[str, Any]:
+    """The functions of a program whose network learns a target by its head's loss."""
+    from skdeep import engine
+
+    alone = twin._n_members() == 1
+
+    def loss(outputs, batch, hyper):
+        row_losses = task.head.row_losses if alone else task.head.losses_of_members
+        values, slope = row_losses(outputs["output"], batch.y, hyper.get("label_smoothing"))
+        if slope is None:
+            return values
+        return engine.Losses(values, outputs["output"], slope)
+
+    def evaluate(weights, batch, hyper):
+        outputs = predict(weights, batch.x, hyper)
+        return task.head.row_losses(outputs["output"], batch.y)[0]
+
+    def predict(weights, x, hyper):
+        if task.wide:
+            x = engine.tables.product_with(weights["table"], x)
+        key = weights.get("key")
+        outputs = net.apply(weights, x, training=False, key=key, hyper=hyper)[0]
+        if not alone:
+            outputs["members"] = outputs["output"]
+            outputs["output"] = task.head.mean_of_members(outputs["output"])
+        return outputs
+
+    return {**descent(net, twin, task, loss), "evaluate": evaluate, "predict": predict}
+
+
+def descent(net: Any, twin: Any, task: Task, loss: Any) -> dict[str, Any]:
+    """The functions of a program that descends a loss, as ``engine.gradient_step`` takes it."""
+    from skdeep import engine
+
+    def gradient(weights, batch, key, hyper):
+        touched = (batch.x.column, weights["table"]) if task.wide else ()
+        _, _, *parts = engine.loss_and_gradient(net, loss, weights, batch, key, hyper, *touched)
+        return dict(zip(("trainable", "table"), parts))
+
+    return {"step": engine.gradient_step(net, loss, twin.optimizer), "gradient": gradient}

@@ -18,6 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import estimator_checks
 
 from skdeep import (
+    Autoencoder,
     CNNClassifier,
     CNNRegressor,
     EntityEmbedding,
@@ -33,6 +34,7 @@ from skdeep import (
 )
 
 ESTIMATORS = [
+    Autoencoder,
     CNNClassifier,
     CNNRegressor,
     EntityEmbedding,

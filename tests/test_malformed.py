@@ -114,6 +114,9 @@ SUBJECTS = [
     (skdeep.GaussianProcessRegressor, {}, table, numbers),
     (deep_features, {}, table, numbers),
     (skdeep.EntityEmbedding, {"target_type": "numbers"}, frame, numbers),
+    (skdeep.Autoencoder, {}, table, None),
+    (skdeep.Autoencoder, {"noise": "gaussian"}, frame, None),
+    (skdeep.Autoencoder, {"hidden_layer_sizes": (3,)}, images, None),
     (search, {}, table, labels),
     (annealing, {}, table, labels),
 ]
@@ -321,7 +324,11 @@ def bad_rows(good: Any, known: bool):
     strange = one_of(NOTHING_LIKE_DATA)
     if isinstance(good, list):
         return st.one_of(strange, bad_lists(good))
-    other = [] if sp.issparse(good) or good.ndim != 2 else [Damaged("COO", sp.coo_array([[1j]]))]
+    other = (
+        []
+        if sp.issparse(good) or good.ndim != 2
+        else [Damaged("COO", sp.coo_array(np.full((N, 1), 1j)))]
+    )
     return st.one_of(strange, bad_arrays(good, known), *map(st.just, other))
 
 
@@ -532,7 +539,8 @@ def allowed_sequence(name: str, value: Any, model: Any) -> bool:
         return value is None
     if name == "architecture":
         return isinstance(value, tuple | list) and len(value) == 0
-    empty = isinstance(model, skdeep.MLPClassifier | skdeep.MLPRegressor | skdeep.EntityEmbedding)
+    takes_empty = skdeep.MLPClassifier, skdeep.MLPRegressor, skdeep.EntityEmbedding
+    empty = isinstance(model, (*takes_empty, skdeep.Autoencoder))
     if isinstance(value, np.ndarray):
         return value.ndim == 1
     return isinstance(value, tuple | list | range) and empty and len(value) == 0
@@ -595,7 +603,7 @@ OF_SEARCH = {
 def calls(draw):
     """A call with one damaged argument."""
     subject = draw(st.integers(0, len(SUBJECTS) - 1))
-    _, _, X, y = SUBJECTS[subject]
+    _, _, X, y = SUBJECTS[subject]  # y is None for what has no use for labels
     fitted = draw(st.booleans())
     model = made(subject, fitted)
     call = functools.partial(Call, subject, fitted)
@@ -609,7 +617,7 @@ def calls(draw):
     else:
         methods = ["fit", "fit", "partial_fit", *["predict"] * fitted]
         if hasattr(model, "predict"):
-            methods += ["score", "uncertainty"] * fitted
+            methods += ["score", *["uncertainty"] * (y is not None)] * fitted
     method = draw(st.sampled_from(methods))
     if method == "predict":
         method = draw(st.sampled_from([name for name in OF_ROWS if hasattr(model, name)]))
@@ -619,6 +627,7 @@ def calls(draw):
         return call(method, "X", damaged)
     if method == "uncertainty":
         if classifier:
+            assume(hasattr(model, "predict_proba"))
             return call("predict_proba", "n_samples", draw(one_of(BAD_N_SAMPLES)))
         learnt = ["predict_quantiles"] if model.loss in ("gaussian", "quantile") else []
         method = draw(st.sampled_from(["predict", "predict_interval", *learnt]))
@@ -627,11 +636,12 @@ def calls(draw):
         if method == "predict_quantiles":
             return call(method, "quantiles", draw(one_of(BAD_QUANTILES)))
         return call(method, "n_samples", draw(one_of(BAD_N_SAMPLES)))
-    arguments = ["X", "y"]
+    of_y = ["y"] * (y is not None)
+    arguments = ["X", *of_y]
     if hasattr(model, "partial_fit") and method != "score":
         arguments += ["sample_weight"]
         if method == "fit":
-            arguments += ["X_val", "y_val", "sample_weight_val"]
+            arguments += ["X_val", *(f"{name}_val" for name in of_y), "sample_weight_val"]
         elif classifier and not fitted and isinstance(y, np.ndarray) and y.ndim == 1:
             arguments += ["classes"]
     argument = draw(st.sampled_from(arguments))
@@ -660,7 +670,7 @@ def made_call(call: Call, model: Any) -> None:
     if call.method in ("fit", "partial_fit", "score"):
         arguments["y"] = y
     if call.argument.endswith("_val"):
-        arguments |= {"X_val": X, "y_val": y}
+        arguments |= {"X_val": X} if y is None else {"X_val": X, "y_val": y}
     if not call.is_parameter:
         arguments[call.argument] = call.damaged.value
     getattr(model, call.method)(**arguments)

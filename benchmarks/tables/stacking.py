@@ -6,10 +6,10 @@
 SKDEEP_DATA names the folder that has load.py and the data sets. Of each table the first rows of a
 random order are split into ten folds, the same for all models: HistGradientBoosting with its
 defaults; a network with its own, but for the epochs (``TabularClassifier.fast(epochs=32)``);
-boosting on the table and the network's outputs out of fold (``DeepFeatures(network, cv=5)``); and,
-to see what the folds are worth, on those of a network that has seen the row (``cv=None``). Scores
-are areas under the ROC curve, or R2; standard errors of paired differences are corrected for the
-rows that training parts share [1]_. The control is the same on shuffled labels.
+a linear model of the outputs of both out of fold (``DeepFeatures(model, cv=5)``); and, to see what
+the folds are worth, of outputs for rows that they have seen (``cv=None``). Scores are areas under
+the ROC curve, or R2; standard errors of paired differences are corrected for the rows that training
+parts share [1]_. The control is the same on shuffled labels.
 
 .. [1] Nadeau, Bengio. Inference for the generalization error. Machine Learning 52, 2003.
 """
@@ -24,10 +24,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from threadpoolctl import threadpool_limits
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -68,19 +68,20 @@ def models(X, is_classes: bool) -> dict:
     network = (TabularClassifier if is_classes else TabularRegressor).fast(
         epochs=EPOCHS, random_state=0
     )
-    kind = HistGradientBoostingClassifier if is_classes else HistGradientBoostingRegressor
-    output = "predict_proba" if is_classes else "predict"
+    boosting = (HistGradientBoostingClassifier if is_classes else HistGradientBoostingRegressor)(
+        random_state=0
+    )
+    output = "decision_function" if is_classes else "predict"
 
     def stacked(cv):
-        columns = make_column_transformer(
-            ("passthrough", X.columns),
-            (DeepFeatures(network, output=output, cv=cv), X.columns),
-            verbose_feature_names_out=False,
+        members = {"boosting": boosting, "network": network}
+        columns = FeatureUnion(
+            [(name, DeepFeatures(m, output=output, cv=cv)) for name, m in members.items()]
         )
-        return make_pipeline(columns.set_output(transform="pandas"), kind(random_state=0))
+        return make_pipeline(columns, LogisticRegression() if is_classes else LinearRegression())
 
     return {
-        "boosting": kind(random_state=0),
+        "boosting": boosting,
         "network": network,
         "stacked": stacked(5),
         "leaking": stacked(None),

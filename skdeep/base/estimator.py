@@ -271,6 +271,25 @@ class NetworkEstimator(
         """The network, from input to the features under the last layer, as Keras tensors."""
         raise NotImplementedError
 
+    def _network(self, inputs: Any, task: blueprint.Task) -> dict[str, Any]:
+        """The network from its input to its outputs, "features" and "output" among them."""
+        from skdeep import layers
+
+        features = self._features(inputs, task)
+        dtype = "float64" if task.precision == "float64" else "float32"
+        if task.wide and features is inputs:  # no hidden layer: the table was the last one
+            output = layers.Bias(name="head")(features)
+        else:
+            output = self._last_layer(task.head.n_outputs, name="head", dtype=dtype)(features)
+        return {"output": output, "features": features}
+
+    def _functions(self, network: Any, task: blueprint.Task) -> dict[str, Any]:
+        """What the network's program computes: arguments of ``engine.Program``, by name.
+
+        ``predict`` may be a dict of functions, of which "" is the network's own.
+        """
+        return blueprint.trained_by_head(network, self, task)
+
     def _table_width(self, task: blueprint.Task) -> int:
         """Units of the first layer, which is a table where rows are wide and sparse."""
         raise NotImplementedError
@@ -404,6 +423,10 @@ class NetworkEstimator(
         with naming(f"y{suffix}"):
             y = self._check_y(y)
             check_consistent_length(X, y)
+        return X, y, self._checked_weight(X, sample_weight, suffix)
+
+    def _checked_weight(self, X: Any, sample_weight: Any, suffix: str) -> np.ndarray:
+        """The weights of validated rows X, (n,) float64."""
         with naming(f"sample_weight{suffix}"):
             refuse_dates(sample_weight)
             weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -412,7 +435,7 @@ class NetworkEstimator(
                     f"sample_weight{suffix} sums to {total:g}; negative weights are legal, but "
                     f"the sum of all must be positive and finite."
                 )
-        return X, y, weight
+        return weight
 
     def _store(self, fitted: Fitted) -> None:
         """Set what a fit leaves."""

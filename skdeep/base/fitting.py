@@ -25,7 +25,7 @@ from skdeep.callbacks.session import session
 from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
 from skdeep.hyperparameters import padded_twin, runtime_values, structural_key, structural_twin
 from skdeep.persistence import saved
-from skdeep.targets import Conformity, Labels, weighted
+from skdeep.targets import Conformity, Labels, Unlabelled, weighted
 from skdeep.validation import naming, unchanged_on_error
 
 _KERAS_ARGUMENTS = {  # of its fit, and what to do
@@ -333,6 +333,7 @@ def _scorer(estimator: Any, fitted: Fitted, validation: Any, given: Any):
         return None
     X, y, weight = validation
     X = estimator._as_given(X, fitted.task) if given is None else given
+    y = None if isinstance(fitted.target, Unlabelled) else y
     probe = copy.copy(estimator)
     with naming("early_stopping"):
         scorer = check_scoring(probe, estimator.early_stopping)

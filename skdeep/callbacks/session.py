@@ -10,6 +10,7 @@ import pandas as pd
 
 from skdeep.callbacks.checkpoint import Checkpoint
 from skdeep.callbacks.records import ProgressBar
+from skdeep.targets import Unlabelled
 
 _NOT_RUN = {
     "ModelCheckpoint": "use skdeep.callbacks.Checkpoint, and skdeep.save for the fitted estimator",
@@ -93,6 +94,7 @@ def _scikit_learn(estimator, context, fitted, given, X, y, weight) -> Iterator[C
             X = pd.DataFrame(X, columns=estimator.feature_names_in_)  # or predict warns
         given = estimator._as_given(X, fitted.task)
     y = y if isinstance(y, np.ndarray) else y.arrays()
+    y = None if isinstance(fitted.target, Unlabelled) else y
     metadata = None if np.all(weight == 1) else {"sample_weight": weight}
     data = {"estimator": estimator, "X": given, "y": y, "metadata": metadata}
     context.call_on_fit_task_begin(**data)

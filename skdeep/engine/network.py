@@ -250,7 +250,9 @@ class Network:
         with entered(scope), keras.StatelessScope(mapping, initialize_variables=False):
             return np.asarray(part.call(tf.constant(x), training=False))
 
-    def apply(self, weights: dict, x, *, training: bool, key=None, hyper=None, weight=None):
+    def apply(
+        self, weights: dict, x, *, training: bool, key=None, hyper=None, weight=None, part=None
+    ):
         """Outputs for x, and the fixed weights as the pass has updated them.
 
         Parameters
@@ -260,11 +262,13 @@ class Network:
         x : nest of tensors, or Steps
         training, key, hyper, weight :
             See :class:`Scope`.
+        part : str, default=None
+            Name of a layer, or of a model inside, to apply alone.
         """
         scope = Scope(training, key, hyper or {}, weight)
-        return self.apply_penalized(weights, x, scope)[:2]
+        return self.apply_penalized(weights, x, scope, part)[:2]
 
-    def apply_penalized(self, weights: dict, x, scope: Scope):
+    def apply_penalized(self, weights: dict, x, scope: Scope, part: str | None = None):
         """As :meth:`apply`, with what else a pass in training leaves.
 
         Returns
@@ -293,9 +297,10 @@ class Network:
             if scope.key is not None:
                 value = random.fold(scope.key, 1000 + i)
             mapping.append((state, tf.ensure_shape(tf.cast(value, state.dtype), state.shape)))
+        model = self.model if part is None else self.model.get_layer(part)
         with entered(scope), _Pass(mapping, given) as updated:
-            outputs = self.model.call(x, training=scope.training)
-            losses = self.model.losses
+            outputs = model.call(x, training=scope.training)
+            losses = model.losses
         penalty = tf.add_n([tf.cast(loss, self.dtype) for loss in losses]) if losses else None
         assigned = None
         if updated.assigned:

@@ -24,6 +24,7 @@ from skdeep.layers.recurrent import (
 from skdeep.layers.regularization import (
     BatchNormalization,
     Bias,
+    Corrupt,
     Dropout,
     KeepUnits,
     LayerNormalization,
@@ -45,6 +46,7 @@ __all__ = [
     "BatchNormalization",
     "Bias",
     "CategoryEmbedding",
+    "Corrupt",
     "Dropout",
     "FourierFeatures",
     "KeepUnits",

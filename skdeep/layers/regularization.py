@@ -1,4 +1,4 @@
-"""Dropout, normalisation and padded units, with run-time numbers and row weights."""
+"""Dropout, noise, normalisation and padded units, with run-time numbers and row weights."""
 
 import zlib
 
@@ -44,6 +44,37 @@ class Dropout(keras.layers.Layer):
         p = scope.hyper[self.rate] if isinstance(self.rate, str) else self.rate
         kept = random.uniform(layer_key(self), shape) >= ops.cast(p, "float32")
         return ops.where(kept, x / ops.cast(1 - p, x.dtype), ops.zeros((), x.dtype))
+
+
+class Corrupt(keras.layers.Layer):
+    """Random change of rows in training, for a network to take off [1]_; none elsewhere.
+
+    Parameters
+    ----------
+    kind : {"gaussian", "mask"}
+        Normal noise that is added, or zeros in the place of numbers.
+    level : str
+        Name of the hyper-parameter with its standard deviation, or with the share of zeros.
+
+    References
+    ----------
+    .. [1] Vincent, Larochelle, Lajoie, Bengio, Manzagol. Stacked denoising autoencoders. JMLR 11,
+       2010, section 3.3.
+    """
+
+    def __init__(self, kind: str, level: str, **kwargs):
+        super().__init__(**kwargs)
+        self.kind, self.level = kind, level
+
+    def call(self, x, training=False):
+        scope = current_scope()
+        if not training or scope.key is None:
+            return x
+        key, level = layer_key(self), scope.hyper[self.level]
+        if self.kind == "gaussian":
+            return x + ops.cast(level * random.normal(key, ops.shape(x)), x.dtype)
+        kept = random.uniform(key, ops.shape(x)) >= ops.cast(level, "float32")
+        return ops.where(kept, x, ops.zeros((), x.dtype))
 
 
 def _n_active(units: tuple[str, int] | None):

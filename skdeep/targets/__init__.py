@@ -14,6 +14,7 @@ from skdeep.targets.heads import LEAST_VARIANCE, QUANTILE_LEVELS, Head, MarginHe
 from skdeep.targets.labels import Labels, check_labels, weighted
 from skdeep.targets.reals import Reals, check_reals
 from skdeep.targets.steps import PerStep
+from skdeep.targets.unlabelled import Unlabelled
 
 __all__ = [
     "LEAST_VARIANCE",
@@ -25,6 +26,7 @@ __all__ = [
     "MarginHead",
     "PerStep",
     "Reals",
+    "Unlabelled",
     "check_labels",
     "check_reals",
     "weighted",
