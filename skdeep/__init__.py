@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skdeep._config import config_context, get_config
     from skdeep.decomposition.autoencoder import Autoencoder
+    from skdeep.decomposition.vae import VariationalAutoencoder
     from skdeep.exceptions import FitDivergedError, FitInterruptedWarning, LoadError
     from skdeep.gaussian_process import GaussianProcessRegressor
     from skdeep.image.cnn import CNNClassifier, CNNRegressor
@@ -56,6 +57,7 @@ _HOMES = {
     "RNNRegressor": "skdeep.sequence.rnn",
     "TabularClassifier": "skdeep.tabular.recipe",
     "TabularRegressor": "skdeep.tabular.recipe",
+    "VariationalAutoencoder": "skdeep.decomposition.vae",
     "config_context": "skdeep._config",
     "export": "skdeep.serving",
     "get_config": "skdeep._config",
@@ -91,6 +93,7 @@ __all__ = [
     "RNNRegressor",
     "TabularClassifier",
     "TabularRegressor",
+    "VariationalAutoencoder",
     "config_context",
     "export",
     "get_config",

@@ -39,6 +39,8 @@ class Task:
     cardinalities : tuple of int
         How many codes each column of a table has; 0 where it holds numbers, 1 where these are two
         at most. Empty for no table.
+    n_conditions : int
+        How many last columns of the rows say what is known of them, and are not modelled.
     model : skdeep.network.models.Template or None
         The user's own model, where it takes the place of the family's.
     """
@@ -50,6 +52,7 @@ class Task:
     wide: bool = False
     n_tokens: int = 0
     cardinalities: tuple = ()
+    n_conditions: int = 0
     model: Any = None
 
 

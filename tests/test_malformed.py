@@ -117,6 +117,8 @@ SUBJECTS = [
     (skdeep.Autoencoder, {}, table, None),
     (skdeep.Autoencoder, {"noise": "gaussian"}, frame, None),
     (skdeep.Autoencoder, {"hidden_layer_sizes": (3,)}, images, None),
+    (skdeep.VariationalAutoencoder, {"likelihood": "bernoulli"}, table, None),
+    (skdeep.VariationalAutoencoder, {"hidden_layer_sizes": (9,)}, images, None),
     (search, {}, table, labels),
     (annealing, {}, table, labels),
 ]
@@ -540,7 +542,8 @@ def allowed_sequence(name: str, value: Any, model: Any) -> bool:
     if name == "architecture":
         return isinstance(value, tuple | list) and len(value) == 0
     takes_empty = skdeep.MLPClassifier, skdeep.MLPRegressor, skdeep.EntityEmbedding
-    empty = isinstance(model, (*takes_empty, skdeep.Autoencoder))
+    coders = skdeep.Autoencoder, skdeep.VariationalAutoencoder
+    empty = isinstance(model, (*takes_empty, *coders))
     if isinstance(value, np.ndarray):
         return value.ndim == 1
     return isinstance(value, tuple | list | range) and empty and len(value) == 0

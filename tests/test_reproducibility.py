@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from skdeep import (
+    Autoencoder,
     CNNClassifier,
     CNNRegressor,
     KernelClassifier,
@@ -19,6 +20,7 @@ from skdeep import (
     MLPRegressor,
     RNNClassifier,
     RNNRegressor,
+    VariationalAutoencoder,
     engine,
 )
 from skdeep.optimizers import SGD, Adam
@@ -45,6 +47,12 @@ MODELS = {
     "lstm": RNNClassifier(hidden_layer_sizes=(8, 4), bidirectional=True, **NOISY),
     "gru-regressor": RNNRegressor(cell="gru", hidden_layer_sizes=(8,), pooling="mean", **NOISY),
 }
+MODELS |= {
+    "autoencoder": Autoencoder(noise="gaussian", batch_size=16, random_state=7, epochs=4),
+    "vae": VariationalAutoencoder(
+        likelihood="bernoulli", n_importance_samples=3, batch_size=16, random_state=7, epochs=4
+    ),
+}
 each_model = pytest.mark.parametrize("name", sorted(MODELS))
 
 
@@ -56,6 +64,8 @@ def rows():
 
 def answers(model, X):
     """The most telling predictions of a model, as bytes can be compared."""
+    if hasattr(model, "score_samples"):
+        return model.score_samples(X)
     if hasattr(model, "predict_proba"):
         return model.predict_proba(X)
     return model.predict(X) if model.loss == "squared" else model.predict_quantiles(X)

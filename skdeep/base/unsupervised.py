@@ -107,13 +107,17 @@ class BaseNetworkTransformer(NetworkEstimator):
         tags.target_tags.required = False
         return tags
 
-    def _computed(self, use: str, rows: Any) -> Any:
-        """What the function of that name, of ``_functions``, makes of rows."""
+    def _computed(self, use: str, rows: Any, **numbers: float) -> Any:
+        """What the function of that name, of ``_functions``, makes of rows.
+
+        ``numbers`` it finds among the run-time ones.
+        """
         from skdeep import engine
 
         fitted = self._fitted
         program = blueprint.program(fitted.twin, fitted.task, use)
-        found = engine.predict(program, fitted.progress.weights, rows, fitted.hyper)
+        hyper = {**fitted.hyper, **numbers}
+        found = engine.predict(program, fitted.progress.weights, rows, hyper)
         return found if found.dtype == np.float64 else found.astype(np.float32, copy=False)
 
     def _check_y(self, y):

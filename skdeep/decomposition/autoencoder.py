@@ -17,21 +17,19 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import OutlierMixin
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdeep import blueprint
-from skdeep.base import BaseNetworkTransformer, fit_method
+from skdeep.base import fit_method
 from skdeep.decomposition import networks
-from skdeep.hyperparameters import are_counts, hyperparameter
+from skdeep.decomposition.coder import Coder
+from skdeep.hyperparameters import hyperparameter
 from skdeep.preprocessing.table.numeric import weighted_quantiles
 from skdeep.validation import unchanged_on_error
 
-ACTIVATIONS = frozenset({"relu", "tanh", "sigmoid", "linear", "elu", "gelu", "silu", "selu"})
 
-
-class Autoencoder(OutlierMixin, BaseNetworkTransformer):
+class Autoencoder(OutlierMixin, Coder):
     """Compress rows to a few numbers, and tell rows that do not come back.
 
     X is an array or DataFrame of numbers, (n_samples, n_features), or images (n_samples, height,
@@ -43,16 +41,6 @@ class Autoencoder(OutlierMixin, BaseNetworkTransformer):
     ----------
     n_components : int in [1, inf), default=2
         Numbers that a row is compressed to, from 1 to the number of columns.
-    hidden_layer_sizes : array-like, default=(256, 128)
-        Units of the encoder's hidden layers, which the decoder has in reverse; ``()`` is a linear
-        model. With ``image_shape`` filters of convolutions, each of which halves the image.
-    activation : str, default='relu'
-        Of the hidden units.
-
-        One of 'elu', 'gelu', 'linear', 'relu', 'selu', 'sigmoid', 'silu', 'tanh'.
-    image_shape : tuple, list or None, default=None
-        (height, width) or (height, width, channels) of rows that are images, for convolutions. None
-        takes rows as they are.
     loss : {'bernoulli', 'squared'}, default='squared'
         The mean of squared errors over the columns; or of the cross-entropy of each, of numbers in
         [0, 1] ('bernoulli'), in nats.
@@ -65,6 +53,16 @@ class Autoencoder(OutlierMixin, BaseNetworkTransformer):
         Share of the training rows that ``predict`` calls outliers.
     learning_rate : float in (0, inf), default=0.001
         The optimizer's step size; larger is faster until the loss oscillates or diverges.
+    hidden_layer_sizes : array-like, default=(256, 128)
+        Units of the encoder's hidden layers, which the decoder has in reverse; ``()`` is a linear
+        model. With ``image_shape`` filters of convolutions, each of which halves the image.
+    activation : str, default='relu'
+        Of the hidden units.
+
+        One of 'elu', 'gelu', 'linear', 'relu', 'selu', 'sigmoid', 'silu', 'tanh'.
+    image_shape : tuple, list or None, default=None
+        (height, width) or (height, width, channels) of rows that are images, for convolutions. None
+        takes rows as they are.
     epochs : int in [1, inf), default=20
         Passes over the rows.
     batch_size : int in [1, inf), default=200
@@ -149,27 +147,6 @@ class Autoencoder(OutlierMixin, BaseNetworkTransformer):
         constraint=Interval(Integral, 1, None, closed="left"),
         structural=True,
     )
-    hidden_layer_sizes: Any = hyperparameter(
-        default=(256, 128),
-        doc="Units of the encoder's hidden layers, which the decoder has in reverse; ``()`` is a "
-        "linear model. With ``image_shape`` filters of convolutions, each of which halves the "
-        "image.",
-        constraint=["array-like"],
-        structural=True,
-    )
-    activation: str = hyperparameter(
-        default="relu",
-        doc="Of the hidden units.",
-        constraint=StrOptions(set(ACTIVATIONS)),
-        structural=True,
-    )
-    image_shape: Any = hyperparameter(
-        default=None,
-        doc="(height, width) or (height, width, channels) of rows that are images, for "
-        "convolutions. None takes rows as they are.",
-        constraint=[tuple, list, None],
-        structural=True,
-    )
     loss: str = hyperparameter(
         default="squared",
         doc="The mean of squared errors over the columns; or of the cross-entropy of each, of "
@@ -230,7 +207,7 @@ class Autoencoder(OutlierMixin, BaseNetworkTransformer):
             If the loss becomes NaN or infinite; the estimator is as it was.
         """
         with unchanged_on_error(self):
-            super().fit(X, y, sample_weight, X_val, sample_weight_val)
+            super().fit(X, None, sample_weight, X_val, sample_weight_val)
             return self._set_offset(X, sample_weight)
 
     @fit_method
@@ -249,7 +226,7 @@ class Autoencoder(OutlierMixin, BaseNetworkTransformer):
         self : object
         """
         with unchanged_on_error(self):
-            super().partial_fit(X, y, sample_weight)
+            super().partial_fit(X, None, sample_weight)
             return self._set_offset(X, sample_weight)
 
     def inverse_transform(self, X):
@@ -265,16 +242,7 @@ class Autoencoder(OutlierMixin, BaseNetworkTransformer):
         rows : ndarray of shape (n_samples, n_features), float32
             In the unit of the rows of ``fit``, and of their shape where these were images.
         """
-        check_is_fitted(self)
-        codes = check_array(X, dtype=self._fitted.task.input_dtype)
-        if codes.shape[1] != self.n_components:
-            raise ValueError(
-                f"inverse_transform takes codes of {self.n_components} columns, as transform gives "
-                f"them, but X has {codes.shape[1]}."
-            )
-        decoded = self._computed("decode", codes)
-        rows = (decoded * self.scale_ + self.mean_).astype(decoded.dtype)
-        return rows.reshape(len(rows), *self._row_shape)
+        return self._in_units(self._computed("decode", self._checked_codes(X)))
 
     def score_samples(self, X):
         """How well rows come back: minus the loss of each.
@@ -332,83 +300,19 @@ class Autoencoder(OutlierMixin, BaseNetworkTransformer):
 
     # What the engine asks ---------------------------------------------------------------------
 
+    def _distribution(self):
+        return "loss", self.loss
+
     def _check_parameters(self):
-        if not are_counts(self.hidden_layer_sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must hold positive integers, one for each hidden layer, but "
-                f"is {self.hidden_layer_sizes!r}; () is a linear model."
-            )
-        shape = self.image_shape
-        if shape is not None and not (are_counts(shape) and len(shape) in (2, 3)):
-            raise ValueError(
-                f"image_shape must be (height, width) or (height, width, channels), but is "
-                f"{shape!r}."
-            )
+        super()._check_parameters()
         if self.noise == "mask" and not self.noise_level < 1:
             raise ValueError(
                 f"noise='mask' replaces a share noise_level of the numbers, which must be below 1, "
                 f"but is {self.noise_level!r}."
             )
 
-    def _check_X(self, X, reset):
-        row_shape = np.shape(X)[1:] if getattr(X, "ndim", 2) > 2 else None
-        if row_shape is not None:
-            if not reset and row_shape != self._row_shape:
-                raise ValueError(
-                    f"X has rows of shape {row_shape}, but fit has seen {self._row_shape}."
-                )
-            X = np.asarray(X).reshape(len(X), -1)
-        X = super()._check_X(X, reset)
-        n_features = X.shape[1]
-        if self.loss == "bernoulli" and (X.min() < 0 or X.max() > 1):
-            hint = "divide it by 255" if X.min() >= 0 and X.max() <= 255 else "scale it"
-            raise ValueError(
-                f"loss='bernoulli' is for numbers in [0, 1], but X lies in [{X.min():g}, "
-                f"{X.max():g}]; {hint}, or take loss='squared'."
-            )
-        if not reset:
-            return X
-        if self.n_components > n_features:
-            raise ValueError(
-                f"n_components={self.n_components} must be at most n_features={n_features}, the "
-                f"columns of X; lower it."
-            )
-        if self.image_shape is not None and networks.columns_of(self.image_shape) != n_features:
-            raise ValueError(
-                f"image_shape={tuple(self.image_shape)} has "
-                f"{networks.columns_of(self.image_shape)} numbers, but X has {n_features} columns."
-            )
-        self._row_shape = row_shape or X.shape[1:]
-        return X
-
     def _is_noisy(self, task):
         return self.noise is not None
-
-    def _uses_xla(self, device):
-        return device != "cpu" or self.image_shape is None
-
-    def _design(self, task, target, before):
-        return task, target, self._first_weights
-
-    def _first_weights(self, network: Any, rng: np.random.Generator, X, weight) -> dict:
-        """Drawn weights, with the mean and the scale of rows X."""
-        self.mean_, self.scale_ = np.zeros(X.shape[1]), 1.0
-        if self.loss == "squared":
-            self.mean_ = np.einsum("i,ij->j", weight / weight.sum(), X, dtype=np.float64)
-            with np.errstate(over="ignore"):
-                squares = [
-                    ((X[part] - self.mean_) ** 2).mean(axis=1) for part in gen_batches(len(X), 4096)
-                ]
-                variance = np.average(np.concatenate(squares), weights=weight)
-            if not np.isfinite(variance):
-                raise ValueError(
-                    f"X reaches {np.abs(X).max():g}, whose square is no number; scale X."
-                )
-            # Negative weights can make it negative; a constant X has none.
-            self.scale_ = float(np.sqrt(variance)) if variance > np.finfo(float).tiny else 1.0
-        layer = network.model.get_layer("standardize")
-        given = {id(layer.location): self.mean_, id(layer.scale): np.array(1 / self.scale_)}
-        return network.initial(rng, given=given)
 
     def _network(self, inputs, task):
         from skdeep import layers

@@ -11,16 +11,18 @@ def encoder(
     sizes: Sequence[int],
     activation: str,
     image_shape: Sequence[int] | None = None,
+    n_conditions: int = 0,
 ) -> Any:
     """A model from rows (n, n_features) to (n, n_outputs), linear at its end.
 
     Several ``n_outputs`` give as many outputs. ``sizes`` are units, or filters of convolutions that
-    halve the rows as images.
+    halve the rows as images. ``n_conditions`` more columns are no part of the image.
     """
     import keras
 
-    x = inputs = keras.Input((n_features,), name="rows")
+    x = inputs = keras.Input((n_features + n_conditions,), name="rows")
     if image_shape is not None:
+        x = x[:, :n_features]
         x = keras.layers.Reshape(_with_channels(image_shape))(x)
     for i, size in enumerate(sizes):
         if image_shape is None:
@@ -30,6 +32,8 @@ def encoder(
         x = keras.layers.Activation(activation, name=f"activation_{i}")(x)
     if image_shape is not None:
         x = keras.layers.Flatten()(x)
+        if n_conditions:
+            x = keras.layers.Concatenate()([x, inputs[:, n_features:]])
     if isinstance(n_outputs, int):
         outputs = keras.layers.Dense(n_outputs, name="code")(x)
     else:

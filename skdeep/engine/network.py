@@ -263,7 +263,7 @@ class Network:
         training, key, hyper, weight :
             See :class:`Scope`.
         part : str, default=None
-            Name of a layer, or of a model inside, to apply alone.
+            Name of a model inside, to apply alone.
         """
         scope = Scope(training, key, hyper or {}, weight)
         return self.apply_penalized(weights, x, scope, part)[:2]

@@ -55,17 +55,29 @@ def _mix(bits):
 
 
 def fold(key, number):
-    """A new key, (2,) uint32, from a key and an integer (tensor or int)."""
+    """A new key, (2,) uint32, from a key and an integer (tensor or int); of (n, 2) keys n."""
     number = tf.cast(number, tf.uint32)
-    first = _mix(_mix(number + tf.constant(0x9E3779B9, tf.uint32)) + key[0])
-    return tf.stack([first, _mix(_mix(first + number) + key[1])])
+    first = _mix(_mix(number + tf.constant(0x9E3779B9, tf.uint32)) + key[..., 0])
+    return tf.stack([first, _mix(_mix(first + number) + key[..., 1])], axis=-1)
+
+
+def row_keys(key, x):
+    """A key for each row of x (n, n_columns), (n, 2) uint32, from a key and the row's numbers.
+
+    So a row's random numbers depend on no other rows, and equal rows have the same.
+    """
+    x = tf.cast(x, tf.float32) + 0.0  # -0.0 is 0.0
+    places = _mix(tf.cast(tf.range(tf.shape(x)[1]), tf.uint32))
+    hashes = tf.bitcast(_mix(_mix(tf.bitcast(x, tf.uint32)) + places), tf.int32)
+    return fold(key[None], tf.bitcast(tf.reduce_sum(hashes, axis=1), tf.uint32))
 
 
 def bits(key, shape):
-    """Uniform uint32 of the given shape."""
+    """Uniform uint32 of the given shape; of keys (n, 2) each for its part of the first axis."""
     shape = tf.convert_to_tensor(shape, tf.int32)
-    counter = tf.cast(tf.range(tf.reduce_prod(shape)), tf.uint32)
-    return tf.reshape(_mix(_mix(counter + key[0]) + key[1]), shape)
+    size = tf.reduce_prod(shape[len(key.shape) - 1 :])
+    counter = tf.cast(tf.range(size), tf.uint32)
+    return tf.reshape(_mix(_mix(counter + key[..., :1]) + key[..., 1:]), shape)
 
 
 def uniform(key, shape, low=0.0, high=1.0):

@@ -29,6 +29,7 @@ from skdeep.layers.regularization import (
     KeepUnits,
     LayerNormalization,
 )
+from skdeep.layers.stochastic import DrawBits, DrawNormal, Spread
 from skdeep.layers.tabular import (
     CategoryEmbedding,
     ParametricActivation,
@@ -47,6 +48,8 @@ __all__ = [
     "Bias",
     "CategoryEmbedding",
     "Corrupt",
+    "DrawBits",
+    "DrawNormal",
     "Dropout",
     "FourierFeatures",
     "KeepUnits",
@@ -61,6 +64,7 @@ __all__ = [
     "Scale",
     "ScaledDense",
     "SimpleRNN",
+    "Spread",
     "Standardize",
     "TensorSketch",
 ]
