@@ -57,7 +57,7 @@ class VariationalAutoencoder(Coder):
         one.
     beta : float in [0, inf), default=1.0
         Weight of the divergence from p(z) in the loss: larger, and codes are simpler and rows worse
-        [4]_.
+        [1]_.
     n_importance_samples : int in [1, 1000], default=1
         K: codes that a step draws for each row; more make the bound tighter, and a step as many
         times as long.
@@ -150,6 +150,11 @@ class VariationalAutoencoder(Coder):
     Autoencoder : Codes without a distribution, by a smaller error.
     sklearn.mixture.GaussianMixture : Likelihoods and new rows of few columns.
 
+    References
+    ----------
+    .. [1] Higgins et al. beta-VAE: learning basic visual concepts with a constrained variational
+       framework. ICLR, 2017.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -181,7 +186,7 @@ class VariationalAutoencoder(Coder):
     beta: float = hyperparameter(
         default=1.0,
         doc="Weight of the divergence from p(z) in the loss: larger, and codes are simpler and "
-        "rows worse [4]_.",
+        "rows worse [1]_.",
         constraint=Interval(Real, 0, None, closed="left"),
         search=(0.1, 10.0, "log"),
     )
@@ -366,7 +371,7 @@ class VariationalAutoencoder(Coder):
         """Log-likelihood of rows X, in nats, by importance sampling.
 
         log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x): a lower bound on average, which rises with S to
-        log p(x) ([2]_, theorem 1).
+        log p(x) [1]_, theorem 1.
 
         Parameters
         ----------
@@ -381,6 +386,10 @@ class VariationalAutoencoder(Coder):
         -------
         log_likelihood : ndarray of shape (n_samples,), float64
             Of densities per unit of X under ``likelihood="gaussian"``.
+
+        References
+        ----------
+        .. [1] Burda, Grosse, Salakhutdinov. Importance weighted autoencoders. ICLR, 2016.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
