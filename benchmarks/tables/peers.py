@@ -393,7 +393,8 @@ def compare_times(peers: list[str], rounds: int, limit: float, save: bool) -> No
         tables[name] = {"load_before": round(load, 1), "seconds": seconds, "ratios": ratios}
     if save:
         result = {
-            "command": f"python benchmarks/tables/peers.py --time {' '.join(peers)} --save",
+            "command": f"python benchmarks/tables/peers.py --time {' '.join(peers)} "
+            f"--seeds {rounds} --save",
             "date": time.strftime("%Y-%m-%d"),
             "machine": f"{os.cpu_count()} cores, {platform.machine()}; {THREADS} threads",
             "versions": {peer: versions(peer) for peer in peers},

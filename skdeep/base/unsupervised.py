@@ -120,9 +120,6 @@ class BaseNetworkTransformer(NetworkEstimator):
         found = engine.predict(program, fitted.progress.weights, rows, hyper)
         return found if found.dtype == np.float64 else found.astype(np.float32, copy=False)
 
-    def _check_y(self, y):
-        return y
-
     def _check_rows(self, X, y, sample_weight, *, reset, suffix=""):
         X = self._checked_X(X, reset=reset, name=f"X{suffix}")
         return X, np.zeros((len(X), 0)), self._checked_weight(X, sample_weight, suffix)

@@ -1,5 +1,6 @@
 """What autoencoders share: their layers, the scale of their rows, images as rows."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skdeep.base import BaseNetworkTransformer
-from skdeep.decomposition import networks
 from skdeep.hyperparameters import are_counts, hyperparameter
 
 ACTIVATIONS = frozenset({"relu", "tanh", "sigmoid", "linear", "elu", "gelu", "silu", "selu"})
@@ -133,10 +133,10 @@ class Coder(BaseNetworkTransformer):
                 f"n_components={self.n_components} must be at most n_features={n_features}, the "
                 f"columns of X; lower it."
             )
-        if self.image_shape is not None and networks.columns_of(self.image_shape) != n_features:
+        if self.image_shape is not None and math.prod(self.image_shape) != n_features:
             raise ValueError(
                 f"image_shape={tuple(self.image_shape)} has "
-                f"{networks.columns_of(self.image_shape)} numbers, but X has {n_features} columns."
+                f"{math.prod(self.image_shape)} numbers, but X has {n_features} columns."
             )
         self._row_shape = row_shape or X.shape[1:]
         return X

@@ -1,6 +1,5 @@
 """From rows to codes and back: perceptrons, or convolutions that halve an image."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,11 +79,6 @@ def decoder(
     if not sizes:
         x = keras.layers.Dense(n_features, name="decoded", dtype=dtype)(x)
     return keras.Model(inputs, keras.layers.Reshape((n_features,))(x), name="decoder")
-
-
-def columns_of(image_shape: Sequence[int]) -> int:
-    """How many columns images of a shape have as rows."""
-    return math.prod(image_shape)
 
 
 def _with_channels(image_shape: Sequence[int]) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
@@ -331,8 +331,7 @@ class VariationalAutoencoder(Coder):
             Of the shape of the rows of ``fit`` where these were images.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
-            raise ValueError(f"n_samples must be a positive integer, but is {n_samples!r}.")
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         rng = check_random_state(random_state)
         rows = self.inverse_transform(rng.normal(size=(n_samples, self._n_features_out)), y)
         if not noisy:
@@ -357,10 +356,9 @@ class VariationalAutoencoder(Coder):
         rows : ndarray of shape (n, n_features), float32
             The first and the last are not a and b, but what comes back of them.
         """
-        if not isinstance(n, Integral) or isinstance(n, bool) or n < 2:
-            raise ValueError(f"n must be an integer of 2 or more, but is {n!r}.")
-        known = [None if y is None else np.repeat(np.asarray(y)[None], m, axis=0) for m in (2, n)]
         check_is_fitted(self)
+        check_scalar(n, "n", Integral, min_val=2)
+        known = [None if y is None else np.repeat(np.asarray(y)[None], m, axis=0) for m in (2, n)]
         ends = self._computed(
             "encode", self._checked_rows(np.stack([np.asarray(a), np.asarray(b)]), known[0])
         )
@@ -392,8 +390,7 @@ class VariationalAutoencoder(Coder):
         .. [1] Burda, Grosse, Salakhutdinov. Importance weighted autoencoders. ICLR, 2016.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
-            raise ValueError(f"n_samples must be a positive integer, but is {n_samples!r}.")
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         rows = self._checked_rows(X, y)
         found = self._computed("log_likelihood", rows, n_samples=n_samples)
         return found.astype(np.float64) - self.n_features_in_ * math.log(self.scale_)

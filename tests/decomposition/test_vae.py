@@ -232,7 +232,7 @@ def test_conditions_that_are_missing_or_new_are_refused(named, digits):
 # Rows, and all else ---------------------------------------------------------------------------
 
 
-def test_weights_are_repetitions_to_the_bit(X):
+def test_weights_are_repetitions(X):
     weight = np.arange(60) % 3
     settings = LINEAR | {"epochs": 20}
     ours = VariationalAutoencoder(**settings).fit(X[:60], sample_weight=weight)
@@ -283,14 +283,14 @@ def test_saved_pickled_and_continued_it_is_the_same(tmp_path, named, digits):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m, X: m.sample(0), "n_samples must be a positive integer, but is 0"),
-        (lambda m, X: m.score_samples(X, n_samples=1.5), "n_samples must be .* but is 1.5"),
-        (lambda m, X: m.interpolate(X[0], X[1], n=1), "n must be an integer of 2 or more"),
+        (lambda m, X: m.sample(0), "n_samples == 0, must be >= 1"),
+        (lambda m, X: m.score_samples(X, n_samples=1.5), "n_samples must be an instance of int"),
+        (lambda m, X: m.interpolate(X[0], X[1], n=1), "n == 1, must be >= 2"),
         (lambda m, X: m.score_samples(X * 255), r"lies in \[0, 255\]; divide it by 255"),
         (lambda m, X: m.score_samples(X - 0.5), r"lies in \[-0.5, 0.5\]; scale it"),
         (lambda m, X: m.inverse_transform(np.zeros((1, 2))), "codes of 1 columns.* has 2"),
     ],
 )
 def test_impossible_calls_are_refused(bits, digits, call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         call(bits, digits[0])
