@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import bernoulli
+from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
@@ -256,6 +257,14 @@ def test_validation_rows_stop_and_a_scorer_is_asked_without_y(digits):
     model.set_params(early_stopping=scorer).fit(digits)
     assert asked == [None] * 5
     assert_allclose(model.history_.val_score, -model.history_.val_loss * model.scale_**2, rtol=1e-4)
+
+
+def test_scikit_learns_monitor_sees_that_there_is_no_y(digits):
+    monitor = ScoringMonitor(scoring=lambda model, X, y: model.score(X))
+    Autoencoder(epochs=3, random_state=0).set_callbacks(monitor).fit(digits)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(rows) == 3
+    assert "score" not in rows[-1]  # which scikit-learn 1.9 computes where there is a y
 
 
 def test_saved_pickled_and_continued_it_is_the_same(tmp_path, digits):
